@@ -1,0 +1,147 @@
+"""Every setting of Yiqi, once: its name, type, default and what it does. All come from the environment."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+DEFAULT_SECRET = "change-me"  # noqa: S105 - what production refuses
+SHORTEST_SECRET = 32
+
+
+class BadSetting(Exception):
+    """A setting whose value cannot be used; the message names it."""
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator of the server decides. A field NAME is the variable YIQI_NAME; secrets also YIQI_NAME_FILE."""
+
+    instance: Path = _setting(
+        Path("instance"), "Folder of all that the server keeps: database, mail, logs, keys."
+    )
+    database_url: str = _setting(
+        "", "SQLAlchemy address of the database; empty is SQLite in the instance folder.", secret=True
+    )
+    secret_key: str = _setting("", "Signs cookies; empty makes one in the instance folder.", secret=True)
+    secret_key_fallbacks: str = _setting("", "Older keys, comma-separated, still accepted.", secret=True)
+    production: bool = _setting(False, "Refuse to start on defaults that are not safe; secure cookies.")
+    public_url: str = _setting(
+        "http://127.0.0.1:8000", "Where people reach the server; links in mail start so."
+    )
+    host_name: str = _setting("yiqi.local", "The right half of calendar UIDs; never change it after set-up.")
+    proxy_hops: int = _setting(
+        0, "How many reverse proxies in front are trusted to tell the client's address."
+    )
+    bind: str = _setting("127.0.0.1:8000", "Address and port to serve on.")
+    workers: int = _setting(0, "Web processes; 0 is 1 for SQLite and 2 for PostgreSQL.")
+    threads: int = _setting(16, "Threads of each web process.")
+    pool_size: int = _setting(16, "Database connections that a process keeps.")
+    statement_timeout_ms: int = _setting(15000, "PostgreSQL gives up a statement after this time.")
+    smtp_url: str = _setting(
+        "", "smtp://user:password@host:port (smtps:// for TLS); empty writes mail to files.", secret=True
+    )
+    mail_from: str = _setting("Yiqi <yiqi@localhost>", "The sender of mail.")
+    default_locale: str = _setting("zh_Hans_CN", "Language when neither person nor browser says.")
+    session_hours: int = _setting(12, "A session ends after so many idle hours.")
+    session_days: int = _setting(14, "A session ends after so many days in any case.")
+    sign_up: bool = _setting(True, "Whether people may make their own account.")
+    metrics_token: str = _setting(
+        "", "Bearer token that /metrics asks for; empty answers only loopback.", secret=True
+    )
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    rate_limits: bool = _setting(True, "Limit attempts to sign in, sign up and reset passwords.")
+    requests_per_minute: int = _setting(
+        1200, "API requests a minute for each person or address; 0 is no limit."
+    )
+    feed_past_days: int = _setting(30, "How far back feeds reach.")
+    feed_future_days: int = _setting(365, "How far ahead feeds reach.")
+    feed_events: int = _setting(1000, "The most events of a feed.")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from the environment.
+
+        :raises BadSetting: if a value is of the wrong form, or not safe in production
+        """
+        known = os.environ if env is None else env
+        values = {f.name: _read(known, f.name, f.default, f.metadata["secret"]) for f in fields(cls)}
+        settings = cls(**{name: value for name, value in values.items() if value is not None})
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.production and (self.secret_key == DEFAULT_SECRET or len(self.secret_key) < SHORTEST_SECRET):
+            raise BadSetting(
+                f"YIQI_SECRET_KEY: production wants a key of at least {SHORTEST_SECRET} characters"
+            )
+
+    @property
+    def url(self) -> str:
+        """Give the database's address, SQLite in the instance folder by default."""
+        return self.database_url or f"sqlite:///{self.instance.resolve() / 'yiqi.sqlite3'}"
+
+    @property
+    def sqlite(self) -> bool:
+        """Tell whether the embedded database is used."""
+        return self.url.startswith("sqlite")
+
+    def key(self) -> str:
+        """Give the signing key: the setting, or one made once and kept in the instance folder."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.instance / "secret_key"
+        if not path.exists():
+            self.instance.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(f".{os.getpid()}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48))
+            try:
+                os.link(fresh, path)  # the first of several processes wins, and all read the winner's
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text()
+
+
+def _read(env: Mapping[str, str], name: str, default: Any, secret: bool) -> Any:
+    variable = f"YIQI_{name.upper()}"
+    raw = env.get(variable)
+    if raw is None and secret and (path := env.get(f"{variable}_FILE")):
+        try:
+            raw = Path(path).read_text().strip()
+        except OSError as error:
+            raise BadSetting(f"{variable}_FILE: {error.strerror}") from None
+    if raw is None:
+        return None
+    try:
+        return _parse(raw, type(default))
+    except ValueError:
+        shown = "its value" if secret else repr(raw)
+        raise BadSetting(f"{variable}: {shown} is no {type(default).__name__}") from None
+
+
+def _parse(raw: str, kind: type) -> Any:
+    if kind is bool:
+        if raw.lower() not in {"1", "0", "true", "false", "yes", "no"}:
+            raise ValueError(raw)
+        return raw.lower() in {"1", "true", "yes"}
+    return kind(raw)
+
+
+def unknown(env: Mapping[str, str] | None = None) -> list[str]:
+    """Give the variables that start with YIQI_ and mean nothing, most likely misspelt."""
+    known = {f"YIQI_{f.name.upper()}" for f in fields(Settings)}
+    known |= {f"{name}_FILE" for name in known}
+    return sorted(
+        name
+        for name in (os.environ if env is None else env)
+        if name.startswith("YIQI_") and name not in known
+    )

@@ -1,0 +1,164 @@
+"""The engine, transactions and migrations; the only place that commits."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+class Unavailable(Exception):
+    """The database does not answer in time; trying again later may help."""
+
+
+class _State:
+    engine: Engine | None = None
+    writer: Any = nullcontext()
+
+
+_state = _State()
+
+
+def make_engine(
+    url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, foreign_keys: bool = True
+) -> Engine:
+    """Make an engine with this project's transaction policy.
+
+    SQLite: the driver never begins by itself; writers (execution option `write`) begin IMMEDIATE, so that two never
+    count the same room; WAL with full sync, so that an acknowledged commit outlives a power loss.
+    PostgreSQL: psycopg 3, sessions in UTC.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10)
+        _sqlite_policy(engine, foreign_keys=foreign_keys)
+        return engine
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    options = (
+        f"-c timezone=UTC -c statement_timeout={statement_timeout_ms} -c lock_timeout={statement_timeout_ms}"
+    )
+    return create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 5, "application_name": "yiqi"},
+    )
+
+
+def _sqlite_policy(engine: Engine, *, foreign_keys: bool) -> None:
+    pragmas = (
+        "journal_mode=WAL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        "busy_timeout=8000",
+        "synchronous=FULL",
+        "cache_size=-16000",
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: Any, _record: object) -> None:
+        dbapi.isolation_level = None
+        for pragma in pragmas:
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000) -> Engine:
+    """Use this database in the whole process from now on."""
+    dispose()
+    _state.engine = make_engine(url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms)
+    # Writers of one process queue here in turn; SQLite's own waiting is by retry, and unfair.
+    _state.writer = threading.Lock() if _state.engine.dialect.name == "sqlite" else nullcontext()
+    return _state.engine
+
+
+def dispose() -> None:
+    """Close every connection of the process."""
+    if _state.engine is not None:
+        _state.engine.dispose()
+        _state.engine = None
+
+
+def engine() -> Engine:
+    """Give the process's engine.
+
+    :raises RuntimeError: if `init` was not called
+    """
+    if _state.engine is None:
+        raise RuntimeError("no database: call booking.db.init first")
+    return _state.engine
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Commit on leaving, roll back on raising; for everything that writes.
+
+    :raises Unavailable: if the database cannot be reached or stays locked
+    """
+    with _state.writer, _known_faults():
+        session = Session(engine().execution_options(write=True), expire_on_commit=False)
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.close()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Give a session that never writes and takes no lock.
+
+    :raises Unavailable: if the database cannot be reached
+    """
+    with _known_faults():
+        session = Session(engine(), expire_on_commit=False, autoflush=False)
+        try:
+            yield session
+        finally:
+            session.rollback()
+            session.close()
+
+
+@contextmanager
+def _known_faults() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(str(error.orig)) from error
+
+
+def alembic_config(url: str) -> Config:
+    """Give the settings of the migrations for a database."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database's tables and guards up to the revision; both commit as one."""
+    command.upgrade(alembic_config(url), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database back to an older revision."""
+    command.downgrade(alembic_config(url), revision)

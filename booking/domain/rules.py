@@ -1,0 +1,187 @@
+"""The rules that a booking must keep, and every reason why it does not."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from booking.domain.hours import WeeklyHours, is_open, zone
+from booking.domain.occupation import Item, free_units, padded
+from booking.domain.spans import Load, Span
+
+
+LONGEST = timedelta(days=400)
+"""No use may be longer, whatever the instrument's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason of a refusal: a code, its figures, and whether the facility's manager may override it."""
+
+    code: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    overridable: bool = False
+
+
+class Refused(Exception):
+    """A command that the rules refuse, with every reason at once."""
+
+    def __init__(self, reasons: Sequence[Reason], items: Sequence[Item] = ()) -> None:
+        """Keep the reasons, and the items so that alternatives can be looked for."""
+        super().__init__(", ".join(reason.code for reason in reasons))
+        self.reasons = tuple(reasons)
+        self.items = tuple(items)
+
+
+class Invalid(Exception):
+    """Input that makes no sense whatever the rules are: the field and the code of what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, str], **params: Any) -> None:
+        """Keep a code per field."""
+        super().__init__(", ".join(f"{name}: {code}" for name, code in errors.items()))
+        self.errors = dict(errors)
+        self.params = params
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one instrument in force; times in minutes, None is no limit."""
+
+    step: int = 15
+    shortest: int = 15
+    longest: int | None = None
+    notice: int = 0
+    horizon: int | None = None
+    setup: int = 0
+    cleanup: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the rules must know about one instrument: its units, policy, hours, and what is taken around the wish.
+
+    `loads` are the occupations that touch the padded span, the booking's own left out.
+    """
+
+    code: str
+    units: int
+    zone: str
+    policy: Policy = Policy()
+    hours: tuple[WeeklyHours, ...] = ()
+    loads: tuple[Load, ...] = ()
+    bookable: bool = True
+
+
+def refusals(
+    items: Iterable[Item],
+    facts: Mapping[int, Facts],
+    now: datetime,
+    *,
+    before: Mapping[int, Span] | None = None,
+) -> list[Reason]:
+    """Give every reason that stands against the items.
+
+    `before` holds the spans which a booking that is being changed has now, by instrument: a start that was legal
+    when it was chosen is not judged again.
+    """
+    reasons: list[Reason] = []
+    for item in items:
+        known = facts[item.instrument_id]
+        if item.span.duration > LONGEST:
+            minutes = int(LONGEST.total_seconds() // 60)
+            reasons.append(
+                Reason(
+                    "too_long", {"instrument": known.code, "minutes": item.span.minutes, "longest": minutes}
+                )
+            )
+            continue  # the open hours of years are not worth their arithmetic
+        old = (before or {}).get(item.instrument_id)
+        reasons += _of_instrument(item, known)
+        reasons += _of_length(item, known)
+        reasons += _of_start(item, known, now, old)
+        reasons += _of_hours(item, known)
+        reasons += taken(item, known)
+    return reasons
+
+
+def _of_instrument(item: Item, known: Facts) -> list[Reason]:
+    reasons = []
+    if not known.bookable:
+        reasons.append(Reason("not_bookable", {"instrument": known.code}))
+    if item.quantity > known.units:
+        reasons.append(
+            Reason("too_many_units", {"instrument": known.code, "asked": item.quantity, "units": known.units})
+        )
+    return reasons
+
+
+def _of_length(item: Item, known: Facts) -> list[Reason]:
+    policy, minutes = known.policy, item.span.minutes
+    reasons = []
+    if minutes < policy.shortest:
+        reasons.append(
+            Reason(
+                "too_short", {"instrument": known.code, "minutes": minutes, "shortest": policy.shortest}, True
+            )
+        )
+    if policy.longest is not None and minutes > policy.longest:
+        reasons.append(
+            Reason(
+                "too_long", {"instrument": known.code, "minutes": minutes, "longest": policy.longest}, True
+            )
+        )
+    if not _on_step(item.span, policy.step, known.zone):
+        reasons.append(Reason("off_step", {"instrument": known.code, "step": policy.step}, True))
+    return reasons
+
+
+def _on_step(span: Span, step: int, zone_name: str) -> bool:
+    """Tell whether both ends stand on the facility's clock at a multiple of the step; steps over an hour count hours."""
+    tz = zone(zone_name)
+    for at in span:
+        wall = at.astimezone(tz)
+        if wall.second or wall.microsecond or (wall.hour * 60 + wall.minute) % min(step, 60):
+            return False
+    return span.minutes % step == 0
+
+
+def _of_start(item: Item, known: Facts, now: datetime, old: Span | None) -> list[Reason]:
+    policy, start = known.policy, item.span.start
+    if old is not None and old.start == start:
+        past = item.span.end <= now
+        return [Reason("past", {"instrument": known.code, "now": now.astimezone(UTC)})] if past else []
+    if start < now:
+        return [Reason("past", {"instrument": known.code, "now": now.astimezone(UTC)})]
+    reasons = []
+    if start < now + timedelta(minutes=policy.notice):
+        earliest = now + timedelta(minutes=policy.notice)
+        reasons.append(
+            Reason("notice", {"instrument": known.code, "notice": policy.notice, "earliest": earliest}, True)
+        )
+    if policy.horizon is not None and item.span.end > now + timedelta(minutes=policy.horizon):
+        latest = now + timedelta(minutes=policy.horizon)
+        reasons.append(
+            Reason("horizon", {"instrument": known.code, "horizon": policy.horizon, "latest": latest}, True)
+        )
+    return reasons
+
+
+def _of_hours(item: Item, known: Facts) -> list[Reason]:
+    if is_open(known.hours, item.span, zone(known.zone)):
+        return []
+    return [
+        Reason("closed", {"instrument": known.code, "start": item.span.start, "end": item.span.end}, True)
+    ]
+
+
+def taken(item: Item, known: Facts) -> list[Reason]:
+    """Tell whether too few units are free over the item with its set-up and clean-up."""
+    around = padded(item.span, known.policy.setup, known.policy.cleanup)
+    free = free_units(known.units, known.loads, around)
+    if item.quantity <= free:
+        return []
+    return [
+        Reason(
+            "taken", {"instrument": known.code, "asked": item.quantity, "free": free, "units": known.units}
+        )
+    ]

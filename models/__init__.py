@@ -1,0 +1,71 @@
+"""All tables of Yiqi; importing this module knows every one."""
+
+from models import guards
+from models.account import Membership, Person, PersonState
+from models.base import Base
+from models.booking import Booking, BookingItem, RequestKey, Usage
+from models.calendar import CalendarLink, CalendarScope, Privacy
+from models.closure import Closure, ClosureKind
+from models.delivery import Channel, Delivery
+from models.event import Event
+from models.facility import Facility, OpeningRule
+from models.instrument import (
+    Capability,
+    Category,
+    Document,
+    Instrument,
+    InstrumentKind,
+    InstrumentPrice,
+    InstrumentText,
+    OperatorNeed,
+    Part,
+)
+from models.network import Network, NetworkFacility
+from models.occupation import Occupation
+from models.organisation import Organisation, OrganisationKind
+from models.project import Project, ProjectMember
+from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
+from models.token import ApiToken
+
+__all__ = [
+    "ApiToken",
+    "Base",
+    "Booking",
+    "BookingItem",
+    "CalendarLink",
+    "CalendarScope",
+    "Capability",
+    "Category",
+    "Channel",
+    "Closure",
+    "ClosureKind",
+    "Delivery",
+    "Document",
+    "Event",
+    "Facility",
+    "Instrument",
+    "InstrumentKind",
+    "InstrumentPrice",
+    "InstrumentText",
+    "Membership",
+    "Network",
+    "NetworkFacility",
+    "Occupation",
+    "OneTimeLink",
+    "OpeningRule",
+    "OperatorNeed",
+    "Organisation",
+    "OrganisationKind",
+    "Part",
+    "Person",
+    "PersonState",
+    "Privacy",
+    "Project",
+    "ProjectMember",
+    "Purpose",
+    "RateLimit",
+    "RequestKey",
+    "SignIn",
+    "Usage",
+    "guards",
+]

@@ -1,0 +1,104 @@
+"""Bookings and what they hold."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from booking.domain import lifecycle
+from booking.domain.lifecycle import Action, State
+from models.account import Person
+from models.base import Base, UtcDateTime, by_value
+from models.instrument import Instrument
+
+
+class Booking(Base):
+    """Time on one or several instruments, for one person. It stays for ever; its time in the ledger may go.
+
+    `version` rises with every change (ETag); `sequence` with every change of time, state or instrument (calendars).
+    `starts_at` and `ends_at` span the use of all items.
+    """
+
+    __tablename__ = "booking"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="span"),
+        Index("ix_booking_person", "person_id", "starts_at"),
+        Index("ix_booking_organisation", "organisation_id", "starts_at"),
+        Index("ix_booking_project", "project_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("project.id"))
+    state: Mapped[State] = mapped_column(by_value(State))
+    purpose: Mapped[str] = mapped_column(Text, default="")
+    confidential: Mapped[bool] = mapped_column(default=False)
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+    sequence: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    items: Mapped[list["BookingItem"]] = relationship(
+        lazy="raise", back_populates="booking", cascade="all, delete-orphan", order_by="BookingItem.position"
+    )
+    usage: Mapped["Usage | None"] = relationship(lazy="raise", cascade="all, delete-orphan", uselist=False)
+
+    def apply(self, action: Action) -> None:
+        """Move to the state that follows; the only writer of `state`.
+
+        :raises WrongMove: if the action is not possible in this state
+        """
+        self.state = lifecycle.after(self.state, action)
+
+
+class BookingItem(Base):
+    """One instrument of a booking with its span of use; it stays when the ledger's row is gone."""
+
+    __tablename__ = "booking_item"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="span"),
+        CheckConstraint("quantity >= 1", name="quantity"),
+        Index("ix_booking_item_instrument", "instrument_id", "starts_at"),
+    )
+
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id"))
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    quantity: Mapped[int] = mapped_column(default=1)
+
+    booking: Mapped[Booking] = relationship(lazy="raise", back_populates="items")
+    instrument: Mapped[Instrument] = relationship(lazy="raise")
+
+
+class Usage(Base):
+    """What really happened: when the person came and went, and what they said of it."""
+
+    __tablename__ = "usage"
+    __table_args__ = (CheckConstraint("rating IS NULL OR rating BETWEEN 1 AND 5", name="rating"),)
+
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id"), primary_key=True)
+    checked_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checked_out_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rating: Mapped[int | None] = mapped_column()
+    condition: Mapped[str] = mapped_column(String(20), default="")
+    comment: Mapped[str] = mapped_column(Text, default="")
+    feedback_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RequestKey(Base):
+    """A client's Idempotency-Key with the booking that it made; kept for a day."""
+
+    __tablename__ = "request_key"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

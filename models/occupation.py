@@ -1,0 +1,48 @@
+"""The ledger of time: whatever takes time on an instrument is one row here."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from booking.domain.occupation import Kind
+from models.base import Base, BigId, UtcDateTime, by_value
+
+
+class Occupation(Base):
+    """A span of an instrument's time that is taken, set-up and clean-up included.
+
+    A claim is refused when it does not fit; a fact (`imposed`) stands, and counts against later claims.
+    `exclusive` marks a claim on an instrument of one unit. `use_starts_at` and `use_ends_at` are the use alone.
+    A hold counts until `expires_at`. The guards in `models/guards.py` have the last word on what may stand here.
+    """
+
+    __tablename__ = "occupation"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="span"),
+        CheckConstraint("quantity >= 1", name="quantity"),
+        CheckConstraint("(kind = 'booking') = (booking_id IS NOT NULL)", name="booking"),
+        CheckConstraint("(kind = 'hold') = (expires_at IS NOT NULL)", name="hold"),
+        CheckConstraint("NOT (exclusive AND imposed)", name="sort"),
+        Index("ix_occupation_instrument_starts", "instrument_id", "starts_at", "ends_at", "quantity"),
+        Index("ix_occupation_instrument_ends", "instrument_id", "ends_at", "starts_at", "quantity"),
+        Index("ix_occupation_starts", "starts_at"),
+        Index("ix_occupation_booking", "booking_id"),
+        Index("ix_occupation_closure", "closure_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id"))
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    use_starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    use_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    quantity: Mapped[int] = mapped_column(default=1)
+    exclusive: Mapped[bool] = mapped_column(default=False)
+    imposed: Mapped[bool] = mapped_column(default=False)
+    kind: Mapped[Kind] = mapped_column(by_value(Kind))
+    booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("booking.id"))
+    closure_id: Mapped[UUID | None] = mapped_column(ForeignKey("closure.id"))
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
