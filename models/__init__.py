@@ -6,7 +6,7 @@ from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarScope, Privacy
 from models.closure import Closure, ClosureKind
-from models.delivery import Channel, Delivery
+from models.delivery import Channel, Delivery, Reminder
 from models.event import Event
 from models.facility import Facility, OpeningRule
 from models.instrument import (
@@ -20,6 +20,7 @@ from models.instrument import (
     OperatorNeed,
     Part,
 )
+from models.job import JobLease, JobRun
 from models.network import Network, NetworkFacility
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
@@ -47,6 +48,8 @@ __all__ = [
     "InstrumentKind",
     "InstrumentPrice",
     "InstrumentText",
+    "JobLease",
+    "JobRun",
     "Membership",
     "Network",
     "NetworkFacility",
@@ -64,6 +67,7 @@ __all__ = [
     "ProjectMember",
     "Purpose",
     "RateLimit",
+    "Reminder",
     "RequestKey",
     "SignIn",
     "Usage",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.domain import lifecycle
@@ -26,6 +26,13 @@ class Booking(Base):
         Index("ix_booking_person", "person_id", "starts_at"),
         Index("ix_booking_organisation", "organisation_id", "starts_at"),
         Index("ix_booking_project", "project_id"),
+        # What waits for approval is little beside all that was ever booked.
+        Index(
+            "ix_booking_requested",
+            "starts_at",
+            sqlite_where=text("state = 'requested'"),
+            postgresql_where=text("state = 'requested'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -100,5 +107,8 @@ class RequestKey(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id", ondelete="CASCADE"))
+    booking_id: Mapped[UUID] = mapped_column(
+        # Deferred: the key is claimed before its booking is written.
+        ForeignKey("booking.id", deferrable=True, initially="DEFERRED")
+    )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

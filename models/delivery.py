@@ -17,7 +17,11 @@ class Channel(enum.StrEnum):
 
 
 class Delivery(Base):
-    """One message; its id is in the Message-ID, so that a doubled sending can be told."""
+    """One message; its id is in the Message-ID, so that a doubled sending can be told.
+
+    It is due at `next_at`. Who claims it moves that on, so that it is due again should they die before they
+    mark it.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -40,3 +44,23 @@ class Delivery(Base):
     given_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
+
+
+class Reminder(Base):
+    """A word to be said so many minutes before a booking starts; a booking that is moved gets new ones."""
+
+    __tablename__ = "reminder"
+    __table_args__ = (
+        Index(
+            "ix_reminder_due",
+            "due_at",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+    )
+
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id", ondelete="CASCADE"), primary_key=True)
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    minutes: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

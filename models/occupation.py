@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.occupation import Kind
@@ -30,6 +30,13 @@ class Occupation(Base):
         Index("ix_occupation_starts", "starts_at"),
         Index("ix_occupation_booking", "booking_id"),
         Index("ix_occupation_closure", "closure_id"),
+        # Holds are few beside bookings, and the job that drops those which have run out comes often.
+        Index(
+            "ix_occupation_expires",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -1,1 +1,1 @@
-"""booking/gateways"""
+"""What speaks to the outer world: mail servers, files on disk."""

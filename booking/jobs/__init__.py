@@ -1,1 +1,1 @@
-"""booking/jobs"""
+"""The jobs: a process of its own that keeps a timetable."""
