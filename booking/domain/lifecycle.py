@@ -23,6 +23,7 @@ class Action(enum.StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     CHANGE = "change"
+    RESUBMIT = "resubmit"
     CANCEL = "cancel"
     EXPIRE = "expire"
     CHECK_IN = "check_in"
@@ -37,9 +38,11 @@ MOVES: dict[tuple[State, Action], State] = {
     (State.REQUESTED, Action.CANCEL): State.WITHDRAWN,
     (State.REQUESTED, Action.EXPIRE): State.EXPIRED,
     (State.CONFIRMED, Action.CHANGE): State.CONFIRMED,
+    (State.CONFIRMED, Action.RESUBMIT): State.REQUESTED,
     (State.CONFIRMED, Action.CANCEL): State.CANCELLED,
     (State.CONFIRMED, Action.CHECK_IN): State.CHECKED_IN,
     (State.CONFIRMED, Action.MISS): State.NO_SHOW,
+    (State.CHECKED_IN, Action.CHANGE): State.CHECKED_IN,
     (State.CHECKED_IN, Action.CHECK_OUT): State.ENDED,
 }
 """The only place that knows what may follow what."""

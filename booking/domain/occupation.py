@@ -27,6 +27,16 @@ class Item:
     quantity: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Units of one instrument over all the time that they are taken, with the use inside it."""
+
+    instrument_id: int
+    span: Span
+    use: Span
+    quantity: int
+
+
 def padded(use: Span, setup_minutes: int, cleanup_minutes: int) -> Span:
     """Give the span that a use occupies with its set-up before and its clean-up after."""
     return use.padded(timedelta(minutes=setup_minutes), timedelta(minutes=cleanup_minutes))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from booking.domain.hours import WeeklyHours, is_open, zone
-from booking.domain.occupation import Item, free_units, padded
-from booking.domain.spans import Load, Span
+from booking.domain.occupation import Claim, Item
+from booking.domain.spans import Load, Span, peak
 
 
 LONGEST = timedelta(days=400)
@@ -58,9 +58,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the rules must know about one instrument: its units, policy, hours, and what is taken around the wish.
+    """All that the rules must know about one instrument: its units, policy, hours, and what is taken around.
 
-    `loads` are the occupations that touch the padded span, the booking's own left out.
+    `loads` are the occupations that touch the claims, the booking's own left out.
     """
 
     code: str
@@ -74,12 +74,13 @@ class Facts:
 
 def refusals(
     items: Iterable[Item],
+    claims: Sequence[Claim],
     facts: Mapping[int, Facts],
     now: datetime,
     *,
     before: Mapping[int, Span] | None = None,
 ) -> list[Reason]:
-    """Give every reason that stands against the items.
+    """Give every reason that stands against the items and all that they would take.
 
     `before` holds the spans which a booking that is being changed has now, by instrument: a start that was legal
     when it was chosen is not judged again.
@@ -100,8 +101,7 @@ def refusals(
         reasons += _of_length(item, known)
         reasons += _of_start(item, known, now, old)
         reasons += _of_hours(item, known)
-        reasons += taken(item, known)
-    return reasons
+    return reasons + taken(claims, facts)
 
 
 def _of_instrument(item: Item, known: Facts) -> list[Reason]:
@@ -155,14 +155,12 @@ def _of_start(item: Item, known: Facts, now: datetime, old: Span | None) -> list
     reasons = []
     if start < now + timedelta(minutes=policy.notice):
         earliest = now + timedelta(minutes=policy.notice)
-        reasons.append(
-            Reason("notice", {"instrument": known.code, "notice": policy.notice, "earliest": earliest}, True)
-        )
+        figures = {"notice": policy.notice, "earliest": earliest, "zone": known.zone}
+        reasons.append(Reason("notice", {"instrument": known.code, **figures}, True))
     if policy.horizon is not None and item.span.end > now + timedelta(minutes=policy.horizon):
         latest = now + timedelta(minutes=policy.horizon)
-        reasons.append(
-            Reason("horizon", {"instrument": known.code, "horizon": policy.horizon, "latest": latest}, True)
-        )
+        figures = {"horizon": policy.horizon, "latest": latest, "zone": known.zone}
+        reasons.append(Reason("horizon", {"instrument": known.code, **figures}, True))
     return reasons
 
 
@@ -174,14 +172,17 @@ def _of_hours(item: Item, known: Facts) -> list[Reason]:
     ]
 
 
-def taken(item: Item, known: Facts) -> list[Reason]:
-    """Tell whether too few units are free over the item with its set-up and clean-up."""
-    around = padded(item.span, known.policy.setup, known.policy.cleanup)
-    free = free_units(known.units, known.loads, around)
-    if item.quantity <= free:
-        return []
-    return [
-        Reason(
-            "taken", {"instrument": known.code, "asked": item.quantity, "free": free, "units": known.units}
-        )
-    ]
+def taken(claims: Sequence[Claim], facts: Mapping[int, Facts]) -> list[Reason]:
+    """Give a reason for each instrument that has too few free units, the claims' own sum counted."""
+    reasons = []
+    told = set()
+    for claim in claims:
+        known = facts[claim.instrument_id]
+        own = [Load(*c.span, c.quantity) for c in claims if c.instrument_id == claim.instrument_id]
+        if known.code in told or peak([*known.loads, *own], claim.span) <= known.units:
+            continue
+        told.add(known.code)
+        free = max(0, known.units - peak(known.loads, claim.span))
+        figures = {"instrument": known.code, "asked": claim.quantity, "free": free, "units": known.units}
+        reasons.append(Reason("taken", figures))
+    return reasons

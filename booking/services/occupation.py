@@ -1,32 +1,38 @@
 """The ledger of time: lock, look, write. The only writer of the central table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking.domain.access import NotFound
-from booking.domain.occupation import Item, Kind, padded
+from booking.domain.occupation import Claim, Item, Kind, padded
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
-from models import Booking, Closure, Instrument, Occupation, Part, guards
+from models import Closure, Instrument, Occupation, Part, guards
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Units of one instrument over the whole span that they are taken, and the use inside it."""
+class Locked:
+    """Instruments that this transaction has locked, with the stations of those that are lines."""
 
-    instrument_id: int
-    span: Span
-    use: Span
-    quantity: int
+    instruments: dict[int, Instrument]
+    parts: dict[int, list[Part]]
 
 
-def lock(session: Session, instrument_ids: Iterable[int]) -> dict[int, Instrument]:
+class View(NamedTuple):
+    """What is taken by instrument, and whether holds that have run out still lie about."""
+
+    loads: dict[int, tuple[Load, ...]]
+    expired: bool
+
+
+def lock(session: Session, instrument_ids: Iterable[int]) -> Locked:
     """Lock the instruments and all stations of their lines, in id order, and advance their revisions.
 
     The order keeps two commands from waiting for each other; the update (not SELECT FOR UPDATE) lets the
@@ -35,34 +41,35 @@ def lock(session: Session, instrument_ids: Iterable[int]) -> dict[int, Instrumen
     :raises NotFound: if an instrument does not exist
     """
     wanted = set(instrument_ids)
-    wanted |= set(session.scalars(select(Part.station_id).where(Part.line_id.in_(wanted))))
-    locked = {}
-    for place in sorted(wanted):
-        row = session.scalars(
-            update(Instrument)
-            .where(Instrument.id == place)
-            .values(revision=Instrument.revision + 1)
-            .returning(Instrument)
-            .execution_options(populate_existing=True, synchronize_session=False)
-        ).one_or_none()
-        if row is None:
-            raise NotFound("instrument", place)
-        locked[place] = row
-    return locked
+    parts = parts_of(session, wanted)
+    wanted |= {part.station_id for stations in parts.values() for part in stations}
+    return Locked({place: _lock_one(session, place) for place in sorted(wanted)}, parts)
+
+
+def _lock_one(session: Session, instrument_id: int) -> Instrument:
+    row = session.scalars(
+        update(Instrument)
+        .where(Instrument.id == instrument_id)
+        .values(revision=Instrument.revision + 1)
+        .returning(Instrument)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("instrument", instrument_id)
+    return row
 
 
 def parts_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, list[Part]]:
     """Give the stations of those instruments that are lines."""
     found: dict[int, list[Part]] = {}
-    for part in session.scalars(
-        select(Part).where(Part.line_id.in_(set(instrument_ids))).order_by(Part.line_id, Part.position)
-    ):
+    query = select(Part).where(Part.line_id.in_(set(instrument_ids))).order_by(Part.line_id, Part.position)
+    for part in session.scalars(query):
         found.setdefault(part.line_id, []).append(part)
     return found
 
 
 def claims(
-    items: Iterable[Item], instruments: dict[int, Instrument], parts: dict[int, list[Part]]
+    items: Iterable[Item], instruments: Mapping[int, Instrument], parts: Mapping[int, list[Part]]
 ) -> list[Claim]:
     """Give all that the items take: each instrument with its set-up and clean-up, and every station of a line.
 
@@ -79,38 +86,44 @@ def claims(
     return taken
 
 
-def loads(
+def look(
     session: Session,
     instrument_ids: Iterable[int],
     within: Span,
     *,
     now: datetime,
     without: UUID | None = None,
-) -> dict[int, tuple[Load, ...]]:
+) -> View:
     """Give what is taken on each instrument in the span, holds that have run out and one booking left out."""
-    ids = set(instrument_ids)
-    query = select(Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at, Occupation.quantity).where(
-        Occupation.instrument_id.in_(ids),
+    found: dict[int, list[Load]] = {place: [] for place in instrument_ids}
+    query = select(
+        Occupation.instrument_id,
+        Occupation.starts_at,
+        Occupation.ends_at,
+        Occupation.quantity,
+        Occupation.expires_at,
+        Occupation.booking_id,
+    ).where(
+        Occupation.instrument_id.in_(found),
         Occupation.starts_at < within.end,
         Occupation.ends_at > within.start,
-        or_(Occupation.expires_at.is_(None), Occupation.expires_at > now),
     )
-    if without is not None:
-        query = query.where(or_(Occupation.booking_id.is_(None), Occupation.booking_id != without))
-    found: dict[int, list[Load]] = {place: [] for place in ids}
-    for place, start, end, quantity in session.execute(query):
-        found[place].append(Load(start, end, quantity))
-    return {place: tuple(rows) for place, rows in found.items()}
+    expired = False
+    for place, start, end, quantity, expires_at, booking_id in session.execute(query):
+        if expires_at is not None and expires_at <= now:
+            expired = True
+        elif without is None or booking_id != without:
+            found[place].append(Load(start, end, quantity))
+    return View({place: tuple(rows) for place, rows in found.items()}, expired)
 
 
 def take(
-    session: Session, *, wanted: Sequence[Claim], instruments: dict[int, Instrument], booking: Booking, now: datetime
+    session: Session, *, claims: Sequence[Claim], instruments: Mapping[int, Instrument], booking_id: UUID
 ) -> None:
     """Write the rows of a booking; the instruments must be locked.
 
     :raises Refused: if the database's own guard says that they do not fit
     """
-    _drop_expired(session, instruments, now)
     rows = [
         {
             "instrument_id": claim.instrument_id,
@@ -122,39 +135,34 @@ def take(
             "exclusive": instruments[claim.instrument_id].units == 1,
             "imposed": False,
             "kind": Kind.BOOKING,
-            "booking_id": booking.id,
+            "booking_id": booking_id,
         }
-        for claim in wanted
+        for claim in claims
     ]
-    _write(session, rows, wanted, instruments)
+    _write(session, rows, instruments)
 
 
-def close(
-    session: Session, *, closure: Closure, instruments: dict[int, Instrument], kind: Kind, now: datetime
-) -> None:
+def close(session: Session, *, closure: Closure, instruments: Mapping[int, Instrument], kind: Kind) -> None:
     """Take every unit of the locked instruments for a closure.
 
     :raises Refused: if a planned closure does not fit
     """
-    _drop_expired(session, instruments, now)
-    span = Span(closure.starts_at, closure.ends_at)
-    wanted = [Claim(place, span, span, row.units) for place, row in sorted(instruments.items())]
     rows = [
         {
-            "instrument_id": claim.instrument_id,
-            "starts_at": span.start,
-            "ends_at": span.end,
-            "use_starts_at": span.start,
-            "use_ends_at": span.end,
-            "quantity": claim.quantity,
-            "exclusive": instruments[claim.instrument_id].units == 1 and not closure.imposed,
+            "instrument_id": place,
+            "starts_at": closure.starts_at,
+            "ends_at": closure.ends_at,
+            "use_starts_at": closure.starts_at,
+            "use_ends_at": closure.ends_at,
+            "quantity": instrument.units,
+            "exclusive": instrument.units == 1 and not closure.imposed,
             "imposed": closure.imposed,
             "kind": kind,
             "closure_id": closure.id,
         }
-        for claim in wanted
+        for place, instrument in sorted(instruments.items())
     ]
-    _write(session, rows, wanted, instruments)
+    _write(session, rows, instruments)
 
 
 def release(session: Session, *, booking_id: UUID) -> None:
@@ -167,16 +175,12 @@ def release_closure(session: Session, *, closure_id: UUID) -> None:
     session.execute(delete(Occupation).where(Occupation.closure_id == closure_id))
 
 
-def end_early(session: Session, *, booking_id: UUID, at: datetime, instruments: dict[int, Instrument]) -> None:
-    """Give back what a booking did not use after `at`; each instrument keeps its clean-up.
-
-    The clean-up that follows belongs to the instrument that was booked; stations follow their line.
-    """
+def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
+    """Give back what a booking no longer uses from `at` on; the clean-up follows at once. Instruments are locked."""
     for row in session.scalars(select(Occupation).where(Occupation.booking_id == booking_id)):
         if row.use_starts_at < at < row.use_ends_at:
-            after = row.ends_at - row.use_ends_at
+            row.ends_at = at + (row.ends_at - row.use_ends_at)
             row.use_ends_at = at
-            row.ends_at = at + after
     session.flush()
 
 
@@ -199,29 +203,26 @@ def release_expired(session: Session, *, now: datetime) -> int:
     )
     if not places:
         return 0
-    lock(session, places)
+    for place in sorted(places):
+        _lock_one(session, place)
     gone = session.execute(delete(Occupation).where(Occupation.expires_at <= now))
     return int(getattr(gone, "rowcount", 0))
 
 
-def _drop_expired(session: Session, instruments: dict[int, Instrument], now: datetime) -> None:
+def drop_expired(session: Session, instrument_ids: Iterable[int], *, now: datetime) -> None:
+    """Delete the holds of locked instruments that have run out, so that the guards no longer count them."""
     session.execute(
         delete(Occupation).where(
-            Occupation.instrument_id.in_(instruments), Occupation.kind == Kind.HOLD, Occupation.expires_at <= now
+            Occupation.instrument_id.in_(set(instrument_ids)), Occupation.expires_at <= now
         )
     )
 
 
-def _write(
-    session: Session, rows: list[dict[str, object]], wanted: Sequence[Claim], instruments: dict[int, Instrument]
-) -> None:
-    session.flush()
+def _write(session: Session, rows: list[dict[str, Any]], instruments: Mapping[int, Instrument]) -> None:
     try:
         session.execute(insert(Occupation), rows)
     except IntegrityError as error:
         if guards.overbooked(error) is None:
             raise
-        codes = {claim.instrument_id: instruments[claim.instrument_id].code for claim in wanted}
-        raise Refused([Reason("taken", {"instrument": code}) for code in codes.values()]) from error
-
-
+        codes = sorted({instruments[row["instrument_id"]].code for row in rows})
+        raise Refused([Reason("taken", {"instrument": code}) for code in codes]) from error

@@ -655,7 +655,11 @@ def upgrade() -> None:
         sa.Column("booking_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["booking_id"], ["booking.id"], name=op.f("fk_request_key_booking_id"), ondelete="CASCADE"
+            ["booking_id"],
+            ["booking.id"],
+            name=op.f("fk_request_key_booking_id"),
+            deferrable=True,
+            initially="DEFERRED",
         ),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_request_key_person_id"), ondelete="CASCADE"

@@ -1,0 +1,95 @@
+"""Open spans minus what is taken: free levels and the starts at which a use fits."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from booking.domain.hours import zone
+from booking.domain.rules import Policy
+from booking.domain.spans import Load, Span, intersect, levels, merge, subtract
+
+
+def free_levels(
+    opened: Iterable[Span], loads: Iterable[Load], units: int, policy: Policy, *, blocked: Iterable[Span] = ()
+) -> list[tuple[Span, int]]:
+    """Give stretches of open time with the units free all through each, none left out but those with 0.
+
+    A use needs its set-up and clean-up free as well, so every load is widened: by the clean-up before its start and
+    by the set-up after its end. A use that keeps clear of the widened loads keeps its own buffers clear of the loads.
+    `blocked` is time in which nothing is free, such as that of a line whose station is taken; it is widened too.
+    """
+    before, after = timedelta(minutes=policy.cleanup), timedelta(minutes=policy.setup)
+    wide = [Load(load.start - before, load.end + after, load.quantity) for load in loads]
+    wide += [Load(span.start - before, span.end + after, units) for span in blocked]
+    room = merge(opened)
+    taken = list(levels(wide))
+    free = [(span, units) for span in subtract(room, (span for span, _ in taken))]
+    for span, level in taken:
+        if level < units:
+            free += [(part, units - level) for part in intersect(room, [span])]
+    return sorted(free)
+
+
+def first_start(
+    spans: Iterable[Span], length: timedelta, policy: Policy, now: datetime, zone_name: str
+) -> datetime | None:
+    """Give the first start on the instrument's step at which a use of this length fits into one of the spans.
+
+    None as well when the length itself breaks the policy. Spans that touch are joined first.
+    """
+    if not _allows(policy, length):
+        return None
+    for span in merge(_allowed(spans, policy, now)):
+        start = on_step(span.start, policy.step, zone_name)
+        if start + length <= span.end:
+            return start
+    return None
+
+
+def nearest_starts(
+    spans: Iterable[Span], wish: Span, policy: Policy, now: datetime, zone_name: str, *, count: int
+) -> list[datetime]:
+    """Give the starts nearest to a wish at which a use of its length fits, nearest first, a step apart at least."""
+    length = wish.duration
+    if not _allows(policy, length):
+        return []
+    step = timedelta(minutes=policy.step)
+    found: list[datetime] = []
+    for span in merge(_allowed(spans, policy, now)):
+        first = on_step(span.start, policy.step, zone_name)
+        last = span.end - length
+        if first > last:
+            continue
+        last = first + (last - first) // step * step
+        close = min(max(wish.start, first), last)
+        close = first + (close - first) // step * step
+        found += [start for start in (close - step, close, close + step) if first <= start <= last]
+    distance = sorted(set(found), key=lambda start: (abs(start - wish.start), start))
+    return distance[:count]
+
+
+def on_step(at: datetime, step: int, zone_name: str) -> datetime:
+    """Give the first instant from `at` on that stands on the facility's clock at a multiple of the step.
+
+    Steps over an hour count whole hours.
+    """
+    size = min(step, 60)
+    wall = at.astimezone(zone(zone_name))
+    passed = timedelta(minutes=wall.minute % size, seconds=wall.second, microseconds=wall.microsecond)
+    if size == 60:
+        passed = timedelta(minutes=wall.minute, seconds=wall.second, microseconds=wall.microsecond)
+    return at if not passed else at - passed + timedelta(minutes=size)
+
+
+def _allows(policy: Policy, length: timedelta) -> bool:
+    minutes = length.total_seconds() / 60
+    longest = policy.longest or minutes
+    return policy.shortest <= minutes <= longest and minutes % policy.step == 0
+
+
+def _allowed(spans: Iterable[Span], policy: Policy, now: datetime) -> Sequence[Span]:
+    earliest = now + timedelta(minutes=policy.notice)
+    latest = None if policy.horizon is None else now + timedelta(minutes=policy.horizon)
+    return [
+        Span(max(span.start, earliest), span.end if latest is None else min(span.end, latest))
+        for span in spans
+    ]

@@ -1,0 +1,453 @@
+"""What is free and what is taken: facts for the rules, free spans, the timeline, find a time, alternatives."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from booking.domain import availability, pricing
+from booking.domain.access import Actor, Subject, may
+from booking.domain.hours import WeeklyHours, open_spans, zone
+from booking.domain.lifecycle import State
+from booking.domain.occupation import Item, Kind, padded
+from booking.domain.pricing import CustomerClass, Price
+from booking.domain.rules import LONGEST, Facts, Invalid, Policy, refusals
+from booking.domain.spans import Load, Span, busy, merge
+from booking.services import catalogue, instruments, occupation
+from booking.services.catalogue import Filters
+from models import Booking, Facility, Instrument, InstrumentPrice, Occupation, OpeningRule
+
+WINDOW = LONGEST
+"""No question looks at more time than this."""
+
+NEAR = timedelta(days=14)
+"""How far around a refused span the nearest free one is looked for."""
+
+CANDIDATES = 400
+"""Find-a-time looks at no more instruments at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpan:
+    """Open time in which this many units are free throughout."""
+
+    start: datetime
+    end: datetime
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A row of the ledger as this reader may see it; `title` and `booking_id` are None behind the mask."""
+
+    instrument_id: int
+    start: datetime
+    end: datetime
+    use_start: datetime
+    use_end: datetime
+    quantity: int
+    kind: Kind
+    booking_id: UUID | None
+    title: str | None
+    state: State | None
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A time at which an instrument can be had, with what it would cost (None: negotiated)."""
+
+    instrument_id: int
+    code: str
+    start: datetime
+    end: datetime
+    estimate: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What could be taken instead, and why it is offered: `nearest` time, or `equal` instrument."""
+
+    instrument_id: int
+    code: str
+    start: datetime
+    end: datetime
+    why: str
+
+
+def policy_of(instrument: Instrument) -> Policy:
+    """Give an instrument's rules in force."""
+    return Policy(
+        step=instrument.step_minutes,
+        shortest=instrument.shortest_minutes,
+        longest=instrument.longest_minutes,
+        notice=instrument.notice_minutes,
+        horizon=instrument.horizon_minutes,
+        setup=instrument.setup_minutes,
+        cleanup=instrument.cleanup_minutes,
+    )
+
+
+def hours_of(
+    session: Session, instruments: Iterable[Instrument]
+) -> dict[int, tuple[str, tuple[WeeklyHours, ...]]]:
+    """Give each instrument's zone and weekly hours: its own, or its facility's when it has none; two statements."""
+    rows = list(instruments)
+    facilities = {row.facility_id for row in rows}
+    zones = dict(session.execute(select(Facility.id, Facility.zone).where(Facility.id.in_(facilities))).all())
+    of_instrument: dict[int, list[WeeklyHours]] = {}
+    of_facility: dict[int, list[WeeklyHours]] = {}
+    query = select(OpeningRule).where(
+        or_(OpeningRule.facility_id.in_(facilities), OpeningRule.instrument_id.in_({row.id for row in rows}))
+    )
+    for rule in session.scalars(query):
+        hours = WeeklyHours(rule.weekday, rule.opens, rule.closes, rule.valid_from, rule.valid_to)
+        if rule.instrument_id is not None:
+            of_instrument.setdefault(rule.instrument_id, []).append(hours)
+        elif rule.facility_id is not None:
+            of_facility.setdefault(rule.facility_id, []).append(hours)
+    return {
+        row.id: (
+            zones[row.facility_id],
+            tuple(of_instrument.get(row.id) or of_facility.get(row.facility_id, ())),
+        )
+        for row in rows
+    }
+
+
+def facts(
+    session: Session, instruments: Iterable[Instrument], loads: Mapping[int, tuple[Load, ...]]
+) -> dict[int, Facts]:
+    """Give all that the rules must know about the instruments."""
+    rows = list(instruments)
+    hours = hours_of(session, rows)
+    return {
+        row.id: Facts(
+            code=row.code,
+            units=row.units,
+            zone=hours[row.id][0],
+            policy=policy_of(row),
+            hours=hours[row.id][1],
+            loads=loads.get(row.id, ()),
+            bookable=row.bookable and row.published,
+        )
+        for row in rows
+    }
+
+
+def check_window(within: Span) -> None:
+    """Refuse a window that is inverted or too long to answer.
+
+    :raises Invalid: if it is
+    """
+    if within.start >= within.end:
+        raise Invalid({"to": "inverted"})
+    if within.duration > WINDOW:
+        raise Invalid({"to": "out_of_range"})
+
+
+def free(session: Session, *, actor: Actor, code: str, within: Span, now: datetime) -> list[FreeSpan]:
+    """Give the open time of an instrument with at least one free unit, set-up and clean-up kept out of it.
+
+    A use that fits into a span keeps its distance from what is around it. Past time is not free.
+
+    :raises NotFound: if there is no such instrument for this actor
+    :raises Invalid: if the window is inverted or too long
+    """
+    check_window(within)
+    instrument = instruments.by_code(session, actor=actor, code=code)
+    found = _free_of(session, [instrument], within, now)
+    return [FreeSpan(span.start, span.end, level) for span, level in found[instrument.id]]
+
+
+def _free_of(
+    session: Session, rows: Sequence[Instrument], within: Span, now: datetime
+) -> dict[int, list[tuple[Span, int]]]:
+    """Give stretches of open, future time and the units free in each, for each instrument."""
+    widest = max((row.setup_minutes + row.cleanup_minutes for row in rows), default=0)
+    around = padded(within, widest, widest)
+    parts = occupation.parts_of(session, [row.id for row in rows])
+    stations = {part.station_id for found in parts.values() for part in found}
+    view = occupation.look(session, {row.id for row in rows} | stations, around, now=now)
+    sizes = (
+        {row.id: row.units for row in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
+        if stations
+        else {}
+    )
+    hours = hours_of(session, rows)
+    result = {}
+    for row in rows:
+        place, rules = hours[row.id]
+        future = Span(max(within.start, now), within.end)
+        opened = open_spans(rules, future, zone(place)) if future.start < future.end else []
+        blocked = [
+            span
+            for part in parts.get(row.id, ())
+            for span in busy(
+                view.loads[part.station_id],
+                sizes[part.station_id] - (part.units or sizes[part.station_id]),
+            )
+        ]
+        result[row.id] = availability.free_levels(
+            opened, view.loads[row.id], row.units, policy_of(row), blocked=merge(blocked)
+        )
+    return result
+
+
+def occupations(
+    session: Session, *, actor: Actor, instrument_ids: Sequence[int], within: Span, now: datetime
+) -> list[Bar]:
+    """Give what stands in the ledger for these instruments, masked for the reader; one statement.
+
+    :raises Invalid: if the window is inverted or too long
+    """
+    check_window(within)
+    query = (
+        select(
+            Occupation.instrument_id,
+            Occupation.starts_at,
+            Occupation.ends_at,
+            Occupation.use_starts_at,
+            Occupation.use_ends_at,
+            Occupation.quantity,
+            Occupation.kind,
+            Occupation.booking_id,
+            Booking.purpose,
+            Booking.state,
+            Booking.person_id,
+            Booking.organisation_id,
+            Booking.confidential,
+            Instrument.facility_id,
+        )
+        .join(Instrument, Instrument.id == Occupation.instrument_id)
+        .outerjoin(Booking, Booking.id == Occupation.booking_id)
+        .where(
+            Occupation.instrument_id.in_(instrument_ids),
+            Occupation.starts_at < within.end,
+            Occupation.ends_at > within.start,
+            or_(Occupation.expires_at.is_(None), Occupation.expires_at > now),
+        )
+        .order_by(Occupation.starts_at, Occupation.id)
+    )
+    bars = []
+    for row in session.execute(query):
+        subject = Subject(row.person_id, row.organisation_id, row.facility_id)
+        seen = row.booking_id is not None and may(actor, "booking.see", subject)
+        bars.append(
+            Bar(
+                instrument_id=row.instrument_id,
+                start=row.starts_at,
+                end=row.ends_at,
+                use_start=row.use_starts_at,
+                use_end=row.use_ends_at,
+                quantity=row.quantity,
+                kind=row.kind,
+                booking_id=row.booking_id if seen else None,
+                title=row.purpose if seen else None,
+                state=row.state if seen else None,
+                mine=row.person_id is not None and row.person_id == actor.person_id,
+            )
+        )
+    return bars
+
+
+def opening(session: Session, *, instrument_ids: Sequence[int], within: Span) -> dict[int, list[Span]]:
+    """Give the open spans of each instrument in the window."""
+    check_window(within)
+    rows = session.scalars(select(Instrument).where(Instrument.id.in_(instrument_ids))).all()
+    return {
+        place: open_spans(rules, within, zone(name))
+        for place, (name, rules) in hours_of(session, rows).items()
+    }
+
+
+def customer_class(actor: Actor, organisation_id: int) -> CustomerClass:
+    """Tell the operator's own people from everybody else."""
+    return CustomerClass.INTERNAL if organisation_id in actor.organisations else CustomerClass.EXTERNAL
+
+
+def estimates(
+    session: Session, *, actor: Actor, items: Sequence[Item], now: datetime
+) -> list[pricing.Charge | None]:
+    """Give what each item will cost this actor by the prices in force on its first day; None is negotiated."""
+    rows = session.execute(
+        select(Instrument.id, Facility.organisation_id, Facility.zone)
+        .join(Facility, Facility.id == Instrument.facility_id)
+        .where(Instrument.id.in_({item.instrument_id for item in items}))
+    )
+    places = {place: (organisation, name) for place, organisation, name in rows}
+    prices: dict[int, list[Price]] = {}
+    for row in session.scalars(select(InstrumentPrice).where(InstrumentPrice.instrument_id.in_(places))):
+        prices.setdefault(row.instrument_id, []).append(
+            Price(row.customer_class, row.unit, row.amount, row.valid_from, row.valid_to)
+        )
+    charges = []
+    for item in items:
+        organisation, name = places[item.instrument_id]
+        charges.append(
+            pricing.estimate(
+                prices.get(item.instrument_id, ()),
+                span=item.span,
+                quantity=item.quantity,
+                customer_class=customer_class(actor, organisation),
+                day=item.span.start.astimezone(zone(name)).date(),
+            )
+        )
+    return charges
+
+
+def find(
+    session: Session,
+    *,
+    actor: Actor,
+    duration: timedelta,
+    within: Span,
+    filters: Filters,
+    quantity: int = 1,
+    limit: int = 50,
+    now: datetime,
+) -> list[Offer]:
+    """Give the earliest time of each matching instrument at which a use of this length can be had.
+
+    Earliest first; a constant number of statements however many instruments match.
+
+    :raises Invalid: if the window or the duration makes no sense
+    """
+    check_window(within)
+    if duration <= timedelta(0) or duration > WINDOW:
+        raise Invalid({"duration": "out_of_range"})
+    rows = session.scalars(
+        select(Instrument)
+        .where(
+            Instrument.id.in_(catalogue.matching(filters, actor)),
+            Instrument.bookable,
+            Instrument.units >= quantity,
+        )
+        .order_by(Instrument.id)
+        .limit(CANDIDATES)
+    ).all()
+    starts = _earliest(session, rows, duration, within, quantity, now)
+    starts = sorted(starts, key=lambda found: (found[1].start, found[0].code))[:limit]
+    items = [Item(row.id, span, quantity) for row, span in starts]
+    charges = estimates(session, actor=actor, items=items, now=now)
+    return [
+        Offer(row.id, row.code, span.start, span.end, charge.amount if charge else None)
+        for (row, span), charge in zip(starts, charges, strict=True)
+    ]
+
+
+def next_free(
+    session: Session, *, actor: Actor, instrument_ids: Sequence[int], now: datetime, days: int = 30
+) -> dict[int, Span | None]:
+    """Give the next time at which one unit can be had for the instrument's shortest use, within so many days."""
+    rows = session.scalars(
+        select(Instrument).where(Instrument.id.in_(instrument_ids), Instrument.bookable, Instrument.published)
+    ).all()
+    result: dict[int, Span | None] = dict.fromkeys(instrument_ids)
+    within = Span(now, now + timedelta(days=days))
+    for row, span in _earliest(session, rows, None, within, 1, now):
+        result[row.id] = span
+    return result
+
+
+def _earliest(
+    session: Session,
+    rows: Sequence[Instrument],
+    duration: timedelta | None,
+    within: Span,
+    quantity: int,
+    now: datetime,
+) -> list[tuple[Instrument, Span]]:
+    if not rows:
+        return []
+    found = _free_of(session, rows, within, now)
+    zones = _zones(session, rows)
+    result = []
+    for row in rows:
+        policy = policy_of(row)
+        length = duration or timedelta(minutes=policy.shortest)
+        spans = [span for span, level in found[row.id] if level >= quantity]
+        start = availability.first_start(spans, length, policy, now, zones[row.facility_id])
+        if start is not None:
+            result.append((row, Span(start, start + length)))
+    return result
+
+
+def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
+    query = select(Facility.id, Facility.zone).where(Facility.id.in_({row.facility_id for row in rows}))
+    return {place: name for place, name in session.execute(query)}
+
+
+def alternatives(
+    session: Session, *, actor: Actor, items: Sequence[Item], now: datetime, booking_id: UUID | None = None
+) -> list[Alternative]:
+    """Give what could be had instead of a refused wish: nearest times here, equal instruments at the same time.
+
+    Only for a wish of one item; every answer keeps the rules and fits the ledger as it was read.
+    """
+    if len(items) != 1 or items[0].span.duration > WINDOW:
+        return []
+    item = items[0]
+    row = session.get(Instrument, item.instrument_id)
+    if row is None:
+        return []
+    return [
+        *_nearest(session, row, item, now, booking_id),
+        *_equal(session, actor, row, item, now),
+    ]
+
+
+def _nearest(
+    session: Session, row: Instrument, item: Item, now: datetime, booking_id: UUID | None
+) -> list[Alternative]:
+    del booking_id  # its own time counts as taken: an alternative elsewhere is meant
+    wide = Span(max(item.span.start - NEAR, now), max(item.span.end, now) + NEAR)
+    if wide.duration > WINDOW:
+        return []
+    found = _free_of(session, [row], wide, now)[row.id]
+    spans = merge(span for span, level in found if level >= item.quantity)
+    policy = policy_of(row)
+    name = _zones(session, [row])[row.facility_id]
+    starts = availability.nearest_starts(spans, item.span, policy, now, name, count=3)
+    length = item.span.duration
+    return [Alternative(row.id, row.code, start, start + length, "nearest") for start in starts]
+
+
+def _equal(session: Session, actor: Actor, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
+    """Look at instruments of the same kind and category, those of the same facility first."""
+    if row.category_code is None:
+        return []
+    rows = session.scalars(
+        select(Instrument)
+        .where(
+            Instrument.category_code == row.category_code,
+            Instrument.kind == row.kind,
+            Instrument.id != row.id,
+            Instrument.published,
+            Instrument.bookable,
+            Instrument.units >= item.quantity,
+        )
+        .order_by((Instrument.facility_id != row.facility_id), Instrument.id)
+        .limit(20)
+    ).all()
+    if not rows:
+        return []
+    by_id = {other.id: other for other in rows}
+    parts = occupation.parts_of(session, by_id)
+    stations = {part.station_id for found in parts.values() for part in found} - set(by_id)
+    if stations:
+        by_id |= {s.id: s for s in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
+    wishes = {other.id: [Item(other.id, item.span, item.quantity)] for other in rows}
+    claims = {place: occupation.claims(wish, by_id, parts) for place, wish in wishes.items()}
+    widest = Span(
+        min(claim.span.start for found in claims.values() for claim in found),
+        max(claim.span.end for found in claims.values() for claim in found),
+    )
+    view = occupation.look(session, by_id, widest, now=now)
+    known = facts(session, by_id.values(), view.loads)
+    free_now = [other for other in rows if not refusals(wishes[other.id], claims[other.id], known, now)]
+    return [Alternative(other.id, other.code, *item.span, "equal") for other in free_now[:3]]

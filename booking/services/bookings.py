@@ -1,0 +1,730 @@
+"""Bookings: place, change, cancel, check in and out; each is one command in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
+
+from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
+from booking.domain.identity import time_ordered_id
+from booking.domain.lifecycle import Action, State, WrongMove, after
+from booking.domain.occupation import Claim, Item, padded
+from booking.domain.pricing import Charge
+from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
+from booking.domain.spans import Span
+from booking.services import availability, events, occupation
+from models import (
+    Booking,
+    BookingItem,
+    Event,
+    Facility,
+    Instrument,
+    Occupation,
+    Organisation,
+    OrganisationKind,
+    Person,
+    Project,
+    ProjectMember,
+    RequestKey,
+    Usage,
+)
+
+MOST_ITEMS = 50
+KEY_LIFE = timedelta(hours=24)
+
+
+class Stale(Exception):
+    """The booking has changed since the version that the caller saw."""
+
+
+class KeyReused(Exception):
+    """An idempotency key that came before with another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a booking will cost: a line per item (None: negotiated), and their sum where all are known."""
+
+    lines: tuple[Charge | None, ...]
+
+    @property
+    def total(self) -> Decimal | None:
+        """Give the sum in yuan, None when a line is negotiated."""
+        if any(line is None for line in self.lines):
+            return None
+        return sum((line.amount for line in self.lines if line is not None), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What would happen to a wish, without anything being written."""
+
+    allowed: bool
+    reasons: tuple[Reason, ...]
+    estimate: Estimate
+    needs_approval: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One deed in the life of a booking."""
+
+    at: datetime
+    kind: str
+    actor_name: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A wish with all that decides about it."""
+
+    instruments: dict[int, Instrument]
+    claims: list[Claim]
+    facts: dict[int, Facts]
+    expired: bool
+
+
+def place(
+    session: Session,
+    *,
+    actor: Actor,
+    items: Sequence[Item],
+    purpose: str = "",
+    project_id: UUID | None = None,
+    confidential: bool | None = None,
+    key: str | None = None,
+    fingerprint: str = "",
+    now: datetime,
+) -> Booking:
+    """Hold each instrument for its span, pending approval where one needs it.
+
+    A repeated `key` gives the booking that it made before.
+
+    :raises NotFound: if there is no such instrument or project for this actor
+    :raises Refused: with every reason, if any rule stands against it
+    :raises Invalid: if the items make no sense
+    :raises KeyReused: if the key came before with another fingerprint
+    """
+    require(actor, "booking.place")
+    if actor.person_id is None:
+        raise Forbidden("booking.place", sign_in=True)
+    _check_items(items)
+    booking_id = time_ordered_id(now)
+    if key is not None:
+        known = _claim_key(session, actor.person_id, key, fingerprint, booking_id, now)
+        if known is not None:
+            return get(session, actor=actor, booking_id=known)
+    locked = occupation.lock(session, (item.instrument_id for item in items))
+    _require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
+    case = _case(session, locked, items, now)
+    _refuse(items, refusals(items, case.claims, case.facts, now))
+    organisation_id = _organisation(session, actor, project_id)
+    booking = Booking(
+        id=booking_id,
+        person_id=actor.person_id,
+        organisation_id=organisation_id,
+        project_id=project_id,
+        state=_first_state(actor, items, case.instruments),
+        purpose=purpose,
+        confidential=_confidential(session, confidential, organisation_id, items, case.instruments),
+        starts_at=min(item.span.start for item in items),
+        ends_at=max(item.span.end for item in items),
+        version=1,
+        sequence=0,
+        created_at=now,
+        updated_at=now,
+        items=_rows(items, case.instruments),
+    )
+    session.add(booking)
+    session.flush()
+    _take(session, case, booking.id, now)
+    kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
+    _record(session, actor, kind, booking, now)
+    set_committed_value(booking, "person", session.get(Person, actor.person_id))
+    set_committed_value(booking, "usage", None)
+    _load_facilities(session, case.instruments)
+    return booking
+
+
+def dry_run(
+    session: Session, *, actor: Actor, items: Sequence[Item], booking_id: UUID | None = None, now: datetime
+) -> Verdict:
+    """Tell what `place` (or, with a booking's id, `change`) would answer, with every reason and the price.
+
+    :raises NotFound: if there is no such instrument or booking for this actor
+    :raises Invalid: if the items make no sense
+    """
+    require(actor, "booking.place")
+    _check_items(items)
+    before = {}
+    if booking_id is not None:
+        before = _spans(get(session, actor=actor, booking_id=booking_id))
+    seen = _look(session, items)
+    _require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
+    case = _case(session, seen, items, now, without=booking_id)
+    reasons = tuple(refusals(items, case.claims, case.facts, now, before=before))
+    estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items, now=now)))
+    approval = _first_state(actor, items, case.instruments) is State.REQUESTED
+    return Verdict(not reasons, reasons, estimate, approval)
+
+
+def change(
+    session: Session,
+    *,
+    actor: Actor,
+    booking_id: UUID,
+    version: int | None,
+    items: Sequence[Item] | None = None,
+    purpose: str | None = None,
+    confidential: bool | None = None,
+    now: datetime,
+) -> Booking:
+    """Move, lengthen, shorten or amend a booking, under the same rules as a new one.
+
+    Where an instrument needs approval, a change that takes more than before asks for it anew.
+
+    :raises NotFound: if there is no such booking or instrument for this actor
+    :raises Forbidden: if the actor may see but not change it
+    :raises Stale: if the version is not the booking's
+    :raises WrongMove: if its state allows no change
+    :raises Refused: with every reason, if any rule stands against it
+    """
+    booking, locked = _lock_booking(session, actor, booking_id, "booking.change", version, items or ())
+    before = _values(booking)
+    after(booking.state, Action.CHANGE)
+    action = Action.CHANGE
+    if items is not None and list(items) != _items(booking):
+        _check_items(items)
+        action = _retime(session, actor, booking, items, locked, now)
+    if purpose is not None:
+        booking.purpose = purpose
+    if confidential is not None:
+        booking.confidential = confidential
+    if _values(booking) == before:
+        return booking
+    booking.apply(action)
+    booking.version += 1
+    booking.sequence += 1
+    booking.updated_at = now
+    changes = {name: [old, new] for name, old in before.items() if (new := _values(booking)[name]) != old}
+    _record(session, actor, "booking.changed", booking, now, changes=changes)
+    session.flush()
+    return booking
+
+
+def cancel(
+    session: Session,
+    *,
+    actor: Actor,
+    booking_id: UUID,
+    reason: str = "",
+    version: int | None = None,
+    now: datetime,
+) -> Booking:
+    """Give a booking up and its time back; a request that nobody approved yet is withdrawn.
+
+    :raises NotFound: if there is no such booking for this actor
+    :raises Forbidden: if the actor may see but not cancel it
+    :raises Stale: if the version is not the booking's
+    :raises WrongMove: if its state does not allow it
+    :raises Refused: if it has begun, unless the facility's manager cancels
+    """
+    booking, _ = _lock_booking(session, actor, booking_id, "booking.cancel", version)
+    after(booking.state, Action.CANCEL)
+    if booking.starts_at <= now and not _manages(actor, booking):
+        raise Refused([Reason("already_started", {"start": booking.starts_at}, overridable=True)])
+    return finish(session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason)
+
+
+def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
+    """Note that the person has come; from the start of set-up to the end of the use.
+
+    :raises WrongMove: if the booking's state does not allow it
+    :raises Refused: if it is too early or too late
+    """
+    booking, _ = _lock_booking(session, actor, booking_id, "booking.check_in", None)
+    after(booking.state, Action.CHECK_IN)
+    opens = min(
+        padded(Span(item.starts_at, item.ends_at), item.instrument.setup_minutes, 0).start
+        for item in booking.items
+    )
+    if now < opens:
+        zone = booking.items[0].instrument.facility.zone
+        raise Refused([Reason("not_open_yet", {"opens": opens, "zone": zone})])
+    if now >= booking.ends_at:
+        raise Refused([Reason("past", {"now": now})])
+    booking.usage = Usage(checked_in_at=now)
+    return _step(session, actor, booking, Action.CHECK_IN, "booking.checked_in", now)
+
+
+def check_out(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
+    """Note that the person has gone, and give back the time that is left.
+
+    :raises WrongMove: if the booking's state does not allow it
+    """
+    booking, _ = _lock_booking(session, actor, booking_id, "booking.check_in", None)
+    after(booking.state, Action.CHECK_OUT)
+    if booking.usage is None:
+        booking.usage = Usage()
+    booking.usage.checked_out_at = now
+    occupation.end_early(session, booking_id=booking.id, at=now)
+    return _step(session, actor, booking, Action.CHECK_OUT, "booking.ended", now)
+
+
+def feedback(
+    session: Session,
+    *,
+    actor: Actor,
+    booking_id: UUID,
+    rating: int | None,
+    condition: str = "",
+    comment: str = "",
+    now: datetime,
+) -> Booking:
+    """Keep what the person says of the use: 1 to 5, normal or faulty, and a remark.
+
+    :raises WrongMove: if the booking was not used yet
+    """
+    booking, _ = _lock_booking(session, actor, booking_id, "booking.feedback", None)
+    used = booking.state is State.ENDED or (booking.state is State.CONFIRMED and booking.ends_at <= now)
+    if not used:
+        raise WrongMove(booking.state, Action.CHECK_OUT)
+    if booking.usage is None:
+        booking.usage = Usage()
+    booking.usage.rating = rating
+    booking.usage.condition = condition
+    booking.usage.comment = comment
+    booking.usage.feedback_at = now
+    booking.version += 1
+    booking.updated_at = now
+    _record(session, actor, "booking.feedback", booking, now, rating=rating, condition=condition)
+    session.flush()
+    return booking
+
+
+def finish(
+    session: Session, *, actor: Actor, booking: Booking, action: Action, now: datetime, reason: str = ""
+) -> Booking:
+    """Take a locked booking to a state that holds no time, and give its time back.
+
+    :raises WrongMove: if its state does not allow the action
+    """
+    booking.apply(action)
+    occupation.release(session, booking_id=booking.id)
+    booking.version += 1
+    booking.sequence += 1
+    booking.updated_at = now
+    _record(session, actor, f"booking.{booking.state.value}", booking, now, reason=reason)
+    session.flush()
+    return booking
+
+
+def get(session: Session, *, actor: Actor, booking_id: UUID) -> Booking:
+    """Give a booking with its items, instruments, facilities and person.
+
+    :raises NotFound: if there is none, or none that this actor may see
+    """
+    booking = session.scalars(_loaded().where(Booking.id == booking_id)).one_or_none()
+    if booking is None or not may_on(actor, "booking.see", booking):
+        raise NotFound("booking", booking_id)
+    return booking
+
+
+def listing(
+    session: Session,
+    *,
+    actor: Actor,
+    mine: bool = False,
+    instrument_id: int | None = None,
+    facility_id: int | None = None,
+    within: Span | None = None,
+    states: Iterable[State] = (),
+    page: int = 1,
+    page_size: int = 50,
+) -> tuple[list[Booking], int]:
+    """Give the bookings that the actor may see, by start, and how many there are in all."""
+    require(actor, "booking.list")
+    query = select(Booking.id)
+    query = query.where(Booking.person_id == actor.person_id) if mine else _seen_by(query, actor)
+    places = select(BookingItem.booking_id)
+    if instrument_id is not None:
+        query = query.where(Booking.id.in_(places.where(BookingItem.instrument_id == instrument_id)))
+    if facility_id is not None:
+        there = select(Instrument.id).where(Instrument.facility_id == facility_id)
+        query = query.where(Booking.id.in_(places.where(BookingItem.instrument_id.in_(there))))
+    if within is not None:
+        query = query.where(Booking.starts_at < within.end, Booking.ends_at > within.start)
+    wanted = list(states)
+    if wanted:
+        query = query.where(Booking.state.in_(wanted))
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    chosen = query.order_by(Booking.starts_at, Booking.id).limit(page_size).offset((page - 1) * page_size)
+    ids = session.scalars(chosen).all()
+    rows = session.scalars(_loaded().where(Booking.id.in_(ids)).order_by(Booking.starts_at, Booking.id))
+    return list(rows), total
+
+
+def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[HistoryLine]:
+    """Give all that happened to a booking, oldest first.
+
+    :raises NotFound: if there is none, or none that this actor may see
+    """
+    get(session, actor=actor, booking_id=booking_id)
+    query = (
+        select(Event, Person.name)
+        .outerjoin(Person, Person.id == Event.actor_id)
+        .where(Event.booking_id == booking_id)
+        .order_by(Event.id)
+    )
+    return [HistoryLine(event.at, event.kind, name, event.data) for event, name in session.execute(query)]
+
+
+def subject_of(booking: Booking) -> list[Subject]:
+    """Give what decides about a booking: its owner and organisation, at each facility it is for."""
+    places = sorted({item.instrument.facility_id for item in booking.items})
+    return [Subject(booking.person_id, booking.organisation_id, place) for place in places]
+
+
+def may_on(actor: Actor, action: str, booking: Booking) -> bool:
+    """Tell whether the actor may take the action on the booking; staff of every facility of it, or its people."""
+    return all(may(actor, action, subject) for subject in subject_of(booking)) or (
+        action == "booking.see" and any(may(actor, action, subject) for subject in subject_of(booking))
+    )
+
+
+def lock_for(
+    session: Session, *, actor: Actor, booking_id: UUID, action: str, version: int | None = None
+) -> Booking:
+    """Lock a booking's instruments, then read it, for a command that ends or confirms it.
+
+    :raises NotFound: if there is none that this actor may see
+    :raises Forbidden: if the actor may see it but not take the action
+    :raises Stale: if the version is not the booking's
+    """
+    return _lock_booking(session, actor, booking_id, action, version)[0]
+
+
+def displaced(session: Session, *, instrument_ids: Iterable[int], span: Span) -> list[Booking]:
+    """Give the bookings whose time meets the span on any of the instruments."""
+    met = select(Occupation.booking_id).where(
+        Occupation.instrument_id.in_(set(instrument_ids)),
+        Occupation.booking_id.is_not(None),
+        Occupation.starts_at < span.end,
+        Occupation.ends_at > span.start,
+    )
+    query = _loaded().where(Booking.id.in_(met), Booking.state != State.ENDED)
+    return list(session.scalars(query.order_by(Booking.starts_at, Booking.id)))
+
+
+def _check_items(items: Sequence[Item]) -> None:
+    """Refuse items that make no sense under any rule.
+
+    :raises Invalid: if they do not
+    """
+    if not items:
+        raise Invalid({"items": "required"})
+    if len(items) > MOST_ITEMS:
+        raise Invalid({"items": "too_large"})
+    if len(set(items)) < len(items):
+        raise Invalid({"items": "duplicate"})
+    for item in items:
+        if item.quantity < 1:
+            raise Invalid({"quantity": "too_small"})
+        if item.span.start >= item.span.end:
+            raise Invalid({"end": "inverted"})
+        if not (2000 <= item.span.start.year < 2100 and 2000 <= item.span.end.year < 2100):
+            raise Invalid({"start": "out_of_range"})
+
+
+def _claim_key(
+    session: Session, person_id: UUID, key: str, fingerprint: str, booking_id: UUID, now: datetime
+) -> UUID | None:
+    """Claim the key for a new booking, or give the booking that it made; a rival waits here for the first."""
+    values = {
+        "person_id": person_id,
+        "key": key,
+        "fingerprint": fingerprint,
+        "booking_id": booking_id,
+        "created_at": now,
+    }
+    make = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    fresh = {name: values[name] for name in ("fingerprint", "booking_id", "created_at")}
+    row = session.execute(
+        make(RequestKey)
+        .values(values)
+        .on_conflict_do_update(
+            index_elements=["person_id", "key"], set_=fresh, where=RequestKey.created_at <= now - KEY_LIFE
+        )
+        .returning(RequestKey.booking_id)
+    ).scalar_one_or_none()
+    if row is not None:
+        return None
+    known = session.get_one(RequestKey, (person_id, key))
+    if known.fingerprint != fingerprint:
+        raise KeyReused
+    return known.booking_id
+
+
+def _require_visible(actor: Actor, instruments: Iterable[Instrument]) -> None:
+    for instrument in instruments:
+        subject = Subject(facility_id=instrument.facility_id)
+        if not instrument.published and not may(actor, "instrument.see_unpublished", subject):
+            raise NotFound("instrument", instrument.code)
+
+
+def _look(session: Session, items: Sequence[Item]) -> occupation.Locked:
+    """Read the instruments and their stations as `occupation.lock` does, without locking."""
+    ids = {item.instrument_id for item in items}
+    parts = occupation.parts_of(session, ids)
+    wanted = ids | {part.station_id for stations in parts.values() for part in stations}
+    rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(wanted)))}
+    for place in ids - rows.keys():
+        raise NotFound("instrument", place)
+    return occupation.Locked(rows, parts)
+
+
+def _case(
+    session: Session,
+    locked: occupation.Locked,
+    items: Sequence[Item],
+    now: datetime,
+    *,
+    without: UUID | None = None,
+) -> _Case:
+    judged = [item for item in items if item.span.duration <= LONGEST]
+    claims = occupation.claims(judged, locked.instruments, locked.parts)
+    if not claims:
+        return _Case(
+            locked.instruments, [], availability.facts(session, locked.instruments.values(), {}), False
+        )
+    around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
+    view = occupation.look(session, locked.instruments, around, now=now, without=without)
+    known = availability.facts(session, locked.instruments.values(), view.loads)
+    return _Case(locked.instruments, claims, known, view.expired)
+
+
+def _refuse(items: Sequence[Item], reasons: Sequence[Reason]) -> None:
+    if reasons:
+        raise Refused(reasons, items)
+
+
+def _organisation(session: Session, actor: Actor, project_id: UUID | None) -> int | None:
+    """Give the organisation that books: the project's, or the actor's first.
+
+    :raises NotFound: if the actor does not work for the project
+    """
+    if project_id is None:
+        return min(actor.organisations, default=None)
+    member = session.get(ProjectMember, (project_id, actor.person_id))
+    if member is None:
+        raise NotFound("project", project_id)
+    return session.scalar(select(Project.organisation_id).where(Project.id == project_id))
+
+
+def _confidential(
+    session: Session,
+    asked: bool | None,
+    organisation_id: int | None,
+    items: Sequence[Item],
+    instruments: Mapping[int, Instrument],
+) -> bool:
+    """Give what was asked; else companies and confidential instruments are masked by default."""
+    if asked is not None:
+        return asked
+    if any(instruments[item.instrument_id].confidential for item in items):
+        return True
+    if organisation_id is None:
+        return False
+    kind = session.scalar(select(Organisation.kind).where(Organisation.id == organisation_id))
+    return kind is OrganisationKind.ENTERPRISE
+
+
+def _first_state(actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]) -> State:
+    """Confirm at once where nobody needs to approve; a manager approves by booking."""
+    wanting = [
+        row
+        for item in items
+        if (row := instruments[item.instrument_id]).approval_required
+        and not may(actor, "booking.approve", Subject(facility_id=row.facility_id))
+    ]
+    return State.REQUESTED if wanting else State.CONFIRMED
+
+
+def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:
+    return [
+        BookingItem(
+            position=position,
+            instrument=instruments[item.instrument_id],
+            instrument_id=item.instrument_id,
+            starts_at=item.span.start,
+            ends_at=item.span.end,
+            quantity=item.quantity,
+        )
+        for position, item in enumerate(items)
+    ]
+
+
+def _take(session: Session, case: _Case, booking_id: UUID, now: datetime) -> None:
+    if case.expired:
+        occupation.drop_expired(session, case.instruments, now=now)
+    occupation.take(session, claims=case.claims, instruments=case.instruments, booking_id=booking_id)
+
+
+def _lock_booking(
+    session: Session,
+    actor: Actor,
+    booking_id: UUID,
+    action: str,
+    version: int | None,
+    more: Sequence[Item] = (),
+) -> tuple[Booking, occupation.Locked]:
+    places = session.scalars(
+        select(BookingItem.instrument_id).where(BookingItem.booking_id == booking_id)
+    ).all()
+    if not places:
+        raise NotFound("booking", booking_id)
+    locked = occupation.lock(session, {*places, *(item.instrument_id for item in more)})
+    booking = get(session, actor=actor, booking_id=booking_id)
+    if any(item.instrument_id not in locked.instruments for item in booking.items):
+        raise Stale  # somebody moved it to another instrument while this command waited
+    if not may_on(actor, action, booking):
+        raise Forbidden(action)
+    if version is not None and version != booking.version:
+        raise Stale
+    return booking, locked
+
+
+def _retime(
+    session: Session,
+    actor: Actor,
+    booking: Booking,
+    items: Sequence[Item],
+    locked: occupation.Locked,
+    now: datetime,
+) -> Action:
+    """Give the booking other items, and tell whether that is a mere change or asks for approval anew."""
+    before = _spans(booking)
+    kept = {item.instrument_id for item in booking.items}
+    _require_visible(
+        actor, [locked.instruments[i.instrument_id] for i in items if i.instrument_id not in kept]
+    )
+    case = _case(session, locked, items, now, without=booking.id)
+    _refuse(items, refusals(items, case.claims, case.facts, now, before=before))
+    grows = any(not _within(item, booking.items) for item in items)
+    occupation.release(session, booking_id=booking.id)
+    _replace_items(session, booking, items, case.instruments)
+    _take(session, case, booking.id, now)
+    asks = _first_state(actor, items, case.instruments) is State.REQUESTED
+    return Action.RESUBMIT if grows and asks and booking.state is State.CONFIRMED else Action.CHANGE
+
+
+def _within(item: Item, old: Iterable[BookingItem]) -> bool:
+    return any(
+        row.instrument_id == item.instrument_id
+        and row.starts_at <= item.span.start
+        and item.span.end <= row.ends_at
+        and item.quantity <= row.quantity
+        for row in old
+    )
+
+
+def _replace_items(
+    session: Session, booking: Booking, items: Sequence[Item], instruments: Mapping[int, Instrument]
+) -> None:
+    booking.items.clear()
+    session.flush()
+    booking.items.extend(_rows(items, instruments))
+    booking.starts_at = min(item.span.start for item in items)
+    booking.ends_at = max(item.span.end for item in items)
+    session.flush()
+    _load_facilities(session, instruments)
+
+
+def _load_facilities(session: Session, instruments: Mapping[int, Instrument]) -> None:
+    """Hang the facilities, which the rules have read already, on their instruments."""
+    for row in instruments.values():
+        set_committed_value(row, "facility", session.get(Facility, row.facility_id))
+
+
+def _step(
+    session: Session, actor: Actor, booking: Booking, action: Action, kind: str, now: datetime
+) -> Booking:
+    booking.apply(action)
+    booking.version += 1
+    booking.updated_at = now
+    _record(session, actor, kind, booking, now)
+    session.flush()
+    return booking
+
+
+def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: datetime, **data: Any) -> None:
+    events.record(
+        session,
+        actor=actor,
+        kind=kind,
+        now=now,
+        booking=booking,
+        facility_id=booking.items[0].instrument.facility_id,
+        version=booking.version,
+        **data,
+    )
+
+
+def _manages(actor: Actor, booking: Booking) -> bool:
+    return may_on(actor, "booking.approve", booking)
+
+
+def _items(booking: Booking) -> list[Item]:
+    return [Item(row.instrument_id, Span(row.starts_at, row.ends_at), row.quantity) for row in booking.items]
+
+
+def _spans(booking: Booking) -> dict[int, Span]:
+    return {row.instrument_id: Span(row.starts_at, row.ends_at) for row in booking.items}
+
+
+def _values(booking: Booking) -> dict[str, Any]:
+    """Give what a change can change, in a form that an event can keep."""
+    return {
+        "items": [
+            [row.instrument.code, row.starts_at.isoformat(), row.ends_at.isoformat(), row.quantity]
+            for row in booking.items
+        ],
+        "purpose": booking.purpose,
+        "confidential": booking.confidential,
+    }
+
+
+def _loaded() -> Select[tuple[Booking]]:
+    return (
+        select(Booking)
+        .options(
+            joinedload(Booking.person),
+            joinedload(Booking.usage),
+            selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
+        )
+        .execution_options(populate_existing=True)
+    )
+
+
+def _seen_by(query: Select[tuple[UUID]], actor: Actor) -> Select[tuple[UUID]]:
+    if actor.administrator:
+        return query
+    staffed = (
+        select(BookingItem.booking_id).join(Instrument).where(Instrument.facility_id.in_(actor.operates))
+    )
+    return query.where(
+        or_(
+            Booking.person_id == actor.person_id,
+            Booking.organisation_id.in_(actor.leads),
+            Booking.id.in_(staffed),
+        )
+    )

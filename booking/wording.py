@@ -1,0 +1,278 @@
+"""Codes into sentences for the reader: refusals, errors, states, events."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from booking import i18n
+from booking.domain.lifecycle import Action, State
+from booking.domain.occupation import Kind
+from booking.i18n import gettext as _
+
+Params = Mapping[str, Any]
+
+
+def duration(minutes: float) -> str:
+    """Say a length of time in days, hours and minutes."""
+    return i18n.format_duration(int(minutes))
+
+
+def sentence(code: str, params: Params) -> str:
+    """Say one reason of a refusal, with its figures.
+
+    Times among the figures stand in the zone `params["zone"]` where the caller gave one.
+    """
+    say = REASONS.get(code)
+    return say(params) if say else _("This is not possible (%(code)s).", code=code)
+
+
+def _time(params: Params, name: str) -> str:
+    at = params[name]
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return i18n.format_datetime(at, zone=params.get("zone") or "UTC")
+
+
+def _taken(params: Params) -> str:
+    if "free" not in params:
+        return _("%(instrument)s is already taken at this time.", instrument=params["instrument"])
+    if params["units"] == 1:
+        return _(
+            "%(instrument)s is already taken at this time, its set-up and clean-up included.",
+            instrument=params["instrument"],
+        )
+    return _(
+        "Only %(free)s of %(units)s units of %(instrument)s are free at this time; you asked for %(asked)s.",
+        **_only(params, "free", "units", "instrument", "asked"),
+    )
+
+
+def _only(params: Params, *names: str) -> dict[str, Any]:
+    return {name: params[name] for name in names}
+
+
+def _past(params: Params) -> str:
+    del params
+    return _("This time has already passed.")
+
+
+def _closed(params: Params) -> str:
+    return _("%(instrument)s is not open for the whole of this time.", instrument=params["instrument"])
+
+
+def _notice(params: Params) -> str:
+    return _(
+        "%(instrument)s wants %(notice)s of notice; the earliest start now is %(earliest)s.",
+        instrument=params["instrument"],
+        notice=duration(params["notice"]),
+        earliest=_time(params, "earliest"),
+    )
+
+
+def _horizon(params: Params) -> str:
+    return _(
+        "%(instrument)s can be booked at most %(horizon)s ahead, until %(latest)s.",
+        instrument=params["instrument"],
+        horizon=duration(params["horizon"]),
+        latest=_time(params, "latest"),
+    )
+
+
+def _too_short(params: Params) -> str:
+    return _(
+        "%(minutes)s is too short: the shortest use of %(instrument)s is %(shortest)s.",
+        minutes=duration(params["minutes"]),
+        instrument=params["instrument"],
+        shortest=duration(params["shortest"]),
+    )
+
+
+def _too_long(params: Params) -> str:
+    return _(
+        "%(minutes)s is too long: the longest use of %(instrument)s is %(longest)s.",
+        minutes=duration(params["minutes"]),
+        instrument=params["instrument"],
+        longest=duration(params["longest"]),
+    )
+
+
+def _off_step(params: Params) -> str:
+    return _(
+        "Start and length of a use of %(instrument)s go in steps of %(step)s.",
+        instrument=params["instrument"],
+        step=duration(params["step"]),
+    )
+
+
+def _too_many_units(params: Params) -> str:
+    return _(
+        "%(instrument)s has %(units)s units; you asked for %(asked)s.",
+        **_only(params, "instrument", "units", "asked"),
+    )
+
+
+def _not_bookable(params: Params) -> str:
+    return _("%(instrument)s cannot be booked at present.", instrument=params["instrument"])
+
+
+def _wrong_state(params: Params) -> str:
+    return _(
+        "The booking is “%(state)s”, which does not allow “%(action)s”.",
+        state=state_name(State(params["state"])),
+        action=action_name(Action(params["action"])),
+    )
+
+
+def _not_open_yet(params: Params) -> str:
+    return _("It is too early: check-in opens at %(opens)s.", opens=_time(params, "opens"))
+
+
+def _already_started(params: Params) -> str:
+    del params
+    return _("The booking has already begun; ask the facility to end it.")
+
+
+def _meets_bookings(params: Params) -> str:
+    return i18n.ngettext(
+        "%(num)d booking stands in this time. Move it first, or close at once and displace it.",
+        "%(num)d bookings stand in this time. Move them first, or close at once and displace them.",
+        params["bookings"],
+        num=params["bookings"],
+    )
+
+
+REASONS: dict[str, Callable[[Params], str]] = {
+    "taken": _taken,
+    "past": _past,
+    "closed": _closed,
+    "notice": _notice,
+    "horizon": _horizon,
+    "too_short": _too_short,
+    "too_long": _too_long,
+    "off_step": _off_step,
+    "too_many_units": _too_many_units,
+    "not_bookable": _not_bookable,
+    "wrong_state": _wrong_state,
+    "not_open_yet": _not_open_yet,
+    "already_started": _already_started,
+    "meets_bookings": _meets_bookings,
+}
+"""Every code of a refusal and how it is said."""
+
+
+def error_sentence(code: str) -> str:
+    """Say what is wrong with one field of the input."""
+    return {
+        "required": _("This is needed."),
+        "inverted": _("The end must come after the start."),
+        "naive": _("A time needs its zone, such as 2026-11-02T09:00:00+08:00."),
+        "out_of_range": _("This is out of range."),
+        "too_small": _("This is too small."),
+        "too_large": _("This is too much."),
+        "too_long_text": _("This text is too long."),
+        "unknown": _("This is not known."),
+        "control_characters": _("This text holds characters that cannot be shown."),
+        "duplicate": _("This stands here twice."),
+        "malformed": _("This cannot be understood."),
+        "reused": _("This key was used before for another request."),
+        "missing_version": _("Say which version you change: send If-Match."),
+        "common": _("This password is too common."),
+        "wrong": _("This is not right."),
+        "taken": _("This is already in use."),
+    }.get(code, _("This is not valid."))
+
+
+def problem_title(code: str) -> str:
+    """Say in a few words what sort of problem it is."""
+    return {
+        "refused": _("The rules refuse this"),
+        "invalid": _("Some of it cannot be understood"),
+        "forbidden": _("You may not do this"),
+        "unauthorised": _("Please sign in"),
+        "not_found": _("There is nothing here"),
+        "stale": _("It has changed meanwhile"),
+        "too_many": _("Too many requests"),
+        "unavailable": _("Not available at the moment"),
+    }.get(code, _("Something went wrong"))
+
+
+def problem_detail(code: str) -> str:
+    """Say what to do about it."""
+    return {
+        "refused": _("See the reasons, and the alternatives that are offered."),
+        "invalid": _("Mend the fields that are named and send it again."),
+        "forbidden": _("Your account has no right to this. Ask the facility or your administrator."),
+        "unauthorised": _("Sign in, or send a valid token."),
+        "not_found": _("It does not exist, or you may not see it."),
+        "stale": _("Somebody changed it after you read it. Read it again and repeat your change."),
+        "too_many": _("Wait a little and try again."),
+        "unavailable": _("Try again in a few seconds."),
+    }.get(code, _("The fault was noted. Try again later."))
+
+
+def state_name(state: State) -> str:
+    """Name the state of a booking."""
+    return {
+        State.REQUESTED: _("Awaiting approval"),
+        State.CONFIRMED: _("Confirmed"),
+        State.CHECKED_IN: _("In use"),
+        State.ENDED: _("Ended"),
+        State.REJECTED: _("Rejected"),
+        State.WITHDRAWN: _("Withdrawn"),
+        State.CANCELLED: _("Cancelled"),
+        State.EXPIRED: _("Expired"),
+        State.NO_SHOW: _("No-show"),
+    }[state]
+
+
+def action_name(action: Action) -> str:
+    """Name what can be done to a booking."""
+    return {
+        Action.APPROVE: _("Approve"),
+        Action.REJECT: _("Reject"),
+        Action.CHANGE: _("Change"),
+        Action.RESUBMIT: _("Ask again"),
+        Action.CANCEL: _("Cancel booking"),
+        Action.EXPIRE: _("Let expire"),
+        Action.CHECK_IN: _("Check in"),
+        Action.CHECK_OUT: _("Check out"),
+        Action.MISS: _("Note as no-show"),
+    }[action]
+
+
+def kind_name(kind: Kind) -> str:
+    """Name why time is taken."""
+    return {
+        Kind.BOOKING: _("Booked"),
+        Kind.HOLD: _("Held"),
+        Kind.MAINTENANCE: _("Maintenance"),
+        Kind.CLOSURE: _("Closed"),
+        Kind.EXTERNAL: _("Busy elsewhere"),
+    }[kind]
+
+
+def why_name(why: str) -> str:
+    """Say why an alternative is offered."""
+    return {"nearest": _("Nearest free time"), "equal": _("Equal instrument, same time")}.get(why, why)
+
+
+def event_sentence(kind: str, data: Params) -> str:
+    """Say what happened to a booking."""
+    said = {
+        "booking.placed": _("Booked"),
+        "booking.requested": _("Asked for; awaiting approval"),
+        "booking.changed": _("Changed"),
+        "booking.approved": _("Approved"),
+        "booking.rejected": _("Rejected"),
+        "booking.cancelled": _("Cancelled"),
+        "booking.withdrawn": _("Withdrawn"),
+        "booking.expired": _("Expired without approval"),
+        "booking.checked_in": _("Checked in"),
+        "booking.ended": _("Checked out"),
+        "booking.no_show": _("Noted as no-show"),
+        "booking.feedback": _("Feedback given"),
+        "booking.displaced": _("Displaced by a closure"),
+        "booking.reminded": _("Reminder sent"),
+    }.get(kind, kind)
+    note = data.get("reason") or data.get("comment")
+    return _("%(what)s: %(note)s", what=said, note=note) if note else said
