@@ -1,0 +1,154 @@
+"""What stands around every page: the ways to the others, the languages, the account."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, current_app, request, url_for
+
+from booking import i18n
+from booking.db import Unavailable, reading
+from booking.domain import access
+from booking.domain.access import Actor
+from booking.http.context import settings
+from booking.http.identity import UnknownToken, actor
+from booking.i18n import gettext as _
+from booking.services import approvals
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the navigation: its endpoint, its words, and for whom it is there."""
+
+    endpoint: str
+    label: Callable[[], str]
+    shown: Callable[[Actor], bool] = lambda _who: True
+    beside: frozenset[str] = field(default_factory=frozenset)
+
+
+def _signed_in(who: Actor) -> bool:
+    return who.signed_in
+
+
+PAGES = (
+    Page("web.home", lambda: _("Home")),
+    Page(
+        "web.catalogue",
+        lambda: _("Instruments"),
+        beside=frozenset({"web.instrument", "web.facility", "web.network"}),
+    ),
+    Page("web.free", lambda: _("Find a time")),
+    Page(
+        "web.my_bookings",
+        lambda: _("My bookings"),
+        _signed_in,
+        frozenset({"web.new_booking", "web.booking", "web.change_booking"}),
+    ),
+    Page("web.calendars", lambda: _("Calendars"), _signed_in),
+    Page("web.desk", lambda: _("Desk"), lambda who: access.could(who, "facility.desk")),
+    Page("web.approvals", lambda: _("Approvals"), lambda who: access.could(who, "booking.approve")),
+)
+"""The pages of the header, in its order; `beside` are the pages that belong under one."""
+
+ACCOUNT = (
+    Page("web.account", lambda: _("My account"), _signed_in),
+    Page("web.sessions", lambda: _("Where I am signed in"), _signed_in),
+    Page("web.tokens", lambda: _("API tokens"), _signed_in),
+)
+FOOTER = (Page("api-docs.openapi_swagger_ui", lambda: _("API")),)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A link as the reader sees it; `here` is the value of `aria-current`, or nothing."""
+
+    href: str
+    label: str
+    here: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All that the frame of a page shows."""
+
+    language: str
+    locale: str
+    languages: dict[str, str]
+    address: str
+    pages: list[Entry]
+    account: list[Entry]
+    footer: list[Entry]
+    waiting: int
+    switch_language: str | None
+    sign_in: str | None
+    sign_up: str | None
+    sign_out: str | None
+
+
+def register(blueprint: Blueprint) -> None:
+    """Give every page of the application its frame, pages of errors included."""
+    blueprint.app_context_processor(lambda: {"frame": frame()})
+
+
+def frame() -> Frame:
+    """Build the frame of the page that is being rendered."""
+    who = _who()
+    waiting = _waiting(who)
+    return Frame(
+        language=i18n.language_tag(),
+        locale=i18n.current_locale(),
+        languages=i18n.LOCALES,
+        address=request.full_path.rstrip("?") if request.method == "GET" else "/",
+        pages=_entries(PAGES, who, {"web.approvals": waiting}),
+        account=_entries(ACCOUNT, who),
+        footer=_entries(FOOTER, who),
+        waiting=waiting,
+        switch_language=_address("web.language"),
+        sign_in=_address("web.sign_in", **_back()),
+        sign_up=_address("web.sign_up") if settings().sign_up else None,
+        sign_out=_address("web.sign_out"),
+    )
+
+
+def _who() -> Actor:
+    try:
+        return actor()
+    except (Unavailable, UnknownToken):  # the page that tells of it has a frame too
+        return access.VISITOR
+
+
+def _waiting(who: Actor) -> int:
+    if not access.could(who, "booking.approve"):
+        return 0
+    try:
+        with reading() as session:
+            return approvals.waiting(session, actor=who)
+    except Unavailable:
+        return 0
+
+
+def _entries(pages: tuple[Page, ...], who: Actor, counts: dict[str, int] | None = None) -> list[Entry]:
+    return [
+        Entry(href, page.label(), _here(page), (counts or {}).get(page.endpoint, 0))
+        for page in pages
+        if page.shown(who) and (href := _address(page.endpoint))
+    ]
+
+
+def _here(page: Page) -> str:
+    if request.endpoint == page.endpoint:
+        return "page"
+    return "true" if request.endpoint in page.beside else ""
+
+
+def _address(endpoint: str, **values: Any) -> str | None:
+    """Give the address of a page, None where this server lacks it."""
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
+
+
+def _back() -> dict[str, str]:
+    """Come back to this page after signing in."""
+    if request.method != "GET" or request.endpoint in {None, "web.home", "web.sign_in", "web.sign_up"}:
+        return {}
+    return {"next": request.full_path.rstrip("?")}
