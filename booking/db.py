@@ -124,6 +124,21 @@ def transaction() -> Iterator[Session]:
 
 
 @contextmanager
+def rehearsal() -> Iterator[Session]:
+    """Give a session that may write and whose work is always undone.
+
+    :raises Unavailable: if the database cannot be reached or stays locked
+    """
+    with _state.writer, _known_faults():
+        session = Session(engine().execution_options(write=True), expire_on_commit=False)
+        try:
+            yield session
+        finally:
+            session.rollback()
+            session.close()
+
+
+@contextmanager
 def reading() -> Iterator[Session]:
     """Give a session that never writes and takes no lock.
 

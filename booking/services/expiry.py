@@ -1,0 +1,28 @@
+"""Requests that nobody decided in time: they expire when they would begin, and give their time back."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from booking.domain.access import Actor
+from booking.domain.lifecycle import Action, State
+from booking.services import bookings
+from models import Booking
+
+
+def overdue(session: Session, *, now: datetime, limit: int = 200) -> list[UUID]:
+    """Give the requests whose start has passed, the oldest first."""
+    # The state stands in the text, since SQLite uses a partial index only where it sees its condition.
+    query = select(Booking.id).where(text("booking.state = 'requested'"), Booking.starts_at <= now)
+    return list(session.scalars(query.order_by(Booking.starts_at).limit(limit)))
+
+
+def expire(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
+    """Let a request expire; False says that somebody decided or moved it meanwhile."""
+    booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.approve")
+    if booking.state is not State.REQUESTED or booking.starts_at > now:
+        return False
+    bookings.finish(session, actor=actor, booking=booking, action=Action.EXPIRE, now=now)
+    return True

@@ -1,0 +1,22 @@
+"""Housekeeping: what has served its purpose is dropped. Bookings, events and deliveries stay for ever."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from booking.services import rate_limits, sign_in
+from booking.services.bookings import KEY_LIFE
+from models import OneTimeLink, Reminder, RequestKey
+
+KEPT = timedelta(days=30)
+"""How long what is over can still be looked into."""
+
+
+def prune(session: Session, *, now: datetime) -> None:
+    """Drop keys of requests after a day, counters that ran out; sessions, links and reminders long over."""
+    session.execute(delete(RequestKey).where(RequestKey.created_at < now - KEY_LIFE))
+    session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < now - KEPT))
+    session.execute(delete(Reminder).where(Reminder.done_at.is_not(None), Reminder.starts_at < now - KEPT))
+    sign_in.prune(session, before=now - KEPT)
+    rate_limits.prune(session, now=now)
