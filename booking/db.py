@@ -1,17 +1,19 @@
 """The engine, transactions and migrations; the only place that commits."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:  # Alembic takes long to load, and a server that only serves never needs it
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -161,8 +163,27 @@ def _known_faults() -> Iterator[None]:
         raise Unavailable(str(error.orig)) from error
 
 
-def alembic_config(url: str) -> Config:
+def migrations() -> list[str]:
+    """Give the revisions of this release from the first to the newest, read from the files."""
+    after: dict[str, str] = {}
+    for path in (MIGRATIONS / "versions").glob("*.py"):
+        lines = dict(re.findall(r"^(revision|down_revision)\b[^=]*= (.+)$", path.read_text(), re.MULTILINE))
+        after[lines["down_revision"].strip("\"'")] = lines["revision"].strip("\"'")
+    found = ["None"]
+    while found[-1] in after:
+        found.append(after[found[-1]])
+    return found[1:]
+
+
+def newest_migration() -> str:
+    """Give the revision that no other one follows."""
+    return migrations()[-1]
+
+
+def alembic_config(url: str) -> "Config":
     """Give the settings of the migrations for a database."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
@@ -171,9 +192,13 @@ def alembic_config(url: str) -> Config:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database's tables and guards up to the revision; both commit as one."""
+    from alembic import command  # noqa: PLC0415
+
     command.upgrade(alembic_config(url), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database back to an older revision."""
+    from alembic import command  # noqa: PLC0415
+
     command.downgrade(alembic_config(url), revision)
