@@ -176,6 +176,7 @@ def error_sentence(code: str) -> str:
         "malformed": _("This cannot be understood."),
         "reused": _("This key was used before for another request."),
         "missing_version": _("Say which version you change: send If-Match."),
+        "short_password": _("Use at least 8 characters."),
         "common": _("This password is too common."),
         "wrong": _("This is not right."),
         "taken": _("This is already in use."),
@@ -193,6 +194,16 @@ def problem_title(code: str) -> str:
         "stale": _("It has changed meanwhile"),
         "too_many": _("Too many requests"),
         "unavailable": _("Not available at the moment"),
+        "bad_request": _("This request could not be understood"),
+        "csrf": _("This form has expired"),
+        "method_not_allowed": _("This cannot be done here"),
+        "not_acceptable": _("Not available in this form"),
+        "timeout": _("The request took too long"),
+        "conflict": _("Something else is in the way"),
+        "gone": _("This is no longer here"),
+        "too_large": _("This is too large"),
+        "unsupported_media_type": _("The server does not read this format"),
+        "precondition_required": _("Say which version you change"),
     }.get(code, _("Something went wrong"))
 
 
@@ -207,6 +218,16 @@ def problem_detail(code: str) -> str:
         "stale": _("Somebody changed it after you read it. Read it again and repeat your change."),
         "too_many": _("Wait a little and try again."),
         "unavailable": _("Try again in a few seconds."),
+        "bad_request": _("Go back and try it another way."),
+        "csrf": _("Go back, reload the page and send the form again. Nothing was changed."),
+        "method_not_allowed": _("The address is right, but it does not take this kind of request."),
+        "not_acceptable": _("Ask for another format."),
+        "timeout": _("Please send it again."),
+        "conflict": _("Read it again and repeat your change."),
+        "gone": _("It was withdrawn by its owner."),
+        "too_large": _("Send less at once."),
+        "unsupported_media_type": _("Send the body as application/json."),
+        "precondition_required": _("Send If-Match with the version that you read."),
     }.get(code, _("The fault was noted. Try again later."))
 
 

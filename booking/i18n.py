@@ -1,0 +1,196 @@
+"""Languages: which one somebody reads, its catalogue, and how dates, money and names look in it."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import babel.dates
+import babel.numbers
+
+LOCALES = {"zh_Hans_CN": "简体中文", "zh_Hant_HK": "繁體中文", "en": "English"}
+"""Every language that is offered, by its own name."""
+
+SOURCE = "en"
+TRANSLATIONS = Path(__file__).resolve().parent / "translations"
+
+_CHINESE = {"date": "y年M月d日 EEE", "day": "M月d日 EEE", "time": "HH:mm", "datetime": "y年M月d日 EEE HH:mm"}
+_ENGLISH = {"date": "EEE d MMM y", "day": "EEE d MMM", "time": "HH:mm", "datetime": "EEE d MMM y, HH:mm"}
+_PATTERNS = {"zh_Hans_CN": _CHINESE, "zh_Hant_HK": _CHINESE, "en": _ENGLISH}
+_TRADITIONAL = {"hant", "hk", "tw", "mo"}
+
+_chosen: ContextVar[str | Callable[[], str] | None] = ContextVar("locale", default=None)
+
+
+class _Default:
+    locale = SOURCE
+
+
+def set_default(locale: str) -> None:
+    """Speak this language wherever nobody chose one.
+
+    :raises ValueError: if it is not offered
+    """
+    if locale not in LOCALES:
+        raise ValueError(f"no such language: {locale}; there are {', '.join(LOCALES)}")
+    _Default.locale = locale
+
+
+def choose(locale: str | Callable[[], str] | None) -> None:
+    """Speak this language in the current context; a function is asked when the first word is needed."""
+    _chosen.set(locale)
+
+
+def current_locale() -> str:
+    """Give the language of the current context."""
+    chosen = _chosen.get()
+    if callable(chosen):
+        _chosen.set(None)  # what goes wrong while asking is told in the default language
+        chosen = chosen()
+        _chosen.set(chosen)
+    return chosen or _Default.locale
+
+
+@contextmanager
+def use_locale(locale: str | None) -> Iterator[None]:
+    """Speak a language for a while; None or one that is not offered is the default."""
+    token = _chosen.set(locale if locale in LOCALES else _Default.locale)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def nearest(tags: Iterable[str]) -> str | None:
+    """Give the language offered that suits the first possible of the wanted tags, such as `zh-TW` or `en-GB`."""
+    for tag in tags:
+        parts = tag.lower().replace("_", "-").split("-")
+        if parts[0] == "zh":
+            return "zh_Hant_HK" if _TRADITIONAL & set(parts[1:]) else "zh_Hans_CN"
+        if parts[0] == "en":
+            return "en"
+    return None
+
+
+def language_tag(locale: str | None = None) -> str:
+    """Give the language as HTML writes it, `zh-Hans-CN`."""
+    return (locale or current_locale()).replace("_", "-")
+
+
+@lru_cache(maxsize=len(LOCALES))
+def catalogue(locale: str) -> NullTranslations:
+    """Read the translations of a language; Traditional Chinese falls back on Simplified, all on the source."""
+    path = TRANSLATIONS / locale / "LC_MESSAGES" / "messages.po"
+    found: NullTranslations = NullTranslations()
+    if path.exists():
+        found = _compiled(path, locale)
+    if locale == "zh_Hant_HK":
+        found.add_fallback(catalogue("zh_Hans_CN"))
+    return found
+
+
+def _compiled(path: Path, locale: str) -> GNUTranslations:
+    from babel.messages.mofile import write_mo  # noqa: PLC0415 - English readers never need it
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
+    with path.open("rb") as source:
+        parsed = read_po(source, locale=locale)
+    binary = io.BytesIO()
+    write_mo(binary, parsed)
+    binary.seek(0)
+    return GNUTranslations(binary)
+
+
+def gettext(message: str, /, **params: Any) -> str:
+    """Translate a sentence and fill in its `%(name)s` places."""
+    translated = catalogue(current_locale()).gettext(message)
+    return translated % params if params else translated
+
+
+def ngettext(singular: str, plural: str, number: int, /, **params: Any) -> str:
+    """Translate a sentence whose form depends on a number, which fills `%(num)d`."""
+    translated = catalogue(current_locale()).ngettext(singular, plural, number)
+    return translated % {"num": number, **params} if params else translated
+
+
+def mark(message: str) -> str:
+    """Mark a sentence for translators where it is written but not yet said."""
+    return message
+
+
+def name_of(thing: Any) -> str:
+    """Give the name of a thing in the reader's language, or in the other one if it lacks it."""
+    if hasattr(thing, "name_zh"):
+        chinese, english = str(thing.name_zh or ""), str(thing.name_en or "")
+        return chinese or english if current_locale().startswith("zh") else english or chinese
+    return str(thing.name)
+
+
+def format_datetime(at: datetime, zone: str = "UTC", pattern: str = "datetime") -> str:
+    """Say a time on the clock of a zone; patterns are datetime, date, day (no year) and time."""
+    locale = current_locale()
+    local = at.astimezone(ZoneInfo(zone))
+    return babel.dates.format_datetime(
+        local, _PATTERNS[locale][pattern], tzinfo=ZoneInfo(zone), locale=locale
+    )
+
+
+def format_date(day: date | datetime, zone: str = "UTC", pattern: str = "date") -> str:
+    """Say a day; an instant becomes the day that it is in the zone."""
+    locale = current_locale()
+    if isinstance(day, datetime):
+        day = day.astimezone(ZoneInfo(zone)).date()
+    return babel.dates.format_date(day, _PATTERNS[locale][pattern], locale=locale)
+
+
+def format_time(at: datetime, zone: str = "UTC") -> str:
+    """Say the time of day on the clock of a zone."""
+    return format_datetime(at, zone, "time")
+
+
+def format_span(start: datetime, end: datetime, zone: str = "UTC") -> str:
+    """Say from when to when on the clock of a zone, the day once if both are on the same."""
+    tz = ZoneInfo(zone)
+    first, last = start.astimezone(tz).date(), end.astimezone(tz).date()
+    until = format_time(end, zone) if first == last else format_datetime(end, zone)
+    return f"{format_datetime(start, zone)} – {until}"
+
+
+def format_money(amount: Decimal | None) -> str:
+    """Say an amount in yuan; None, which is no known amount, is a dash."""
+    if amount is None:
+        return "–"
+    return babel.numbers.format_currency(amount, "CNY", locale=current_locale())
+
+
+def format_number(number: float | Decimal) -> str:
+    """Say a number with the language's separators."""
+    return babel.numbers.format_decimal(number, locale=current_locale())
+
+
+def format_duration(length: timedelta | int) -> str:
+    """Say a length of time, given as such or in minutes, in days, hours and minutes."""
+    minutes = length if isinstance(length, int) else int(length.total_seconds() // 60)
+    days, rest = divmod(minutes, 24 * 60)
+    hours, rest = divmod(rest, 60)
+    parts = []
+    if days:
+        parts.append(ngettext("%(num)d day", "%(num)d days", days, num=days))
+    if hours:
+        parts.append(gettext("%(hours)d h", hours=hours))
+    if rest or not parts:
+        parts.append(gettext("%(minutes)d min", minutes=rest))
+    return " ".join(parts)
+
+
+def utc_offset(zone: str, at: datetime) -> str:
+    """Say how far a zone is from UTC at a time, `UTC+08:00`."""
+    offset = at.astimezone(UTC).astimezone(ZoneInfo(zone)).strftime("%z")
+    return f"UTC{offset[:3]}:{offset[3:]}"
