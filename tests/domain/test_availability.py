@@ -1,0 +1,88 @@
+"""Free levels and starts, against placing a use by brute force."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking.domain.availability import first_start, free_levels, nearest_starts, on_step
+from booking.domain.occupation import padded
+from booking.domain.rules import Policy
+from booking.domain.spans import Load, Span, merge, peak
+
+ZERO = datetime(2026, 11, 2, tzinfo=UTC)
+DAY = Span(ZERO, ZERO + timedelta(days=1))
+
+
+def at(quarter: int) -> datetime:
+    return ZERO + timedelta(minutes=15 * quarter)
+
+
+loads = st.lists(
+    st.builds(lambda a, n, q: Load(at(a), at(a + n), q), st.integers(0, 90), st.integers(1, 12), st.integers(1, 3)),
+    max_size=8,
+)
+policies = st.builds(
+    lambda setup, cleanup: Policy(step=15, shortest=15, setup=15 * setup, cleanup=15 * cleanup),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+
+
+def fits(start: datetime, length: timedelta, some, units: int, policy: Policy, quantity: int) -> bool:
+    around = padded(Span(start, start + length), policy.setup, policy.cleanup)
+    return peak(some, around) + quantity <= units
+
+
+@given(loads, policies, st.integers(1, 3), st.integers(1, 3), st.integers(1, 8))
+def test_a_use_inside_the_free_levels_fits_and_one_outside_does_not(some, policy, units, quantity, quarters):
+    length = timedelta(minutes=15 * quarters)
+    free = merge(s for s, level in free_levels([DAY], some, units, policy) if level >= quantity)
+    for quarter in range(96):
+        use = Span(at(quarter), at(quarter) + length)
+        if DAY.contains(use):
+            inside = any(span.contains(use) for span in free)
+            assert inside == fits(use.start, length, some, units, policy, quantity)
+
+
+@given(loads, policies, st.integers(1, 8))
+def test_the_first_start_is_the_earliest_that_fits(some, policy, quarters):
+    length = timedelta(minutes=15 * quarters)
+    free = [s for s, _ in free_levels([DAY], some, 1, policy)]
+    found = first_start(free, length, policy, ZERO, "UTC")
+    fitting = [at(q) for q in range(96) if at(q) + length <= DAY.end and fits(at(q), length, some, 1, policy, 1)]
+    assert found == (fitting[0] if fitting else None)
+
+
+@given(loads, st.integers(0, 90), st.integers(1, 8))
+def test_the_nearest_starts_fit_and_none_is_nearer(some, wish_at, quarters):
+    policy = Policy(step=15, shortest=15)
+    wish = Span(at(wish_at), at(wish_at + quarters))
+    free = [s for s, _ in free_levels([DAY], some, 1, policy)]
+    found = nearest_starts(free, wish, policy, ZERO, "UTC", count=3)
+    fitting = [
+        at(q)
+        for q in range(96)
+        if at(q) + wish.duration <= DAY.end and fits(at(q), wish.duration, some, 1, policy, 1)
+    ]
+    assert set(found) <= set(fitting)
+    if fitting:
+        nearest = min(abs(start - wish.start) for start in fitting)
+        assert abs(found[0] - wish.start) == nearest
+    else:
+        assert found == []
+
+
+def test_policy_narrows_what_is_offered():
+    policy = Policy(step=30, shortest=60, longest=120, notice=90, horizon=600)
+    assert first_start([DAY], timedelta(minutes=60), policy, ZERO, "UTC") == at(6)
+    assert first_start([DAY], timedelta(minutes=45), policy, ZERO, "UTC") is None
+    assert first_start([DAY], timedelta(minutes=180), policy, ZERO, "UTC") is None
+    late = Span(ZERO + timedelta(minutes=590), DAY.end)
+    assert first_start([late], timedelta(minutes=60), policy, ZERO, "UTC") is None
+
+
+def test_steps_follow_the_facilitys_clock():
+    assert on_step(ZERO + timedelta(minutes=1), 30, "Asia/Kolkata") == ZERO + timedelta(minutes=30)
+    assert on_step(ZERO + timedelta(minutes=1), 60, "Asia/Kolkata") == ZERO + timedelta(minutes=30)
+    assert on_step(ZERO, 60, "UTC") == ZERO
