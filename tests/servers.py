@@ -1,0 +1,165 @@
+"""A real gunicorn on a free port, for tests that need processes, sockets and simultaneous clients."""
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+STARTS_WITHIN = 60  # seconds, on a busy machine
+STOPS_WITHIN = 30
+
+
+class GunicornServer:
+    """Serve wsgi:app from a database while the context lasts.
+
+    Leaving it fails if the server printed a traceback, unless `faults_expected`. `env` adds settings.
+    The files the server keeps live in `instance`, a folder that goes away with it.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        workers: int = 2,
+        threads: int = 8,
+        env: Mapping[str, str] | None = None,
+        faults_expected: bool = False,
+    ) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="yiqi-server-"))
+        self.instance = self.home / "instance"
+        self.instance.mkdir()
+        self.port = 0
+        self._workers = workers
+        self._threads = threads
+        self._faults_expected = faults_expected
+        self._log = self.home / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("YIQI_")}
+        self._env = clean | {
+            "YIQI_DATABASE_URL": database_url,
+            "YIQI_INSTANCE": str(self.instance),
+            "YIQI_SECRET_KEY": "a key for tests, and for tests alone",
+            "YIQI_RATE_LIMITS": "no",
+            "YIQI_REQUESTS_PER_MINUTE": "0",
+            **(env or {}),
+        }
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The master's process id."""
+        return self._running().pid
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+            faulty = "Traceback (most recent call last)" in self.log()
+            if faulty and kind is None and not self._faults_expected:
+                raise AssertionError(f"the server printed a traceback:\n{self._end_of_log()}")
+        finally:
+            self._clean_up()
+
+    def start(self) -> None:
+        """Start, on the same port when started again, and return when /healthz answers."""
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self.port))
+            listener.listen(2048)
+            self.port = listener.getsockname()[1]
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._words(listener.fileno()),
+                    cwd=ROOT,
+                    env=self._env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[listener.fileno()],
+                    start_new_session=True,
+                )
+        # The socket listens already, so this request waits in its queue until a worker takes it; and as
+        # only the server holds the socket now, its death cuts the request off.
+        try:
+            status = self._ask("/healthz")
+        except (OSError, http.client.HTTPException) as error:
+            self.kill()
+            raise RuntimeError(f"the server did not start: {error!r}\n{self._end_of_log()}") from None
+        if status != 200:
+            self.kill()
+            raise RuntimeError(f"the server started ill, /healthz says {status}:\n{self._end_of_log()}")
+
+    def _words(self, listener: int) -> list[str]:
+        words = [sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"fd://{listener}"]
+        words += ["--worker-class", "gthread", "--workers", str(self._workers)]
+        words += ["--threads", str(self._threads), "--no-control-socket"]
+        return [*words, "--timeout", "60", "--graceful-timeout", "20"]
+
+    def stop(self) -> None:
+        """Stop as an operator does, letting requests finish."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(
+                f"the server did not stop in {STOPS_WITHIN} s:\n{self._end_of_log()}"
+            ) from None
+        self._process = None
+
+    def kill(self) -> None:
+        """Kill the server's processes at once, as a power cut would."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def log(self) -> str:
+        """Give what the server printed so far."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def _end_of_log(self) -> str:
+        return self.log()[-8000:]
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process
+
+    def _ask(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=STARTS_WITHIN)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def _clean_up(self) -> None:
+        self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
