@@ -112,16 +112,15 @@ def _shape_templates(app: Flask) -> None:
 
 def _check_database(engine: db.Engine) -> None:
     """Refuse to serve what would break later, or worse, would let pass what the ledger's guards refuse."""
+    newest = db.newest_migration()
     try:
         with engine.connect() as connection:
             at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-            lacking = guards.missing(connection) if at == db.newest_migration() else []
+            lacking = guards.missing(connection) if at == newest else []
     except DBAPIError as error:
         raise NotReady(f"the database cannot be read; run `yiqi setup` first ({error.orig})") from None
-    if at != db.newest_migration():
-        raise NotReady(
-            f"the database is at migration {at}, this version needs {db.newest_migration()}; run `yiqi setup`"
-        )
+    if at != newest:
+        raise NotReady(f"the database is at migration {at}, this version needs {newest}; run `yiqi setup`")
     if lacking:
         raise NotReady(
             f"the database lacks guards against double booking: {', '.join(lacking)}; run `yiqi setup`"

@@ -69,7 +69,7 @@ def use_locale(locale: str | None) -> Iterator[None]:
 
 
 def nearest(tags: Iterable[str]) -> str | None:
-    """Give the language offered that suits the first possible of the wanted tags, such as `zh-TW` or `en-GB`."""
+    """Give the language that suits the first possible of the wanted tags, such as `zh-TW` or `en-GB`."""
     for tag in tags:
         parts = tag.lower().replace("_", "-").split("-")
         if parts[0] == "zh":
@@ -86,7 +86,7 @@ def language_tag(locale: str | None = None) -> str:
 
 @lru_cache(maxsize=len(LOCALES))
 def catalogue(locale: str) -> NullTranslations:
-    """Read the translations of a language; Traditional Chinese falls back on Simplified, all on the source."""
+    """Read a language's translations; Traditional Chinese falls back on Simplified, all on the source."""
     path = TRANSLATIONS / locale / "LC_MESSAGES" / "messages.po"
     found: NullTranslations = NullTranslations()
     if path.exists():
@@ -136,10 +136,8 @@ def name_of(thing: Any) -> str:
 def format_datetime(at: datetime, zone: str = "UTC", pattern: str = "datetime") -> str:
     """Say a time on the clock of a zone; patterns are datetime, date, day (no year) and time."""
     locale = current_locale()
-    local = at.astimezone(ZoneInfo(zone))
-    return babel.dates.format_datetime(
-        local, _PATTERNS[locale][pattern], tzinfo=ZoneInfo(zone), locale=locale
-    )
+    tz = ZoneInfo(zone)
+    return babel.dates.format_datetime(at, _PATTERNS[locale][pattern], tzinfo=tz, locale=locale)
 
 
 def format_date(day: date | datetime, zone: str = "UTC", pattern: str = "date") -> str:

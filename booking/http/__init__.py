@@ -1,1 +1,1 @@
-"""booking/http"""
+"""What all edges that answer requests share: identity, guards, problems, headers, limits."""

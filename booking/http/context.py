@@ -30,7 +30,7 @@ def public_url_for(endpoint: str, **values: object) -> str:
 def local_path(target: str | None, default: str = "/") -> str:
     """Give the target if it is a plain path of this server, else the default: no redirect leads elsewhere.
 
-    Browsers take `//host`, the same with a backslash, and a path with tabs or line ends inside as another host.
+    Browsers take `//host`, that with a backslash, and a path with tabs or line ends inside as another host.
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return default
