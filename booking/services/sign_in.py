@@ -63,12 +63,17 @@ def start(
             created_at=now,
             seen_at=now,
             expires_at=now + lifetime,
-            agent=agent[:300],
-            address=address[:64],
+            agent=_shown(agent)[:300],
+            address=_shown(address)[:64],
         )
     )
     session.flush()
     return secret
+
+
+def _shown(raw: str) -> str:
+    """Leave out what a browser's name should not hold, and PostgreSQL would not keep."""
+    return "".join(character for character in raw if character.isprintable())
 
 
 def by_secret(session: Session, *, secret: str, idle: timedelta, now: datetime) -> Identity | None:
