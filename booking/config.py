@@ -42,12 +42,16 @@ class Settings:
     bind: str = _setting("127.0.0.1:8000", "Address and port to serve on.")
     workers: int = _setting(0, "Web processes; 0 is 1 for SQLite and 2 for PostgreSQL.")
     threads: int = _setting(16, "Threads of each web process.")
+    graceful_seconds: int = _setting(30, "How long requests in progress may take when the server stops.")
     pool_size: int = _setting(16, "Database connections that a process keeps.")
     statement_timeout_ms: int = _setting(15000, "PostgreSQL gives up a statement after this time.")
     smtp_url: str = _setting(
         "", "smtp://user:password@host:port (smtps:// for TLS); empty writes mail to files.", secret=True
     )
     mail_from: str = _setting("Yiqi <yiqi@localhost>", "The sender of mail.")
+    remind_minutes: str = _setting(
+        "1440,60", "How many minutes before a booking starts its owner is reminded, comma-separated."
+    )
     default_locale: str = _setting("zh_Hans_CN", "Language when neither person nor browser says.")
     session_hours: int = _setting(12, "A session ends after so many idle hours.")
     session_days: int = _setting(14, "A session ends after so many days in any case.")
@@ -81,6 +85,17 @@ class Settings:
             raise BadSetting(
                 f"YIQI_SECRET_KEY: production wants a key of at least {SHORTEST_SECRET} characters"
             )
+        try:
+            wrong = [minutes for minutes in self.remind if minutes < 1]
+        except ValueError:
+            wrong = [0]
+        if wrong:
+            raise BadSetting(f"YIQI_REMIND_MINUTES: {self.remind_minutes!r} is no list of minutes")
+
+    @property
+    def remind(self) -> tuple[int, ...]:
+        """Give how many minutes before its start a booking is called to mind."""
+        return tuple(sorted({int(part) for part in self.remind_minutes.split(",") if part.strip()}))
 
     @property
     def url(self) -> str:

@@ -24,16 +24,11 @@ class JobLease(Base):
 
 
 class JobRun(Base):
-    """The last tick of a job that somebody took, and how it went.
-
-    A tick is the time divided by the job's period.
-    """
+    """How a job went last: when it did what it had to, and when and why it did not."""
 
     __tablename__ = "job_run"
 
     job: Mapped[str] = mapped_column(String(40), primary_key=True)
-    tick: Mapped[int] = mapped_column(BigInteger, default=0)
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str] = mapped_column(String(500), default="")

@@ -3,13 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor
 from booking.domain.lifecycle import Action, State
 from booking.services import bookings
-from models import Booking
+from models import Booking, Occupation
+
+
+def holds_over(session: Session, *, now: datetime) -> bool:
+    """Tell whether there is a hold that has run out."""
+    return bool(session.scalar(select(exists().where(Occupation.expires_at <= now))))
 
 
 def overdue(session: Session, *, now: datetime, limit: int = 200) -> list[UUID]:

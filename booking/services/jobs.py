@@ -1,9 +1,9 @@
-"""Jobs: who may run the timetable, which tick of a job is whose, and how the last ones went."""
+"""Jobs: who may run the timetable, and how each job went last."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, select, text, update
+from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import Session
 
 from models import JobLease, JobRun
@@ -14,7 +14,7 @@ LONGEST_ERROR = 500
 _FIRST_LEASE = text(
     "INSERT INTO job_lease (name, holder, fence, beat) VALUES (:name, '', 0, 0) ON CONFLICT DO NOTHING"
 )
-_FIRST_RUN = text("INSERT INTO job_run (job, tick, error) VALUES (:job, 0, '') ON CONFLICT DO NOTHING")
+_FIRST_RUN = text("INSERT INTO job_run (job, error) VALUES (:job, '') ON CONFLICT DO NOTHING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,6 @@ def renew(session: Session, *, fence: int) -> bool:
 def resign(session: Session, *, fence: int) -> None:
     """Give the lease back, so that nobody need wait for it."""
     session.execute(update(JobLease).where(*_held(fence)).values(holder="", beat=JobLease.beat + 1))
-
-
-def claim_tick(session: Session, *, job: str, tick: int, fence: int, now: datetime) -> bool:
-    """Take a tick of a job; False says that it was taken before, or that the lease is somebody else's now."""
-    _make_row(session, job)
-    taken = (
-        update(JobRun)
-        .where(JobRun.job == job, JobRun.tick < tick, exists().where(*_held(fence)))
-        .values(tick=tick, started_at=now)
-        .returning(JobRun.tick)
-    )
-    return session.scalars(taken).one_or_none() is not None
 
 
 def succeeded(session: Session, *, job: str, now: datetime) -> None:

@@ -138,13 +138,14 @@ def claim_due(session: Session, *, now: datetime, limit: int = 20) -> list[UUID]
     return [delivery.id for delivery in due]
 
 
-def give_back(session: Session, *, now: datetime) -> None:
-    """Make all claims due again at once: whoever made them is known to be dead."""
-    session.execute(
-        update(Delivery)
-        .where(Delivery.claimed_at.is_not(None), Delivery.sent_at.is_(None), Delivery.given_up_at.is_(None))
-        .values(claimed_at=None, next_at=now)
+def give_back(session: Session, *, now: datetime, delivery_ids: Iterable[UUID] | None = None) -> None:
+    """Make claims due again at once; without ids all of them: whoever made them is known to be dead."""
+    claims = update(Delivery).where(
+        Delivery.claimed_at.is_not(None), Delivery.sent_at.is_(None), Delivery.given_up_at.is_(None)
     )
+    if delivery_ids is not None:
+        claims = claims.where(Delivery.id.in_(list(delivery_ids)))
+    session.execute(claims.values(claimed_at=None, next_at=now))
 
 
 def notice(session: Session, *, delivery_id: UUID, now: datetime) -> Notice | None:
@@ -199,6 +200,11 @@ def wait_out(session: Session, *, delivery_ids: Iterable[UUID], why: str, now: d
         .where(Delivery.id.in_(list(delivery_ids)), Delivery.sent_at.is_(None))
         .values(next_at=now + OUTAGE_PAUSE, claimed_at=None, error=why[:LONGEST_ERROR])
     )
+
+
+def reminders_due(session: Session, *, now: datetime) -> bool:
+    """Tell whether `remind` would find anything."""
+    return bool(session.scalar(select(exists().where(Reminder.done_at.is_(None), Reminder.due_at <= now))))
 
 
 def remind(session: Session, *, now: datetime, limit: int = 200) -> int:

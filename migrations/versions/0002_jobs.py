@@ -21,8 +21,6 @@ def upgrade() -> None:
     op.create_table(
         "job_run",
         sa.Column("job", sa.String(length=40), nullable=False),
-        sa.Column("tick", sa.BigInteger(), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.String(length=500), nullable=False),
