@@ -19,7 +19,7 @@ from booking.domain.rules import LONGEST, Facts, Invalid, Policy, refusals
 from booking.domain.spans import Load, Span, busy, merge
 from booking.services import catalogue, instruments, occupation
 from booking.services.catalogue import Filters
-from models import Booking, Facility, Instrument, InstrumentPrice, Occupation, OpeningRule
+from models import Booking, Facility, Instrument, InstrumentPrice, Occupation, OpeningRule, Person
 
 WINDOW = LONGEST
 """No question looks at more time than this."""
@@ -42,7 +42,7 @@ class FreeSpan:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A row of the ledger as this reader may see it; `title` and `booking_id` are None behind the mask."""
+    """A row of the ledger as this reader may see it; behind the mask id, title, state and person are None."""
 
     instrument_id: int
     start: datetime
@@ -55,6 +55,7 @@ class Bar:
     title: str | None
     state: State | None
     mine: bool
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +223,11 @@ def occupations(
             Booking.organisation_id,
             Booking.confidential,
             Instrument.facility_id,
+            Person.name,
         )
         .join(Instrument, Instrument.id == Occupation.instrument_id)
         .outerjoin(Booking, Booking.id == Occupation.booking_id)
+        .outerjoin(Person, Person.id == Booking.person_id)
         .where(
             Occupation.instrument_id.in_(instrument_ids),
             Occupation.starts_at < within.end,
@@ -250,6 +253,7 @@ def occupations(
                 title=row.purpose if seen else None,
                 state=row.state if seen else None,
                 mine=row.person_id is not None and row.person_id == actor.person_id,
+                person=row.name if seen else None,
             )
         )
     return bars

@@ -1,5 +1,6 @@
 """Bookings: place, change, cancel, check in and out; each is one command in one transaction."""
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -83,6 +84,14 @@ class HistoryLine:
     data: Mapping[str, Any]
 
 
+class Part(enum.StrEnum):
+    """The three heaps of one's own bookings."""
+
+    AHEAD = "ahead"
+    WAITING = "waiting"
+    OVER = "over"
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """A wish with all that decides about it."""
@@ -135,7 +144,9 @@ def place(
         project_id=project_id,
         state=_first_state(actor, items, case.instruments),
         purpose=purpose,
-        confidential=_confidential(session, confidential, organisation_id, items, case.instruments),
+        confidential=_confidential(
+            session, confidential, organisation_id, [case.instruments[item.instrument_id] for item in items]
+        ),
         starts_at=min(item.span.start for item in items),
         ends_at=max(item.span.end for item in items),
         version=1,
@@ -373,6 +384,39 @@ def listing(
     return list(rows), total
 
 
+def own(
+    session: Session, *, actor: Actor, part: Part, page: int = 1, page_size: int = 20, now: datetime
+) -> tuple[list[Booking], dict[Part, int]]:
+    """Give a page of one heap of the actor's own bookings, and how many there are in each.
+
+    Those ahead, running ones too, and those that wait for approval come soonest first; what is over or was
+    given up comes latest first.
+    """
+    require(actor, "booking.list")
+    heaps = _heaps(now)
+    mine = Booking.person_id == actor.person_id
+    counts = session.execute(
+        select(*(func.count().filter(heap) for heap in heaps.values())).where(mine)
+    ).one()
+    start = Booking.starts_at.desc() if part is Part.OVER else Booking.starts_at
+    chosen = select(Booking.id).where(mine, heaps[part]).order_by(start, Booking.id)
+    ids = session.scalars(chosen.limit(page_size).offset((page - 1) * page_size)).all()
+    rows = session.scalars(_loaded().where(Booking.id.in_(ids)).order_by(start, Booking.id))
+    return list(rows), dict(zip(heaps, counts, strict=True))
+
+
+def _heaps(now: datetime) -> dict[Part, ColumnElement[bool]]:
+    running = Booking.state.in_((State.CONFIRMED, State.CHECKED_IN))
+    return {
+        Part.AHEAD: and_(running, Booking.ends_at > now),
+        Part.WAITING: Booking.state == State.REQUESTED,
+        Part.OVER: or_(
+            and_(running, Booking.ends_at <= now),
+            Booking.state.not_in((State.CONFIRMED, State.CHECKED_IN, State.REQUESTED)),
+        ),
+    }
+
+
 def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[HistoryLine]:
     """Give all that happened to a booking, oldest first.
 
@@ -386,6 +430,16 @@ def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[History
         .order_by(Event.id)
     )
     return [HistoryLine(event.at, event.kind, name, event.data) for event, name in session.execute(query)]
+
+
+def confidential_by_default(
+    session: Session, *, actor: Actor, instrument: Instrument, project_id: UUID | None = None
+) -> bool:
+    """Tell whether `place` would hide a booking from others if it is not told.
+
+    :raises NotFound: if the actor does not work for the project
+    """
+    return _confidential(session, None, _organisation(session, actor, project_id), [instrument])
 
 
 def subject_of(booking: Booking) -> list[Subject]:
@@ -534,13 +588,12 @@ def _confidential(
     session: Session,
     asked: bool | None,
     organisation_id: int | None,
-    items: Sequence[Item],
-    instruments: Mapping[int, Instrument],
+    instruments: Iterable[Instrument],
 ) -> bool:
     """Give what was asked; else companies and confidential instruments are masked by default."""
     if asked is not None:
         return asked
-    if any(instruments[item.instrument_id].confidential for item in items):
+    if any(instrument.confidential for instrument in instruments):
         return True
     if organisation_id is None:
         return False
