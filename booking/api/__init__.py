@@ -1,1 +1,57 @@
-"""booking/api"""
+"""The REST API, `/api/v1`: every module of its list has one blueprint, and adds its routes to it."""
+
+import json
+from types import ModuleType
+
+from flask import Blueprint, Flask, Response, current_app, render_template
+
+from booking.api.base import PREFIX, Code
+from booking.http.guard import open_to_all
+
+pages = Blueprint("api-docs", __name__)
+
+
+def register(app: Flask) -> None:
+    """Put the API, its document and its page of docs into the application."""
+    app.url_map.converters["code"] = Code
+    for module in _modules():
+        app.register_blueprint(module.blp, url_prefix=PREFIX)
+    app.register_blueprint(pages, url_prefix="/api")
+
+
+def _modules() -> tuple[ModuleType, ...]:
+    # One a line: a new part of the API is a new line here.
+    from booking.api import (  # noqa: PLC0415 - these load marshmallow, which the jobs never need
+        accounts,
+        availability,
+        bookings,
+        facilities,
+        instruments,
+    )
+
+    return accounts, availability, bookings, facilities, instruments
+
+
+def document(app: Flask) -> str:
+    """Give the OpenAPI document as JSON; made once, when it is first asked for."""
+    found: str | None = app.extensions.get("yiqi-openapi")
+    if found is None:
+        from booking.api.document import build  # noqa: PLC0415 - apispec takes its time to load
+
+        made = build(app, [module.blp for module in _modules()])
+        found = app.extensions["yiqi-openapi"] = json.dumps(made, ensure_ascii=False, indent=2) + "\n"
+    return found
+
+
+@pages.get("/openapi.json")
+@open_to_all
+def openapi() -> Response:
+    """The OpenAPI document."""
+    return Response(document(current_app), mimetype="application/json")
+
+
+@pages.get("/docs")
+@open_to_all
+def docs() -> str:
+    """The document as a page on which one can try things."""
+    return render_template("api/docs.html")

@@ -1,0 +1,312 @@
+"""Bookings: judged, placed, read, changed, and what happens to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from flask import Response, url_for
+
+from booking.api.base import Blueprint, problems
+from booking.api.schemas.bookings import (
+    ApprovalIn,
+    BookingChangeIn,
+    BookingIn,
+    BookingOut,
+    BookingsIn,
+    BookingsOut,
+    CancellationIn,
+    Decision,
+    DryRunIn,
+    FeedbackIn,
+    NothingIn,
+    VerdictOut,
+)
+from booking.api.schemas.fields import window
+from booking.db import Session, reading, transaction
+from booking.domain.access import Actor
+from booking.domain.occupation import Item
+from booking.domain.rules import Invalid
+from booking.domain.spans import Span
+from booking.http import etags, idempotency
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.http.paging import next_url
+from booking.http.problems import alternative_out, reason_out
+from booking.services import approvals, availability, bookings, facilities, instruments
+from models import Booking
+
+blp = Blueprint("api-bookings", __name__, description="Time that is booked.")
+
+Wish = tuple[str, Span, int]
+"""An instrument's code, the span of use, and the number of units."""
+Answer = tuple[Booking, dict[str, str]]
+
+
+@blp.post("/bookings")
+@needs("booking.place")
+@blp.arguments(BookingIn)
+@blp.response(201, BookingOut)
+@problems(404, 409)
+def place(order: dict[str, Any]) -> Answer:
+    """Place a booking
+
+    On one instrument, or with `items` on several, all or nothing. An instrument that needs approval gives a booking
+    in the state `requested`, which holds its time. With an `Idempotency-Key` a request may be sent again for
+    24 hours: it gives the booking that it made.
+    """
+    who, key = actor(), idempotency.key_sent()
+    mark = idempotency.fingerprint(order) if key else ""
+    with transaction() as session:
+        booking = bookings.place(
+            session,
+            actor=who,
+            items=_items(session, who, order["items"]),
+            purpose=order["purpose"],
+            project_id=order["project_id"],
+            confidential=order["confidential"],
+            key=key,
+            fingerprint=mark,
+            now=utc_now(),
+        )
+    where = url_for("api-bookings.one", booking_id=booking.id)
+    return booking, {"ETag": etags.of_version(booking.version), "Location": where}
+
+
+@blp.post("/bookings/dry-run")
+@needs("booking.place")
+@blp.arguments(DryRunIn)
+@blp.response(200, VerdictOut)
+@problems(404)
+def dry_run(order: dict[str, Any]) -> dict[str, Any]:
+    """Judge a booking without placing it
+
+    The same rules as for placing one, every reason at once, what could be had instead, and the price. Nothing is
+    written.
+    """
+    who, now = actor(), utc_now()
+    with reading() as session:
+        items = _items(session, who, order["items"])
+        verdict = bookings.dry_run(
+            session, actor=who, items=items, booking_id=order["booking_id"], now=now
+        )
+        instead = []
+        if not verdict.allowed:
+            instead = availability.alternatives(
+                session, actor=who, items=items, now=now, booking_id=order["booking_id"]
+            )
+    return {
+        "allowed": verdict.allowed,
+        "reasons": [reason_out(reason) for reason in verdict.reasons],
+        "alternatives": [
+            {"instrument_id": one.code, "start": one.start, "end": one.end, "why": one.why} for one in instead
+        ],
+        "estimate": {
+            "total": verdict.estimate.total,
+            "currency": "CNY",
+            "lines": verdict.estimate.lines,
+        },
+        "needs_approval": verdict.needs_approval,
+    }
+
+
+@blp.get("/bookings")
+@needs("booking.list")
+@blp.arguments(BookingsIn, location="query")
+@blp.response(200, BookingsOut)
+@problems(404)
+def listing(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List bookings
+
+    One's own, those of the groups that one leads and of the facilities where one works; by start.
+    """
+    who = actor()
+    page, page_size = wanted["page"], wanted["page_size"]
+    within = window(wanted["start"], wanted["end"])
+    with reading() as session:
+        instrument_id = facility_id = None
+        if code := wanted["instrument"]:
+            instrument_id = instruments.by_codes(session, actor=who, codes=[code])[code]
+        if code := wanted["facility"]:
+            facility_id = facilities.by_code(session, code=code).id
+        found, total = bookings.listing(
+            session,
+            actor=who,
+            mine=wanted["mine"],
+            instrument_id=instrument_id,
+            facility_id=facility_id,
+            within=within,
+            states=wanted["state"],
+            page=page,
+            page_size=page_size,
+        )
+    return {"items": found, "total": total, "next": next_url(total, page, page_size)}
+
+
+@blp.get("/bookings/<uuid:booking_id>")
+@needs("booking.see")
+@blp.response(200, BookingOut)
+@problems(404)
+def one(booking_id: UUID) -> Answer | Response:
+    """Read a booking"""
+    with reading() as session:
+        booking = bookings.get(session, actor=actor(), booking_id=booking_id)
+    if etags.unchanged(booking.version):
+        return etags.mark(Response(status=304), booking.version)
+    return _told(booking)
+
+
+@blp.route("/bookings/<uuid:booking_id>", methods=["PATCH"])
+@needs("booking.change")
+@blp.arguments(BookingChangeIn)
+@blp.response(200, BookingOut)
+@problems(404, 409, 412, 428)
+def change(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Change a booking
+
+    Move, lengthen, shorten or amend it, under the rules of a new one; what is left out stays. `start`, `end` and
+    `quantity` alone change every item of a booking whose items share one time. `If-Match` must hold the version
+    that was read, `*` is whichever is there.
+    """
+    who, version = actor(), etags.version_required()
+    with transaction() as session:
+        items = None
+        if "items" in wanted:
+            items = _items(session, who, wanted["items"])
+        elif wanted.keys() & {"instrument_id", "start", "end", "quantity"}:
+            before = bookings.get(session, actor=who, booking_id=booking_id)
+            # What is built on this version must not land on a later one.
+            version = before.version if version is None else version
+            items = _moved(session, who, before, wanted)
+        booking = bookings.change(
+            session,
+            actor=who,
+            booking_id=booking_id,
+            version=version,
+            items=items,
+            purpose=wanted.get("purpose"),
+            confidential=wanted.get("confidential"),
+            now=utc_now(),
+        )
+    return _told(booking)
+
+
+@blp.post("/bookings/<uuid:booking_id>/cancellation")
+@needs("booking.cancel")
+@blp.arguments(CancellationIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409, 412)
+def cancel(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Cancel a booking
+
+    Its time is free again at once. A request that nobody has approved yet is withdrawn.
+    """
+    with transaction() as session:
+        booking = bookings.cancel(
+            session,
+            actor=actor(),
+            booking_id=booking_id,
+            reason=wanted["reason"],
+            version=etags.version_wanted(),
+            now=utc_now(),
+        )
+    return _told(booking)
+
+
+@blp.post("/bookings/<uuid:booking_id>/approvals")
+@needs("booking.approve")
+@blp.arguments(ApprovalIn)
+@blp.response(200, BookingOut)
+@problems(404, 409, 412)
+def decide(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Approve or reject a request"""
+    command = approvals.approve if wanted["decision"] is Decision.APPROVE else approvals.reject
+    with transaction() as session:
+        booking = command(
+            session,
+            actor=actor(),
+            booking_id=booking_id,
+            comment=wanted["comment"],
+            version=etags.version_wanted(),
+            now=utc_now(),
+        )
+    return _told(booking)
+
+
+@blp.post("/bookings/<uuid:booking_id>/check-in")
+@needs("booking.check_in")
+@blp.arguments(NothingIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def check_in(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
+    """Check in
+
+    From the start of set-up to the end of the use.
+    """
+    with transaction() as session:
+        return _told(bookings.check_in(session, actor=actor(), booking_id=booking_id, now=utc_now()))
+
+
+@blp.post("/bookings/<uuid:booking_id>/check-out")
+@needs("booking.check_in")
+@blp.arguments(NothingIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def check_out(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
+    """Check out
+
+    What is left of the time is free again at once.
+    """
+    with transaction() as session:
+        return _told(bookings.check_out(session, actor=actor(), booking_id=booking_id, now=utc_now()))
+
+
+@blp.post("/bookings/<uuid:booking_id>/feedback")
+@needs("booking.feedback")
+@blp.arguments(FeedbackIn)
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Say how the use was"""
+    condition = wanted["condition"]
+    with transaction() as session:
+        booking = bookings.feedback(
+            session,
+            actor=actor(),
+            booking_id=booking_id,
+            rating=wanted["rating"],
+            condition=condition.value if condition else "",
+            comment=wanted["comment"],
+            now=utc_now(),
+        )
+    return _told(booking)
+
+
+def _told(booking: Booking) -> Answer:
+    return booking, {"ETag": etags.of_version(booking.version)}
+
+
+def _items(session: Session, who: Actor, wishes: Sequence[Wish]) -> list[Item]:
+    ids = instruments.by_codes(session, actor=who, codes=[code for code, _, _ in wishes])
+    return [Item(ids[code], span, quantity) for code, span, quantity in wishes]
+
+
+def _moved(session: Session, who: Actor, before: Booking, wanted: Mapping[str, Any]) -> list[Item]:
+    """Give the booking's items with one instrument, span or quantity of its own for all of them.
+
+    :raises Invalid: where that would not say what becomes of which item
+    """
+    if len({(row.starts_at, row.ends_at) for row in before.items}) > 1 or (
+        len(before.items) > 1 and wanted.keys() & {"instrument_id", "quantity"}
+    ):
+        raise Invalid({"items": "required"})
+    start, end = wanted.get("start", before.starts_at), wanted.get("end", before.ends_at)
+    if start >= end:
+        raise Invalid({"end": "inverted"})
+    places = [row.instrument_id for row in before.items]
+    if "instrument_id" in wanted:
+        code = wanted["instrument_id"]
+        places = [instruments.by_codes(session, actor=who, codes=[code])[code]]
+    return [
+        Item(place, Span(start, end), wanted.get("quantity", row.quantity))
+        for place, row in zip(places, before.items, strict=True)
+    ]

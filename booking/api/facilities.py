@@ -1,0 +1,135 @@
+"""Facilities and networks, and closures of facilities."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from booking.api.base import Blueprint, problems
+from booking.api.schemas.availability import WindowIn
+from booking.api.schemas.facilities import (
+    ClosureIn,
+    ClosureMadeOut,
+    ClosuresOut,
+    FacilitiesOut,
+    FacilityOut,
+    NetworksOut,
+)
+from booking.db import reading, transaction
+from booking.domain.access import NotFound
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.services import closures, facilities, instruments, networks
+from models import Closure, Facility
+
+blp = Blueprint("api-facilities", __name__, description="Where instruments stand.")
+
+
+@blp.get("/facilities")
+@needs("catalogue.read")
+@blp.response(200, FacilitiesOut)
+def listing() -> dict[str, Any]:
+    """List facilities"""
+    with reading() as session:
+        found = facilities.listing(session)
+    return {"items": found, "total": len(found)}
+
+
+@blp.get("/facilities/<code:facility_id>")
+@needs("catalogue.read")
+@blp.response(200, FacilityOut)
+@problems(404)
+def one(facility_id: str) -> Facility:
+    """Read a facility"""
+    with reading() as session:
+        return facilities.by_code(session, code=facility_id)
+
+
+@blp.get("/networks")
+@needs("catalogue.read")
+@blp.response(200, NetworksOut)
+def all_networks() -> dict[str, Any]:
+    """List networks"""
+    with reading() as session:
+        found = networks.listing(session)
+    return {"items": found, "total": len(found)}
+
+
+@blp.get("/facilities/<code:facility_id>/closures")
+@needs("facility.desk")
+@blp.arguments(WindowIn, location="query")
+@blp.response(200, ClosuresOut)
+@problems(404)
+def closed(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
+    """List closures
+
+    Those that meet the window and were not lifted; for the facility's staff.
+    """
+    with reading() as session:
+        place = facilities.by_code(session, code=facility_id)
+        found = closures.listing(session, actor=actor(), facility_id=place.id, within=wanted["within"])
+        ids = {closure.instrument_id for closure in found if closure.instrument_id is not None}
+        codes = instruments.codes_of(session, instrument_ids=ids) if ids else {}
+    return {"items": [_told(closure, facility_id, codes) for closure in found], "total": len(found)}
+
+
+@blp.post("/facilities/<code:facility_id>/closures")
+@needs("closure.make")
+@blp.arguments(ClosureIn)
+@blp.response(201, ClosureMadeOut)
+@problems(404, 409)
+def close(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
+    """Close a facility or an instrument
+
+    A planned closure is refused if it meets bookings. An imposed one stands in any case; the bookings that it meets
+    stay until they are moved, and their people are told.
+    """
+    who, code = actor(), wanted["instrument_id"]
+    with transaction() as session:
+        place = facilities.by_code(session, code=facility_id)
+        ids = instruments.by_codes(session, actor=who, codes=[code]) if code is not None else {}
+        closure, met = closures.make(
+            session,
+            actor=who,
+            facility_id=place.id,
+            instrument_id=ids[code] if code is not None else None,
+            span=wanted["span"],
+            kind=wanted["kind"],
+            reason=wanted["reason"],
+            imposed=wanted["imposed"],
+            now=utc_now(),
+        )
+    told = _told(closure, facility_id, {number: name for name, number in ids.items()})
+    return {**told, "displaced": [booking.id for booking in met]}
+
+
+@blp.route("/facilities/<code:facility_id>/closures/<uuid:closure_id>", methods=["DELETE"])
+@needs("closure.make")
+@blp.response(204)
+@problems(404)
+def lift(facility_id: str, closure_id: UUID) -> Response:
+    """Lift a closure
+
+    Open again at once. Lifting one twice changes nothing.
+    """
+    with transaction() as session:
+        place = facilities.by_code(session, code=facility_id)
+        closure = closures.lift(session, actor=actor(), closure_id=closure_id, now=utc_now())
+        if closure.facility_id != place.id:
+            raise NotFound("closure", closure_id)
+    return Response(status=204)
+
+
+def _told(closure: Closure, facility: str, codes: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "id": closure.id,
+        "facility_id": facility,
+        "instrument_id": None if closure.instrument_id is None else codes[closure.instrument_id],
+        "kind": closure.kind,
+        "start": closure.starts_at,
+        "end": closure.ends_at,
+        "reason": closure.reason,
+        "imposed": closure.imposed,
+        "created_at": closure.created_at,
+    }

@@ -1,0 +1,123 @@
+"""Free spans, what stands in the ledger, and times that could be had."""
+
+from datetime import datetime
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validates_schema
+
+from booking.api.schemas.fields import (
+    MOST_UNITS,
+    Choice,
+    In,
+    Instant,
+    Length,
+    Money,
+    Out,
+    QueryInstant,
+    Whole,
+    span,
+)
+from booking.api.schemas.instruments import FiltersIn
+from booking.domain.lifecycle import State
+from booking.domain.occupation import Kind
+from booking.domain.rules import LONGEST
+
+MOST_OFFERS = 100
+
+
+class WindowIn(In):
+    """From when to when is asked; at most 400 days."""
+
+    start = QueryInstant(
+        required=True, data_key="from", metadata={"example": "2026-11-23T00:00:00+08:00"}
+    )
+    end = QueryInstant(required=True, data_key="to", metadata={"example": "2026-11-30T00:00:00+08:00"})
+
+    @validates_schema
+    def _bounded(self, data: dict[str, datetime], **_: Any) -> None:
+        span(data["start"], data["end"], field="to")
+        if data["end"] - data["start"] > LONGEST:
+            raise ValidationError({"to": ["out_of_range"]})
+
+    @post_load
+    def _span(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data["within"] = span(data.pop("start"), data.pop("end"))
+        return data
+
+
+class FindIn(FiltersIn, WindowIn):
+    """What is looked for: how long, in which window, on which instruments."""
+
+    duration = Length(
+        required=True,
+        metadata={"format": "duration", "example": "PT2H", "description": "ISO 8601, without months and years."},
+    )
+    quantity = Whole(least=1, most=MOST_UNITS, in_query=True, load_default=1)
+    limit = Whole(least=1, most=MOST_OFFERS, in_query=True, load_default=50)
+
+
+class FreeSpanOut(Out):
+    """Open time in which so many units are free throughout."""
+
+    start = Instant(required=True)
+    end = Instant(required=True)
+    free = fields.Integer(required=True, metadata={"description": "How many units can be had."})
+
+
+class FreeOut(Out):
+    """The open time of an instrument that can be had."""
+
+    spans = fields.List(fields.Nested(FreeSpanOut), required=True)
+
+
+class BarOut(Out):
+    """Time that is taken, as this reader may see it."""
+
+    instrument_id = fields.String(required=True)
+    start = Instant(required=True, metadata={"description": "With set-up."})
+    end = Instant(required=True, metadata={"description": "With clean-up."})
+    use_start = Instant(required=True)
+    use_end = Instant(required=True)
+    quantity = fields.Integer(required=True)
+    kind = Choice(Kind, required=True)
+    booking_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Null unless the reader may see the booking."}
+    )
+    title = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null unless the reader may see the booking."}
+    )
+    state = Choice(State, required=True, allow_none=True)
+    mine = fields.Boolean(required=True)
+
+
+class OccupationsOut(Out):
+    """What stands in the ledger of time."""
+
+    occupations = fields.List(fields.Nested(BarOut), required=True)
+
+
+class PriceOut(Out):
+    """What something would cost."""
+
+    total = Money(required=True, metadata={"example": "1200.00"})
+    currency = fields.String(required=True, metadata={"example": "CNY"})
+
+
+class OfferOut(Out):
+    """A time at which an instrument can be had."""
+
+    instrument_id = fields.String(required=True, metadata={"example": "DG-SLAB-05"})
+    start = Instant(required=True)
+    end = Instant(required=True)
+    estimate = fields.Nested(
+        PriceOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where the price is negotiated."},
+    )
+
+
+class OffersOut(Out):
+    """Times that could be had, the earliest first."""
+
+    offers = fields.List(fields.Nested(OfferOut), required=True)

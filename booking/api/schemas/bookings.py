@@ -1,0 +1,261 @@
+"""Bookings: what places and changes one, and how one is told."""
+
+from enum import StrEnum
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+
+from booking.api.schemas.availability import PriceOut
+from booking.api.schemas.fields import (
+    LONGEST_TEXT,
+    MOST_UNITS,
+    Choice,
+    Figure,
+    Flag,
+    In,
+    Instant,
+    Key,
+    Money,
+    Out,
+    QueryInstant,
+    Text,
+    Whole,
+    span,
+)
+from booking.api.schemas.paging import PageIn, PageOut
+from booking.api.schemas.problems import AlternativeOut, ReasonOut
+from booking.domain.calendars import event_uid
+from booking.domain.lifecycle import State
+from booking.domain.pricing import Unit
+from booking.domain.spans import Span
+from booking.http.context import settings
+
+MOST_ITEMS = 50
+
+_INSTRUMENT = {"description": "An instrument's id.", "example": "DG-SLAB-05"}
+_START = {"description": "RFC 3339 with an offset.", "example": "2026-11-23T09:00:00+08:00"}
+_END = {"description": "RFC 3339 with an offset; the end itself is not part.", "example": "2026-11-23T11:00:00+08:00"}
+_QUANTITY = {"description": "How many of the instrument's units.", "example": 1}
+
+
+class ItemIn(In):
+    """Time on one instrument."""
+
+    instrument_id = Text(longest=40, required=True, metadata=_INSTRUMENT)
+    start = Instant(required=True, metadata=_START)
+    end = Instant(required=True, metadata=_END)
+    quantity = Whole(least=1, most=MOST_UNITS, load_default=1, metadata=_QUANTITY)
+
+    @post_load
+    def _spanned(self, data: dict[str, Any], **_: Any) -> tuple[str, Span, int]:
+        return data["instrument_id"], span(data["start"], data["end"]), data["quantity"]
+
+
+class _ItemsIn(In):
+    """One item by the fields of its own, or several in `items`; both at once is neither."""
+
+    instrument_id = Text(longest=40, metadata=_INSTRUMENT)
+    start = Instant(metadata=_START)
+    end = Instant(metadata=_END)
+    quantity = Whole(least=1, most=MOST_UNITS, metadata=_QUANTITY)
+    items = fields.List(
+        fields.Nested(ItemIn, error_messages={"null": "required", "type": "malformed"}),
+        validate=[
+            validate.Length(min=1, error="required"),
+            validate.Length(max=MOST_ITEMS, error="too_large"),
+        ],
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={"description": "Time on several instruments, all or nothing."},
+    )
+
+    _single = ("instrument_id", "start", "end", "quantity")
+
+    @validates_schema
+    def _one_form(self, data: dict[str, Any], **_: Any) -> None:
+        if "items" in data:
+            both = {name: ["unknown"] for name in self._single if name in data}
+            if both:
+                raise ValidationError(both)
+            if len(set(data["items"])) < len(data["items"]):
+                raise ValidationError({"items": ["duplicate"]})
+        elif "start" in data and "end" in data:
+            span(data["start"], data["end"])
+
+
+class BookingIn(_ItemsIn):
+    """A wish, to be placed."""
+
+    purpose = Text(longest=LONGEST_TEXT, lines=True, load_default="")
+    project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
+    confidential = Flag(
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "Hide who and why from others; by default what suits organisation and instrument."},
+    )
+
+    @validates_schema
+    def _complete(self, data: dict[str, Any], **_: Any) -> None:
+        if "items" not in data:
+            lacking = {name: ["required"] for name in self._single[:3] if name not in data}
+            if lacking:
+                raise ValidationError(lacking)
+
+    @post_load
+    def _itemised(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if "items" not in data:
+            data["items"] = [
+                (
+                    data.pop("instrument_id"),
+                    span(data.pop("start"), data.pop("end")),
+                    data.pop("quantity", 1),
+                )
+            ]
+        return data
+
+
+class DryRunIn(BookingIn):
+    """A wish, to be judged."""
+
+    booking_id = Key(
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "The booking that would be moved so; without it, a new one is judged."},
+    )
+
+
+class BookingChangeIn(_ItemsIn):
+    """What is to be another; what is left out stays."""
+
+    purpose = Text(longest=LONGEST_TEXT, lines=True)
+    confidential = Flag()
+
+
+class CancellationIn(In):
+    """Why it is given up."""
+
+    reason = Text(longest=500, lines=True, load_default="")
+
+
+class Decision(StrEnum):
+    """A manager's yes or no."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class ApprovalIn(In):
+    """A manager's decision on a request."""
+
+    decision = Choice(Decision, required=True)
+    comment = Text(longest=500, lines=True, load_default="")
+
+
+class NothingIn(In):
+    """An empty object, or no body at all."""
+
+
+class Condition(StrEnum):
+    """How the instrument was left."""
+
+    NORMAL = "normal"
+    FAULTY = "faulty"
+
+
+class FeedbackIn(In):
+    """What somebody says of the use."""
+
+    rating = Whole(least=1, most=5, allow_none=True, load_default=None)
+    condition = Choice(Condition, allow_none=True, load_default=None)
+    comment = Text(longest=LONGEST_TEXT, lines=True, load_default="")
+
+
+class BookingsIn(PageIn):
+    """Which bookings, of those that one may see."""
+
+    mine = Flag(in_query=True, load_default=False, metadata={"description": "Only one's own."})
+    instrument = Text(longest=40, load_default="", metadata={"description": "On the instrument of this id."})
+    facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
+    start = QueryInstant(data_key="from", load_default=None, metadata={"description": "That end after it."})
+    end = QueryInstant(data_key="to", load_default=None, metadata={"description": "That begin before it."})
+    state = fields.List(Choice(State), load_default=list, metadata={"description": "In any of these states."})
+
+
+class BookingItemOut(Out):
+    """Time on one instrument."""
+
+    instrument_id = fields.String(required=True, attribute="instrument.code", metadata=_INSTRUMENT)
+    start = Instant(required=True, attribute="starts_at")
+    end = Instant(required=True, attribute="ends_at")
+    quantity = fields.Integer(required=True)
+
+
+class PersonOut(Out):
+    """Somebody with an account."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True, metadata={"example": "Ada"})
+
+
+class BookingOut(Out):
+    """Time on one or several instruments, for one person."""
+
+    id = fields.UUID(required=True)
+    items = fields.List(fields.Nested(BookingItemOut), required=True)
+    start = Instant(required=True, attribute="starts_at", metadata={"description": "Of the first item's use."})
+    end = Instant(required=True, attribute="ends_at", metadata={"description": "Of the last item's use."})
+    state = Choice(State, required=True)
+    version = fields.Integer(
+        required=True, metadata={"description": "Rises with every change; `ETag` and `If-Match` in quotes."}
+    )
+    purpose = fields.String(required=True)
+    project_id = fields.UUID(required=True, allow_none=True)
+    confidential = fields.Boolean(required=True)
+    booked_for = fields.Nested(PersonOut, required=True, attribute="person")
+    uid = fields.Function(
+        lambda booking: event_uid(str(booking.id), settings().host_name),
+        required=True,
+        metadata={"type": "string", "description": "Its name in calendars; of an item at a time of its own, `<id>-<item>@<host>`."},
+    )
+    sequence = fields.Integer(
+        required=True, metadata={"description": "Rises with every change that calendars must know."}
+    )
+    created_at = Instant(required=True)
+
+
+class BookingsOut(PageOut):
+    """A page of bookings, by start."""
+
+    items = fields.List(fields.Nested(BookingOut), required=True)
+
+
+class ChargeOut(Out):
+    """A line of an estimate."""
+
+    amount = Money(required=True, metadata={"example": "1200.00"})
+    hours = Figure(required=True, metadata={"example": "2"})
+    rate = Money(required=True, metadata={"example": "600.00"})
+    unit = Choice(Unit, required=True)
+    quantity = fields.Integer(required=True)
+
+
+class EstimateOut(PriceOut):
+    """What a booking would cost by the prices in force."""
+
+    total = Money(
+        required=True, allow_none=True, metadata={"description": "Null where a line is negotiated.", "example": "1200.00"}
+    )
+    lines = fields.List(
+        fields.Nested(ChargeOut, allow_none=True),
+        required=True,
+        metadata={"description": "One per item, null where it is negotiated."},
+    )
+
+
+class VerdictOut(Out):
+    """What would happen to a wish."""
+
+    allowed = fields.Boolean(required=True)
+    reasons = fields.List(fields.Nested(ReasonOut), required=True)
+    alternatives = fields.List(fields.Nested(AlternativeOut), required=True)
+    estimate = fields.Nested(EstimateOut, required=True)
+    needs_approval = fields.Boolean(required=True)

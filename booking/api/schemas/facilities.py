@@ -1,0 +1,95 @@
+"""Facilities, networks, and closures of facilities."""
+
+from typing import Any
+
+from marshmallow import fields, post_load
+
+from booking.api.schemas.fields import Choice, Flag, In, Instant, Out, Text, span
+from booking.api.schemas.instruments import NamedOut
+from models import ClosureKind, OrganisationKind
+
+
+class OperatorOut(NamedOut):
+    """The organisation that operates a facility."""
+
+    kind = Choice(OrganisationKind, required=True)
+
+
+class FacilityOut(NamedOut):
+    """A pilot platform."""
+
+    organisation = fields.Nested(OperatorOut, required=True)
+    networks = fields.List(fields.Nested(NamedOut), required=True)
+    region_code = fields.String(required=True, metadata={"description": "GB/T 2260.", "example": "441900"})
+    town = fields.String(required=True)
+    address = fields.String(required=True)
+    latitude = fields.Float(required=True, allow_none=True)
+    longitude = fields.Float(required=True, allow_none=True)
+    zone = fields.String(required=True, metadata={"example": "Asia/Shanghai"})
+    contact = fields.String(required=True)
+    about_zh = fields.String(required=True)
+    about_en = fields.String(required=True)
+
+
+class FacilitiesOut(Out):
+    """All facilities by id."""
+
+    items = fields.List(fields.Nested(FacilityOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class NetworksOut(Out):
+    """All networks by id."""
+
+    items = fields.List(fields.Nested(NamedOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class ClosureIn(In):
+    """A time in which an instrument, or a whole facility, is not to be had."""
+
+    instrument_id = Text(
+        longest=40, allow_none=True, load_default=None, metadata={"description": "Null: the whole facility."}
+    )
+    start = Instant(required=True, metadata={"example": "2026-11-23T09:00:00+08:00"})
+    end = Instant(required=True, metadata={"example": "2026-11-23T18:00:00+08:00"})
+    kind = Choice(ClosureKind, load_default=ClosureKind.MAINTENANCE)
+    reason = Text(longest=500, lines=True, load_default="")
+    imposed = Flag(
+        load_default=False,
+        metadata={"description": "Close even if bookings are met; they are told and listed as displaced."},
+    )
+
+    @post_load
+    def _spanned(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data["span"] = span(data.pop("start"), data.pop("end"))
+        return data
+
+
+class ClosureOut(Out):
+    """A closure."""
+
+    id = fields.UUID(required=True)
+    facility_id = fields.String(required=True)
+    instrument_id = fields.String(required=True, allow_none=True)
+    kind = Choice(ClosureKind, required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
+    reason = fields.String(required=True)
+    imposed = fields.Boolean(required=True)
+    created_at = Instant(required=True)
+
+
+class ClosureMadeOut(ClosureOut):
+    """A new closure and what it displaces."""
+
+    displaced = fields.List(
+        fields.UUID(), required=True, metadata={"description": "The ids of the bookings that it meets."}
+    )
+
+
+class ClosuresOut(Out):
+    """Closures, the earliest first."""
+
+    items = fields.List(fields.Nested(ClosureOut), required=True)
+    total = fields.Integer(required=True)
