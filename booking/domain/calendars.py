@@ -7,12 +7,12 @@ is fetched hundreds of times a day; the tests hold it against three independent 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 PRODUCT = "-//Yiqi//Calendar feed//EN"
@@ -86,7 +86,21 @@ def midnight(now: datetime) -> datetime:
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def within_cap(items: Sequence[CalendarItem], *, now: datetime, cap: int) -> list[CalendarItem]:
+class Timed(Protocol):
+    """Whatever becomes an event: an item, or what an item is made of."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime: ...
+
+
+_Item = TypeVar("_Item", bound=Timed)
+
+
+def within_cap(items: Iterable[_Item], *, now: datetime, cap: int) -> list[_Item]:
     """Return at most `cap` items in the order of a feed: what is over goes first, then the farthest ahead."""
     ordered = sorted(items, key=lambda item: (item.starts_at, item.uid))
     surplus = len(ordered) - cap
@@ -104,9 +118,10 @@ def event_uid(booking_id: str, host: str, item: int | None = None) -> str:
     return f"{booking_id}@{host}" if item is None else f"{booking_id}-{item}@{host}"
 
 
+@lru_cache(maxsize=16384)
 def busy_uid(uid: str, host: str, key: bytes) -> str:
     """Return a UID that is as lasting as `uid` but from which nobody without `key` can tell the booking."""
-    return f"{hmac.new(key, uid.encode(), hashlib.sha256).hexdigest()[:40]}@{host}"
+    return f"{hmac.digest(key, uid.encode(), hashlib.sha256).hex()[:40]}@{host}"
 
 
 def entity_tag(*parts: object) -> str:

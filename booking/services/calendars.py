@@ -1,0 +1,754 @@
+"""Calendar feeds: secret addresses made and revoked, and what each of them shows to its owner now."""
+
+import enum
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from booking.domain import calendars
+from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
+from booking.domain.calendars import FeedRules
+from booking.domain.lifecycle import HOLDS, State
+from booking.domain.occupation import Kind
+from booking.domain.rules import LONGEST, Invalid
+from booking.domain.spans import Span
+from booking.services import availability, events
+from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows, hashed
+from models import (
+    Booking,
+    BookingItem,
+    CalendarLink,
+    CalendarScope,
+    Closure,
+    Facility,
+    Instrument,
+    Membership,
+    NetworkFacility,
+    Occupation,
+    Part,
+    Person,
+    PersonState,
+    Privacy,
+    Project,
+    ProjectMember,
+)
+
+MOST = 50
+"""Nobody has more living addresses."""
+
+CALLED_OFF = frozenset({State.CANCELLED, State.WITHDRAWN, State.REJECTED, State.EXPIRED})
+"""What a feed shows as cancelled, if it is asked to show that at all."""
+
+
+class Gone(Exception):
+    """The address was revoked, or its owner may not sign in any more."""
+
+
+# --- addresses --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A living address and the thing that it shows; None for one's own bookings."""
+
+    link: CalendarLink
+    subject: Instrument | Facility | Project | None
+
+
+def make(
+    session: Session,
+    *,
+    actor: Actor,
+    scope: CalendarScope,
+    subject: str = "",
+    privacy: Privacy = Privacy.SUMMARY,
+    locale: str,
+    now: datetime,
+) -> tuple[CalendarLink, str]:
+    """Make an address and give it with its secret, which is not kept.
+
+    `subject` is the instrument's or facility's code or the project's id; one's own bookings have none.
+
+    :raises Invalid: if the subject does not go with the scope, or there are too many addresses already
+    :raises NotFound: if there is no such subject for this actor
+    :raises Forbidden: if the actor may not have a feed of it
+    """
+    require(actor, "calendar.make")
+    if bool(subject) is (scope is CalendarScope.ME):
+        raise Invalid({"id": "unknown" if subject else "required"})
+    link = CalendarLink(
+        scope=scope, privacy=privacy, locale=locale, created_at=now, person_id=actor.person_id
+    )
+    if scope in {CalendarScope.INSTRUMENT, CalendarScope.FREE}:
+        link.instrument_id = _instrument(session, actor, Instrument.code == subject, subject).id
+    elif scope is CalendarScope.FACILITY:
+        link.facility_id = _facility(session, actor, Facility.code == subject, subject).id
+    elif scope is CalendarScope.PROJECT:
+        link.project_id = _project(session, actor, subject).id
+    return _issue(session, actor, link, now)
+
+
+def rotate(
+    session: Session, *, actor: Actor, link_id: UUID, now: datetime
+) -> tuple[CalendarLink, str, bytes]:
+    """Replace the secret of one of the actor's own addresses; the old one is revoked.
+
+    Gives the new address, its secret and the hash of the old one.
+
+    :raises NotFound: if the actor has no such living address
+    """
+    old = _own(session, actor, link_id)
+    if old.revoked_at is not None:
+        raise NotFound("calendar", link_id)
+    old_hash = _revoke(session, actor, old, now)
+    link = CalendarLink(
+        scope=old.scope,
+        privacy=old.privacy,
+        locale=old.locale,
+        created_at=now,
+        person_id=old.person_id,
+        instrument_id=old.instrument_id,
+        facility_id=old.facility_id,
+        project_id=old.project_id,
+    )
+    link, secret = _issue(session, actor, link, now)
+    return link, secret, old_hash
+
+
+def revoke(session: Session, *, actor: Actor, link_id: UUID, now: datetime) -> bytes:
+    """Make one of the actor's own addresses useless for good; doing it again changes nothing.
+
+    The row stays, so that subscribers are told that it is gone. Gives the hash of its secret.
+
+    :raises NotFound: if the actor has no such address
+    """
+    return _revoke(session, actor, _own(session, actor, link_id), now)
+
+
+def listing(session: Session, *, actor: Actor) -> list[Listed]:
+    """Give the actor's living addresses, the newest first."""
+    require(actor, "calendar.make")
+    rows = session.execute(
+        select(CalendarLink, Instrument, Facility, Project)
+        .outerjoin(Instrument, Instrument.id == CalendarLink.instrument_id)
+        .outerjoin(Facility, Facility.id == CalendarLink.facility_id)
+        .outerjoin(Project, Project.id == CalendarLink.project_id)
+        .where(CalendarLink.person_id == actor.person_id, CalendarLink.revoked_at.is_(None))
+        .order_by(CalendarLink.created_at.desc(), CalendarLink.id)
+    )
+    return [Listed(link, instrument or facility or project) for link, instrument, facility, project in rows]
+
+
+def subjects(session: Session, *, actor: Actor) -> tuple[list[Facility], list[Project]]:
+    """Give the facilities and projects of which the actor may make a feed."""
+    require(actor, "calendar.make")
+    facilities = select(Facility).order_by(Facility.code)
+    if not actor.administrator:
+        facilities = facilities.where(Facility.id.in_(actor.operates | actor.manages))
+    return (
+        list(session.scalars(facilities)),
+        list(session.scalars(select(Project).where(_in_project(actor)).order_by(Project.code))),
+    )
+
+
+def subject_named(session: Session, *, actor: Actor, scope: CalendarScope, subject: str) -> Any:
+    """Give the thing of which a feed is wished, None for one's own bookings.
+
+    :raises NotFound: if there is no such thing for this actor
+    :raises Forbidden: if the actor may not have a feed of it
+    """
+    if scope in {CalendarScope.INSTRUMENT, CalendarScope.FREE}:
+        return _instrument(session, actor, Instrument.code == subject, subject)
+    if scope is CalendarScope.FACILITY:
+        return _facility(session, actor, Facility.code == subject, subject)
+    if scope is CalendarScope.PROJECT:
+        return _project(session, actor, subject)
+    return None
+
+
+def note_fetch(session: Session, *, link_id: UUID, agent: str, address: str, now: datetime) -> None:
+    """Note who last asked, for the owner to see; never back in time."""
+    session.execute(
+        update(CalendarLink)
+        .where(
+            CalendarLink.id == link_id, or_(CalendarLink.fetched_at.is_(None), CalendarLink.fetched_at < now)
+        )
+        .values(fetched_at=now, agent=agent[:300], address=address[:64])
+    )
+
+
+def _issue(session: Session, actor: Actor, link: CalendarLink, now: datetime) -> tuple[CalendarLink, str]:
+    living = select(func.count()).where(
+        CalendarLink.person_id == actor.person_id, CalendarLink.revoked_at.is_(None)
+    )
+    if (session.scalar(living) or 0) >= MOST:
+        raise Invalid({"scope": "too_many"}, most=MOST)
+    secret = secrets.token_urlsafe(24)
+    link.secret_hash = hashed(secret)
+    session.add(link)
+    session.flush()
+    _record(session, actor, "calendar.made", link, now)
+    return link, secret
+
+
+def _revoke(session: Session, actor: Actor, link: CalendarLink, now: datetime) -> bytes:
+    if link.revoked_at is None:
+        link.revoked_at = now
+        _record(session, actor, "calendar.revoked", link, now)
+    return link.secret_hash
+
+
+def _record(session: Session, actor: Actor, kind: str, link: CalendarLink, now: datetime) -> None:
+    events.record(
+        session, actor=actor, kind=kind, now=now, subject=f"calendar:{link.id}", scope=link.scope.value
+    )
+
+
+def _own(session: Session, actor: Actor, link_id: UUID) -> CalendarLink:
+    require(actor, "calendar.make")
+    link = session.get(CalendarLink, link_id)
+    if link is None or link.person_id != actor.person_id:
+        raise NotFound("calendar", link_id)
+    return link
+
+
+# --- what may be shown ------------------------------------------------------------------------------------
+
+
+def _instrument(session: Session, actor: Actor, wanted: ColumnElement[bool], key: object) -> Instrument:
+    found = session.scalar(select(Instrument).where(wanted))
+    if found is None or not (
+        found.published or may(actor, "instrument.see_unpublished", _place(session, found.facility_id))
+    ):
+        raise NotFound("instrument", key)
+    return found
+
+
+def _place(session: Session, facility_id: int) -> Subject:
+    networks = session.scalars(
+        select(NetworkFacility.network_id).where(NetworkFacility.facility_id == facility_id)
+    )
+    return Subject(facility_id=facility_id, network_ids=frozenset(networks))
+
+
+def _facility(session: Session, actor: Actor, wanted: ColumnElement[bool], key: object) -> Facility:
+    found = session.scalar(select(Facility).where(wanted))
+    if found is None:
+        raise NotFound("facility", key)
+    require(actor, "calendar.staff", Subject(facility_id=found.id))
+    return found
+
+
+def _project(session: Session, actor: Actor, key: str) -> Project:
+    try:
+        wanted = UUID(key)
+    except ValueError:
+        raise NotFound("project", key) from None
+    found = session.scalar(select(Project).where(Project.id == wanted, _in_project(actor)))
+    if found is None:
+        raise NotFound("project", key)
+    return found
+
+
+def _in_project(actor: Actor) -> ColumnElement[bool]:
+    member = select(ProjectMember.project_id).where(ProjectMember.person_id == actor.person_id)
+    return or_(
+        Project.leader_id == actor.person_id,
+        Project.organisation_id.in_(actor.leads),
+        Project.id.in_(member),
+    )
+
+
+# --- the feed ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An address as it stands now: whose, of what, and a version that decides what it shows.
+
+    `subject` is None for one's own bookings, and where the owner may no longer see the thing: then
+    `readable` is false and the feed is empty.
+    """
+
+    link_id: UUID
+    scope: CalendarScope
+    privacy: Privacy
+    locale: str
+    actor: Actor
+    subject: Instrument | Facility | Project | None
+    readable: bool
+    fetched_at: datetime | None
+    version: tuple[object, ...]
+
+
+class Level(enum.IntEnum):
+    """How much of an event this reader is told."""
+
+    MASKED = 0  # somebody else's, of which the reader may know the time alone
+    BUSY = 1
+    SUMMARY = 2
+    FULL = 3
+
+
+class Name(NamedTuple):
+    """What a facility is called in either language."""
+
+    name_zh: str
+    name_en: str
+
+
+class Place(NamedTuple):
+    """An instrument as an event prints it."""
+
+    id: int
+    code: str
+    name_zh: str
+    name_en: str
+    location: str
+    facility: Name
+    address: str
+    facility_id: int
+    updated_at: datetime
+
+
+class Entry(NamedTuple):
+    """One event of a feed, not yet in words; `kind` is None for free time.
+
+    `updated_at` is the last change of anything that the event prints. `state` is None where it is no booking,
+    or nobody's business.
+    """
+
+    uid: str
+    kind: Kind | None
+    key: UUID | int
+    version: int
+    sequence: int
+    starts_at: datetime
+    ends_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    level: Level
+    state: State | None = None
+    places: tuple[Place, ...] = ()
+    units: tuple[int, ...] = ()
+    mine: bool = False
+    person: str = ""
+    purpose: str = ""
+    project: str = ""
+
+
+def feed(session: Session, *, secret_hash: bytes) -> Feed:
+    """Give what an address stands for at this moment, in a constant number of small statements.
+
+    :raises NotFound: if there never was such an address
+    :raises Gone: if it was revoked or its owner's account is closed
+    """
+    rows = session.execute(
+        select(CalendarLink, Person.state, *PERSON_COLUMNS)
+        .join(Person, Person.id == CalendarLink.person_id)
+        .outerjoin(Membership, Membership.person_id == Person.id)
+        .where(CalendarLink.secret_hash == secret_hash)
+    ).all()
+    if not rows:
+        raise NotFound("calendar")
+    link: CalendarLink = rows[0][0]
+    if link.revoked_at is not None or rows[0].state is not PersonState.ACTIVE:
+        raise Gone
+    actor = actor_of_rows(rows)
+    try:
+        subject = _subject_of(session, actor, link)
+        version = _version(session, actor, link, subject)
+    except (NotFound, Forbidden):
+        subject, version = None, ()  # rights may come back: the address stays alive, and shows nothing
+    readable = link.scope is CalendarScope.ME or subject is not None
+    return Feed(
+        link_id=link.id,
+        scope=link.scope,
+        privacy=link.privacy,
+        locale=link.locale,
+        actor=actor,
+        subject=subject,
+        readable=readable,
+        fetched_at=link.fetched_at,
+        version=(link.id, link.locale, link.privacy.value, readable, _rights(actor), *version),
+    )
+
+
+def _subject_of(session: Session, actor: Actor, link: CalendarLink) -> Instrument | Facility | Project | None:
+    if link.instrument_id is not None:
+        return _instrument(session, actor, Instrument.id == link.instrument_id, link.instrument_id)
+    if link.facility_id is not None:
+        return _facility(session, actor, Facility.id == link.facility_id, link.facility_id)
+    if link.project_id is not None:
+        return _project(session, actor, str(link.project_id))
+    return None
+
+
+def _rights(actor: Actor) -> tuple[object, ...]:
+    return (actor.administrator, sorted(actor.leads), sorted(actor.operates), sorted(actor.manages))
+
+
+def _version(
+    session: Session, actor: Actor, link: CalendarLink, subject: Instrument | Facility | Project | None
+) -> tuple[object, ...]:
+    """Give figures of which at least one moves with whatever the feed prints; none costs more than an index.
+
+    A booking's version only grows and its row stays for ever, so that the sum tells every change.
+    """
+    if isinstance(subject, Instrument):
+        place = session.get(Facility, subject.facility_id)
+        lines = select(func.coalesce(func.sum(Instrument.revision), 0)).where(
+            Instrument.id.in_(select(Part.station_id).where(Part.line_id == subject.id))
+        )
+        stations = session.scalar(lines) if link.scope is CalendarScope.FREE else 0
+        return (subject.revision, subject.updated_at, stations, *_printed(place))
+    if isinstance(subject, Facility):
+        rows = session.execute(
+            select(
+                func.count(),
+                func.sum(Instrument.revision),
+                func.max(Instrument.id),
+                func.max(Instrument.updated_at),
+            ).where(Instrument.facility_id == subject.id)
+        ).one()
+        return (*rows, *_printed(subject))
+    whose = Booking.project_id == subject.id if subject is not None else Booking.person_id == actor.person_id
+    count, versions = session.execute(select(func.count(), func.sum(Booking.version)).where(whose)).one()
+    renamed = session.scalar(select(func.max(Instrument.updated_at)))
+    return (count, versions, renamed, subject.name if subject is not None else "")
+
+
+def _printed(place: Facility | None) -> tuple[str, ...]:
+    return (place.name_zh, place.name_en, place.address) if place is not None else ()
+
+
+def entries(
+    session: Session,
+    found: Feed,
+    *,
+    rules: FeedRules,
+    host: str,
+    key: bytes,
+    now: datetime,
+    cancelled: bool = False,
+) -> list[Entry]:
+    """Give the events of a feed in its order, what its owner may not know masked.
+
+    `host` and `key` make the UIDs, see `domain.calendars`. `cancelled` shows what was called off, too.
+    """
+    if not found.readable:
+        return []
+    window = Span(*calendars.window(now, rules))
+    uids = _Uids(found, host, key)
+    if found.scope is CalendarScope.FREE and isinstance(found.subject, Instrument):
+        made = _free(session, found, found.subject, uids, rules=rules, now=now)
+    else:
+        rows = _rows(session, found, window, rules, now)
+        if cancelled:
+            rows += _bookings(session, found, window, CALLED_OFF, rules.cap)
+        made = _of_bookings(session, found, rows, uids) + _closures(session, found, window, uids, rules.cap)
+    inside = (entry for entry in made if entry.starts_at < window.end and entry.ends_at > window.start)
+    return calendars.within_cap(inside, now=now, cap=rules.cap)
+
+
+class _Uids:
+    """The UIDs of a feed: a booking's own, or, where it shall not be told, one that hides it."""
+
+    def __init__(self, found: Feed, host: str, key: bytes) -> None:
+        self.host = host
+        self.key = key
+        self.busy = found.privacy is Privacy.BUSY
+
+    def of(self, thing: UUID | str, item: int | None = None, *, masked: bool = False) -> str:
+        uid = calendars.event_uid(str(thing), self.host, item)
+        return calendars.busy_uid(uid, self.host, self.key) if masked or self.busy else uid
+
+
+def _rows(session: Session, found: Feed, window: Span, rules: FeedRules, now: datetime) -> list[Any]:
+    today = calendars.midnight(now)
+    ahead = _bookings(session, found, Span(today, window.end), HOLDS, rules.cap)
+    room = rules.cap - len({row.id for row in ahead})
+    return ahead + _bookings(session, found, Span(window.start, today), HOLDS, room, over=True)
+
+
+def _bookings(
+    session: Session, found: Feed, within: Span, states: Iterable[State], most: int, *, over: bool = False
+) -> list[Any]:
+    """Give at most so many bookings, with a row for each item.
+
+    They touch the span, the first to start come first; `over` ones end in it, the last to start come first.
+    """
+    if most <= 0:
+        return []
+    wanted = _wanted(found, within, frozenset(states), most, over=over)
+    booking = aliased(Booking, wanted.subquery("wanted"))
+    query = (
+        select(
+            booking.id,
+            booking.version,
+            booking.sequence,
+            booking.created_at,
+            booking.updated_at,
+            booking.state,
+            booking.purpose,
+            booking.confidential,
+            booking.person_id,
+            booking.organisation_id,
+            BookingItem.position,
+            BookingItem.instrument_id,
+            BookingItem.starts_at,
+            BookingItem.ends_at,
+            BookingItem.quantity,
+            (literal("") if found.scope is CalendarScope.ME else Person.name).label("person"),
+            (Project.name if found.privacy is Privacy.FULL else literal("")).label("project"),
+        )
+        .join(BookingItem, BookingItem.booking_id == booking.id)
+        .order_by(booking.starts_at, booking.id, BookingItem.position)
+    )
+    if found.scope is not CalendarScope.ME:
+        query = query.join(Person, Person.id == booking.person_id)
+    if found.privacy is Privacy.FULL:
+        query = query.outerjoin(Project, Project.id == booking.project_id)
+    return list(session.execute(query))
+
+
+def _wanted(found: Feed, within: Span, states: frozenset[State], most: int, *, over: bool) -> Select[Any]:
+    subject = found.subject
+    if isinstance(subject, (Instrument, Facility)):
+        ids = _ids_of_items(subject, within, most, over=over, held=states <= HOLDS)
+        return select(Booking).join(ids, ids.c.booking_id == Booking.id).where(Booking.state.in_(states))
+    whose = Booking.project_id == subject.id if subject else Booking.person_id == found.actor.person_id
+    return (
+        select(Booking)
+        .where(whose, Booking.state.in_(states), *_in(within, Booking.starts_at, Booking.ends_at, over=over))
+        .order_by(Booking.starts_at.desc() if over else Booking.starts_at)
+        .limit(most)
+    )
+
+
+def _ids_of_items(
+    subject: Instrument | Facility, within: Span, most: int, *, over: bool, held: bool
+) -> Subquery:
+    """Give the bookings that hold the instruments' time, or, no longer in the ledger, once asked for it."""
+    rows = Occupation if held else BookingItem
+    starts = Occupation.use_starts_at if held else BookingItem.starts_at
+    ends = Occupation.use_ends_at if held else BookingItem.ends_at
+    query = select(rows.booking_id, starts).where(
+        rows.booking_id.is_not(None), _of(subject, rows.instrument_id), *_in(within, starts, ends, over=over)
+    )
+    if held:
+        # The use lies within what is taken for it, and of that there is an index.
+        query = query.where(Occupation.starts_at < within.end, Occupation.ends_at > within.start)
+    first = query.order_by(starts.desc() if over else starts).distinct().limit(most).subquery()
+    return select(first.c.booking_id).distinct().subquery()
+
+
+def _of(subject: Instrument | Facility, column: Any) -> ColumnElement[bool]:
+    if isinstance(subject, Instrument):
+        return cast("ColumnElement[bool]", column == subject.id)
+    there = select(Instrument.id).where(Instrument.facility_id == subject.id)
+    return cast("ColumnElement[bool]", column.in_(there))
+
+
+def _in(within: Span, starts: Any, ends: Any, *, over: bool) -> list[ColumnElement[bool]]:
+    around = [starts < within.end, ends > within.start, starts > within.start - LONGEST]
+    return [*around, ends <= within.end] if over else around
+
+
+def _of_bookings(session: Session, found: Feed, rows: Sequence[Any], uids: _Uids) -> list[Entry]:
+    places = _places(session, {row.instrument_id for row in rows})
+    shown = _shown(session, found.subject, places)
+    level = _Levels(found)
+    made: list[Entry] = []
+    for _, group in groupby(rows, key=itemgetter(0)):
+        items = list(group)
+        spans = {(item.starts_at, item.ends_at) for item in items}
+        items = [item for item in items if item.instrument_id in shown]
+        if not items:
+            continue
+        seen = level.of(items[0], places[items[0].instrument_id].facility_id)
+        if seen is None:
+            continue
+        if len(spans) == 1:
+            made.append(_entry(found, items, seen, places=places, uids=uids, position=None))
+        else:
+            made += [
+                _entry(found, [item], seen, places=places, uids=uids, position=item.position)
+                for item in items
+            ]
+    return made
+
+
+def _entry(
+    found: Feed,
+    items: Sequence[Any],
+    level: Level,
+    *,
+    places: Mapping[int, Place],
+    uids: _Uids,
+    position: int | None,
+) -> Entry:
+    first = items[0]
+    if level is Level.MASKED:
+        # How often it moved and whether it is approved is not for others to know.
+        return Entry(
+            uids.of(first.id, position, masked=True), Kind.BOOKING, first.id, first.version, 0,
+            first.starts_at, first.ends_at, first.updated_at, first.updated_at, level,
+        )  # fmt: skip
+    at = tuple([places[item.instrument_id] for item in items])
+    return Entry(
+        uids.of(first.id, position), Kind.BOOKING, first.id, first.version, first.sequence,
+        first.starts_at, first.ends_at, first.created_at,
+        max(first.updated_at, *[place.updated_at for place in at]), level, first.state, at,
+        tuple([item.quantity for item in items]), first.person_id == found.actor.person_id,
+        first.person, first.purpose, first.project or "",
+    )  # fmt: skip
+
+
+def _places(session: Session, instrument_ids: Iterable[int]) -> dict[int, Place]:
+    rows = session.execute(
+        select(
+            Instrument.id,
+            Instrument.code,
+            Instrument.name_zh,
+            Instrument.name_en,
+            Instrument.location,
+            Instrument.facility_id,
+            Instrument.updated_at,
+            Facility.name_zh.label("facility_zh"),
+            Facility.name_en.label("facility_en"),
+            Facility.address,
+        )
+        .join(Facility, Facility.id == Instrument.facility_id)
+        .where(Instrument.id.in_(set(instrument_ids)))
+    )
+    return {
+        row.id: Place(
+            id=row.id,
+            code=row.code,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            location=row.location,
+            facility=Name(row.facility_zh, row.facility_en),
+            address=row.address,
+            facility_id=row.facility_id,
+            updated_at=row.updated_at,
+        )
+        for row in rows
+    }
+
+
+def _shown(
+    session: Session, subject: Instrument | Facility | Project | None, places: Mapping[int, Place]
+) -> set[int]:
+    """Give the instruments whose items belong in the feed; of a station also the lines that it is part of."""
+    if isinstance(subject, Instrument):
+        lines = session.scalars(select(Part.line_id).where(Part.station_id == subject.id))
+        return {subject.id, *lines}
+    if isinstance(subject, Facility):
+        return {place for place, row in places.items() if row.facility_id == subject.id}
+    return set(places)
+
+
+class _Levels:
+    """How much the owner of a feed is told of each booking in it; asked once for each kind of stranger."""
+
+    def __init__(self, found: Feed) -> None:
+        self.actor = found.actor
+        self.privacy = {
+            Privacy.BUSY: Level.BUSY, Privacy.SUMMARY: Level.SUMMARY, Privacy.FULL: Level.FULL
+        }[found.privacy]  # fmt: skip
+        self.in_project = found.scope is CalendarScope.PROJECT
+        self.known: dict[tuple[int | None, int], bool] = {}
+
+    def of(self, row: Any, facility_id: int) -> Level | None:
+        """Give the level; None where a booking that was called off is nobody else's business."""
+        if row.person_id == self.actor.person_id:
+            return self.privacy
+        if row.confidential or not self._may_see(row, facility_id):
+            return None if row.state in CALLED_OFF else Level.MASKED
+        return self.privacy
+
+    def _may_see(self, row: Any, facility_id: int) -> bool:
+        if self.in_project:
+            return True
+        key = (row.organisation_id, facility_id)
+        if key not in self.known:
+            subject = Subject(organisation_id=row.organisation_id, facility_id=facility_id)
+            self.known[key] = may(self.actor, "booking.see", subject)
+        return self.known[key]
+
+
+def _closures(session: Session, found: Feed, within: Span, uids: _Uids, most: int) -> list[Entry]:
+    subject = found.subject
+    if not isinstance(subject, (Instrument, Facility)):
+        return []
+    rows = session.execute(
+        select(
+            Occupation.kind,
+            Occupation.closure_id,
+            Occupation.id,
+            Occupation.instrument_id,
+            Occupation.use_starts_at,
+            Occupation.use_ends_at,
+            Closure.created_at,
+            Closure.reason,
+            Closure.instrument_id.label("only"),
+        )
+        .outerjoin(Closure, Closure.id == Occupation.closure_id)
+        .where(
+            _of(subject, Occupation.instrument_id),
+            Occupation.starts_at < within.end,
+            Occupation.ends_at > within.start,
+            Occupation.kind.in_((Kind.MAINTENANCE, Kind.CLOSURE, Kind.EXTERNAL)),
+        )
+        .order_by(Occupation.starts_at.desc(), Occupation.id)
+        .limit(most)
+    ).all()
+    places = _places(session, {row.instrument_id for row in rows})
+    level = Level.BUSY if found.privacy is Privacy.BUSY else Level.SUMMARY
+    made: dict[UUID | int, Entry] = {}
+    for row in rows:
+        place = places[row.instrument_id]
+        key = row.closure_id or row.id
+        since = row.created_at or place.updated_at
+        whole = row.closure_id is not None and row.only is None and isinstance(subject, Facility)
+        made[key] = Entry(
+            uids.of(row.closure_id or f"occupation-{row.id}"), row.kind, key, 1, 0,
+            row.use_starts_at, row.use_ends_at,
+            since, max(since, place.updated_at), level,
+            places=() if whole else (place,), purpose=row.reason or "",
+        )  # fmt: skip
+    return list(made.values())
+
+
+def _free(
+    session: Session, found: Feed, subject: Instrument, uids: _Uids, *, rules: FeedRules, now: datetime
+) -> list[Entry]:
+    # From midnight on, not from now: what a feed shows changes of itself once a day at most.
+    today = calendars.midnight(now)
+    end = min(calendars.window(now, rules)[1], today + availability.WINDOW)
+    if subject.horizon_minutes is not None:
+        end = min(end, today + timedelta(minutes=subject.horizon_minutes))
+    if not subject.bookable or end <= today:
+        return []
+    within = Span(today, end)
+    spans = availability.free(session, actor=found.actor, code=subject.code, within=within, now=today)
+    place = _places(session, [subject.id])[subject.id]
+    # Whatever changes in a free span makes another one of it, since there is no telling when it changed.
+    return [
+        Entry(
+            uids.of(f"free-{subject.id}-{span.start:%Y%m%dT%H%M}-{span.end:%Y%m%dT%H%M}-{span.free}"),
+            None, subject.id, 1, 0, span.start, span.end, place.updated_at, place.updated_at,
+            Level.SUMMARY, places=(place,), units=(span.free,),
+        )
+        for span in spans
+    ]  # fmt: skip
