@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from booking.domain.access import NotFound
 from booking.domain.occupation import Claim, Item, Kind, padded
@@ -184,15 +184,55 @@ def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
     session.flush()
 
 
-def refit(session: Session, *, instrument: Instrument) -> None:
-    """Mark the claims of a locked instrument as its number of units now asks.
+def fits(session: Session, *, instrument_id: int, units: int, now: datetime) -> bool:
+    """Tell whether so many units are enough for every claim that is not over.
+
+    Counted as the database's own guard does, at the start of each claim; closures take as many as there are.
+    """
+    claim, other = aliased(Occupation), aliased(Occupation)
+    taken = (
+        select(func.sum(case((other.closure_id.is_not(None), units), else_=other.quantity)))
+        .where(
+            other.instrument_id == claim.instrument_id,
+            other.starts_at <= claim.starts_at,
+            other.ends_at > claim.starts_at,
+        )
+        .scalar_subquery()
+    )
+    query = select(func.max(taken)).where(
+        claim.instrument_id == instrument_id, claim.imposed.is_(False), claim.ends_at > now
+    )
+    return int(session.scalar(query) or 0) <= units
+
+
+def resize(session: Session, *, instrument: Instrument, units: int, now: datetime) -> None:
+    """Change the units of a locked instrument; closures go on taking every unit.
 
     A claim on the only unit is exclusive; once there are more units it no longer is.
+
+    :raises Refused: if more is booked than the new number of units
     """
-    session.execute(
-        update(Occupation)
-        .where(Occupation.instrument_id == instrument.id, Occupation.imposed.is_(False))
-        .values(exclusive=instrument.units == 1)
+    if units < instrument.units and not fits(session, instrument_id=instrument.id, units=units, now=now):
+        raise Refused([Reason("taken", {"instrument": instrument.code})])
+    ahead = (Occupation.instrument_id == instrument.id, Occupation.ends_at > now)
+    closures = update(Occupation).where(*ahead, Occupation.closure_id.is_not(None))
+    if units < instrument.units:
+        session.execute(closures.values(quantity=units))
+    instrument.units = units
+    session.flush()
+    claims_ahead = update(Occupation).where(*ahead, Occupation.imposed.is_(False))
+    session.execute(claims_ahead.values(exclusive=units == 1))
+    session.execute(closures.where(or_(Occupation.imposed, _alone())).values(quantity=units))
+
+
+def _alone() -> ColumnElement[bool]:
+    """Tell a claim that nothing else overlaps; another would not let it grow."""
+    other = aliased(Occupation)
+    return ~exists().where(
+        other.instrument_id == Occupation.instrument_id,
+        other.id != Occupation.id,
+        other.starts_at < Occupation.ends_at,
+        other.ends_at > Occupation.starts_at,
     )
 
 
