@@ -1,7 +1,7 @@
 """Delivers: turns events into messages, and sends those that are due.
 
-The message leaves after its claim is committed and is marked afterwards, so that whoever dies in between loses
-none; the next one sends it again under the same Message-ID.
+The message leaves after its claim is committed and is marked afterwards, so that whoever dies in between
+loses none; the next one sends it again under the same Message-ID.
 """
 
 import logging
@@ -77,7 +77,7 @@ def _send_one(settings: Settings, delivery_id: UUID, send: mail.Send) -> None:
         raise
     except mail.Refused as error:
         _not_sent(delivery_id, str(error), lasting=error.lasting)
-    except Exception as error:  # one message that cannot be made must not keep the others
+    except Exception as error:  # noqa: BLE001 - one message that cannot be made must not keep the others
         _log.exception("a message could not be made", extra={"fields": {"delivery": str(delivery_id)}})
         _not_sent(delivery_id, f"{type(error).__name__}: {error}", lasting=False)
     else:

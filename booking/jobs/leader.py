@@ -1,9 +1,9 @@
 """Who leads: of all `yiqi jobs` processes on one database, one runs the timetable.
 
-The leader holds a lock that dies with it (a file's on SQLite, the server's on PostgreSQL) and raises the lease's
-beat. So another knows that it is dead when the lock is free and the beat stands still, and takes over in seconds;
-and that it is paused or cut off when the beat stands still for longer though the lock is not free. Whoever
-comes back finds the lease's fence raised, and steps down.
+The leader holds a lock that dies with it (a file's on SQLite, the server's on PostgreSQL) and raises the
+lease's beat. So another knows that it is dead when the lock is free and the beat stands still, and takes over
+in seconds; and that it is paused or cut off when the beat stands still for longer though the lock is held.
+Whoever comes back finds the lease's fence raised, and steps down.
 """
 
 import fcntl
@@ -75,7 +75,7 @@ class FileLock:
 
 
 class ServerLock:
-    """The lock of a PostgreSQL database, held by a connection; the server notices soon when its other end is dead."""
+    """The lock of a PostgreSQL database, held by a connection whose end the server notices soon."""
 
     def __init__(self, url: str) -> None:
         """Connect to this database when the lock is first wanted."""
@@ -128,6 +128,7 @@ class Leader:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._seen: tuple[Lease, float] | None = None
         self._fence: int | None = None
+        self.succeeds_the_dead = False
 
     def campaign(self) -> bool:
         """Try once to become the leader."""

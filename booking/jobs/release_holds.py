@@ -30,5 +30,5 @@ def run(_settings: Settings, halted: Callable[[], bool]) -> None:
                 expiry.expire(session, actor=SYSTEM, booking_id=booking_id, now=now)
         except Unavailable:
             raise
-        except Exception:  # one booking that cannot expire must not keep the others
+        except Exception:  # noqa: BLE001 - one booking that cannot expire must not keep the others
             _log.exception("a request could not expire", extra={"fields": {"booking": str(booking_id)}})

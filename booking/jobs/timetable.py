@@ -104,7 +104,7 @@ class Process:
                 return
             job.work(self.settings, halted.is_set)
             self._note(job.name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the next tick tries again
             _log.exception("a job failed", extra={"fields": {"job": job.name}})
             self._note_failure(job.name, error)
 
@@ -125,7 +125,7 @@ class Process:
 
 
 def main(settings: Settings, *, with_parent: bool = False) -> None:
-    """Run the jobs process in this one, until SIGTERM or SIGINT, or the end of standard input `with_parent`."""
+    """Keep the timetable until SIGTERM or SIGINT, or, `with_parent`, the end of standard input."""
     logs.begin(settings.log_level)
     i18n.set_default(settings.default_locale)
     db.init(settings.url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms)
