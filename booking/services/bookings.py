@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -406,15 +406,12 @@ def own(
 
 
 def _heaps(now: datetime) -> dict[Part, ColumnElement[bool]]:
-    running = Booking.state.in_((State.CONFIRMED, State.CHECKED_IN))
-    return {
-        Part.AHEAD: and_(running, Booking.ends_at > now),
-        Part.WAITING: Booking.state == State.REQUESTED,
-        Part.OVER: or_(
-            and_(running, Booking.ends_at <= now),
-            Booking.state.not_in((State.CONFIRMED, State.CHECKED_IN, State.REQUESTED)),
-        ),
-    }
+    # Who has not checked out is still there, whatever the clock says.
+    ahead = or_(
+        Booking.state == State.CHECKED_IN, and_(Booking.state == State.CONFIRMED, Booking.ends_at > now)
+    )
+    waiting = Booking.state == State.REQUESTED
+    return {Part.AHEAD: ahead, Part.WAITING: waiting, Part.OVER: not_(or_(ahead, waiting))}
 
 
 def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[HistoryLine]:
