@@ -132,6 +132,10 @@ def _already_started(params: Params) -> str:
     return _("The booking has already begun; ask the facility to end it.")
 
 
+def _own_account(_params: Params) -> str:
+    return _("You cannot take this away from yourself. Ask another administrator.")
+
+
 def _meets_bookings(params: Params) -> str:
     return i18n.ngettext(
         "%(num)d booking stands in this time. Move it first, or close at once and displace it.",
@@ -155,6 +159,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "wrong_state": _wrong_state,
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
+    "own_account": _own_account,
     "meets_bookings": _meets_bookings,
 }
 """Every code of a refusal and how it is said."""
@@ -297,3 +302,86 @@ def event_sentence(kind: str, data: Params) -> str:
     }.get(kind, kind)
     note = data.get("reason") or data.get("comment")
     return _("%(what)s: %(note)s", what=said, note=note) if note else said
+
+
+def cell_sentence(code: str, params: Params) -> str:
+    """Say what is wrong with a cell of an imported file, or with the whole file."""
+    say = _OF_CELLS.get(code)
+    return say(params) if say else error_sentence(code)
+
+
+_OF_CELLS: dict[str, Callable[[Params], str]] = {
+    "required": lambda _p: _("A value is needed here."),
+    "formula": lambda _p: _("Formulas are not read; write the value itself."),
+    "not_text": lambda _p: _("Text is expected here; put it in quotes."),
+    "control_characters": lambda _p: _("The text holds control characters or marks that turn its direction."),
+    "too_long_text": lambda p: _("The text has %(length)s characters; %(longest)s are allowed.", **p),
+    "malformed": lambda p: _("“%(value)s” is not of the right form.", **p),
+    "not_a_number": lambda p: _("“%(value)s” is not a number.", **p),
+    "not_whole": lambda p: _("“%(value)s” is not a whole number.", **p),
+    "too_small": lambda p: _("It must be at least %(least)s.", **p),
+    "too_large": lambda p: _("It must be at most %(most)s.", **p),
+    "out_of_range": lambda _p: _("It must be whole minutes, from 1 minute to 400 days."),
+    "too_many_places": lambda p: _("At most %(places)s decimal places are kept.", **p),
+    "not_yes_or_no": lambda p: _("“%(value)s” is neither yes nor no.", **p),
+    "not_a_date": lambda p: _("“%(value)s” is not a date such as 2026-01-31.", **p),
+    "unknown": lambda p: _("“%(value)s” is not known here. Known: %(known)s.", **p),
+    "not_hours": lambda p: _("“%(value)s” is not like “Mon-Fri 08:30-17:30”.", **p),
+    "not_a_capability": lambda p: _("“%(value)s” is not like “drying” or “volume_l=50 L”.", **p),
+    "too_many_in_list": lambda p: _("The list holds more than %(most)s entries.", **p),
+    "duplicate": lambda _p: _("This stands in the file or list already."),
+    "too_many_cells": lambda p: _("The row has more cells than the %(columns)s of the heading.", **p),
+    "no_heading": lambda _p: _("The column has no heading."),
+    "duplicate_column": lambda _p: _("There are two columns of this name."),
+    "unknown_column": lambda _p: _("There is no column or key of this name."),
+    "missing_column": lambda _p: _("The file lacks this column."),
+    "not_a_list": lambda _p: _("A list is expected here."),
+    "not_a_mapping": lambda _p: _("Keys with values are expected here."),
+    "not_a_line": lambda _p: _("Only a line has parts."),
+    "unknown_facility": lambda p: _("There is no facility %(value)s.", **p),
+    "unknown_category": lambda p: _("There is no class %(value)s.", **p),
+    "other_facility": lambda p: _("The instrument belongs to %(value)s and cannot move to another.", **p),
+    "not_yours": lambda p: _("You do not manage the facility %(value)s.", **p),
+    "administrators_only": lambda _p: _("Only an administrator may create or change this."),
+    "booked": lambda p: _("More than %(units)s units are booked ahead; move or cancel bookings first.", **p),
+    "booked_line": lambda _p: _(
+        "The line is booked ahead; its parts cannot change until those bookings are over."
+    ),
+    "part_unknown": lambda p: _("There is no instrument %(value)s.", **p),
+    "part_line_in_line": lambda p: _("%(value)s is a line itself and cannot be a part.", **p),
+    "part_other_facility": lambda p: _("%(value)s belongs to another facility.", **p),
+    "file_too_large": lambda p: _("The file is larger than %(most)s MB.", **p),
+    "file_empty": lambda _p: _("The file holds nothing."),
+    "wrong_encoding": lambda _p: _("The file is neither UTF-8 nor GB 18030 text."),
+    "too_many_rows": lambda p: _("The file holds more than %(most)s rows.", **p),
+    "too_many_columns": lambda p: _("The file holds more than %(most)s columns.", **p),
+    "broken_csv": lambda p: _("Line %(line)s is broken: a quote is open or stands in the wrong place.", **p),
+    "not_a_workbook": lambda _p: _("The file is not an XLSX workbook that can be read."),
+    "archive_entries": lambda p: _("The workbook holds more than %(most)s parts.", **p),
+    "archive_unpacked": lambda p: _("The workbook unpacks to more than %(most)s MB.", **p),
+    "archive_ratio": lambda p: _("A part of the workbook is packed more than %(most)s times.", **p),
+    "duplicate_key": lambda p: _("The key “%(key)s” comes twice, the second time on line %(line)s.", **p),
+    "broken_yaml": lambda p: _("The YAML is broken near line %(line)s.", **p),
+    "yaml_reference": lambda p: _("References are not read; one stands on line %(line)s.", **p),
+    "yaml_depth": lambda p: _("Lists and keys are nested too deeply on line %(line)s.", **p),
+    "not_an_inventory": lambda _p: _("The file does not hold facilities and items."),
+    "unknown_format": lambda _p: _("The name must end in .xlsx or .csv."),
+}
+"""Every code of an import and how it is said."""
+
+
+def note_sentence(code: str, params: Params) -> str:
+    """Say what the reader of an import should know."""
+    notes: dict[str, Callable[[Params], str]] = {
+        "quota_pools_ignored": lambda _p: _("Quota pools are not imported."),
+        "fewer_units": lambda p: _(
+            "A line has no more units than its scarcest station: %(units)s as %(station)s, not %(asked)s.",
+            **p,
+        ),
+    }
+    return notes[code](params)
+
+
+def sort_name(sort: str) -> str:
+    """Name the sort of a record in an import."""
+    return {"facility": _("facility"), "network": _("network"), "instrument": _("instrument")}[sort]

@@ -1,0 +1,150 @@
+"""`yiqi import`: an inventory file into the database, and a sheet to fill in."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from booking import db, wording
+from booking.config import Settings
+from booking.domain import inventory
+from booking.domain.access import SYSTEM
+from booking.domain.inventory import Inventory
+from booking.domain.sheets import MOST_BYTES, CellError, Unreadable
+from booking.i18n import gettext as _
+from booking.i18n import ngettext
+from booking.services import imports
+from booking.services.imports import Broken, Outcome
+
+import_ = click.Group("import", help="Bring in what other systems know.")
+
+
+def open_database() -> Settings:
+    """Use the database of the settings; a console command may take its time over a statement."""
+    settings = Settings.from_env()
+    db.init(settings.url, pool_size=2, statement_timeout_ms=0)
+    return settings
+
+
+@import_.command("instruments")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
+def instruments(file: Path, *, dry_run: bool) -> None:
+    """Create and change instruments by a YAML, CSV or XLSX file, all or nothing.
+
+    Instruments are told by their codes; a second import of the same file changes nothing. YAML also brings
+    facilities and networks. Exits with 1 and one line for each fault when anything is wrong with the file.
+    """
+    found = _read(file)
+    open_database()
+    now = datetime.now(UTC)
+    try:
+        if dry_run:
+            with db.reading() as session:
+                outcome = imports.check(session, actor=SYSTEM, inventory=found, now=now)
+        else:
+            with db.transaction() as session:
+                outcome = imports.apply(session, actor=SYSTEM, inventory=found, now=now)
+    except Broken as broken:
+        _fail(file, broken.errors)
+    _report(outcome)
+    if dry_run:
+        click.echo(_("Dry run: nothing was written."))
+
+
+@import_.command("template")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+def template(file: Path, *, force: bool) -> None:
+    """Write an empty sheet, .xlsx or .csv, with all columns and a sample row."""
+    if file.exists() and not force:
+        raise click.ClickException(_("%(file)s exists; --force replaces it.", file=file))
+    try:
+        file.write_bytes(inventory.template(file.name))
+    except Unreadable as wrong:
+        raise click.ClickException(wording.cell_sentence(wrong.code, wrong.params)) from None
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    click.echo(_("Wrote %(file)s. Replace the sample row by your own.", file=file))
+
+
+def _read(file: Path) -> Inventory:
+    with file.open("rb") as opened:
+        data = opened.read(MOST_BYTES + 1)
+    try:
+        found = inventory.read(data, file.name)
+    except Unreadable as wrong:
+        click.echo(f"{file.name}: {wrong.code}: {wording.cell_sentence(wrong.code, wrong.params)}", err=True)
+        _nothing(1)
+    if found.errors:
+        _fail(file, found.errors)
+    return found
+
+
+def _fail(file: Path, errors: Iterable[CellError]) -> NoReturn:
+    count = 0
+    for error in errors:
+        click.echo(f"{file.name}: {_place(error)}{error.code}: {_sentence(error)}", err=True)
+        count += 1
+    _nothing(count)
+
+
+def _nothing(count: int) -> NoReturn:
+    said = ngettext(
+        "%(num)d fault; nothing was written.", "%(num)d faults; nothing was written.", count, num=count
+    )
+    click.echo(said, err=True)
+    raise SystemExit(1)
+
+
+def _sentence(error: CellError) -> str:
+    return wording.cell_sentence(error.code, error.params)
+
+
+def _place(error: CellError) -> str:
+    parts = []
+    if error.row is not None:
+        parts.append(_("row %(row)s", row=error.row))
+    if error.key:
+        parts.append(error.key)
+    if error.column:
+        parts.append(error.column)
+    return f"{', '.join(parts)}: " if parts else ""
+
+
+def _report(outcome: Outcome) -> None:
+    for note in outcome.notes:
+        key = f"{note.key}: " if note.key else ""
+        click.echo(f"{key}{wording.note_sentence(note.code, note.params)}")
+    for sort, code in outcome.created:
+        click.echo(_("new %(sort)s %(code)s", sort=wording.sort_name(sort), code=code))
+    for change in outcome.changed:
+        fields = "; ".join(
+            f"{name}: {_shown(before)} → {_shown(after)}" for name, (before, after) in change.fields.items()
+        )
+        click.echo(
+            _(
+                "%(sort)s %(code)s: %(fields)s",
+                sort=wording.sort_name(change.sort),
+                code=change.code,
+                fields=fields,
+            )
+        )
+    click.echo(
+        _(
+            "%(created)d created, %(changed)d changed, %(unchanged)d unchanged.",
+            created=len(outcome.created),
+            changed=len(outcome.changed),
+            unchanged=outcome.unchanged,
+        )
+    )
+
+
+def _shown(value: Any) -> str:
+    if value in (None, "", []):
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return str(value).replace("\n", " / ")
