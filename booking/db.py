@@ -151,7 +151,7 @@ def reading() -> Iterator[Session]:
         try:
             yield session
         finally:
-            session.rollback()
+            # Ends the transaction too; a rollback before it would empty what was read.
             session.close()
 
 
