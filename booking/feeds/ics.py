@@ -1,8 +1,8 @@
 """The iCalendar feed: `/calendars/<token>.ics`.
 
 Calendars fetch it unattended, and one answer of 401, 403, 429 or 5xx makes some of them give up in silence.
-So the token alone decides, cookies and Authorization are not looked at, and when the database is away the last
-good answer is given again.
+So the token alone decides, cookies and Authorization are not looked at, and when the database is away the
+last good answer is given again.
 """
 
 import gzip
@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, request
@@ -27,6 +26,7 @@ from booking.domain.occupation import Kind
 from booking.gateways import feed_copies
 from booking.gateways.feed_copies import Copy
 from booking.http.context import public_url_for, settings
+from booking.http.feed_addresses import copies, forget
 from booking.http.guard import open_to_all
 from booking.http.identity import utc_now
 from booking.i18n import gettext as _
@@ -75,7 +75,7 @@ def feed(token: str) -> Response:
     except NotFound:
         return _refusal(404, "There is no such calendar.")
     except Gone:
-        feed_copies.remove(_folder(), secret_hash)
+        forget(secret_hash)
         return _refusal(410, "This calendar was withdrawn by its owner. Please remove the subscription.")
     except Exception:  # noqa: BLE001 - a subscriber gets the last good answer whatever is broken
         _log.warning("a feed could not be read; the last good answer is given", exc_info=True)
@@ -100,7 +100,7 @@ def _answer(secret_hash: bytes, *, cancelled: bool, now: datetime) -> Response:
         etag = _etag(found, rules, cancelled=cancelled, now=now)
         if _known(etag):
             return _noted(_not_modified(etag), found, now)
-        kept = feed_copies.read(_folder(), name)
+        kept = feed_copies.read(copies(), name)
         entries = None
         if kept is None or kept.etag != etag:
             entries = calendars.entries(
@@ -135,13 +135,13 @@ def _modified(before: Copy | None, now: datetime) -> datetime:
 
 def _keep(name: str, copy: Copy) -> None:
     try:
-        feed_copies.write(_folder(), name, copy)
+        feed_copies.write(copies(), name, copy)
     except OSError:
         _log.warning("the answer of a feed could not be kept", exc_info=True)
 
 
 def _last_good(name: str) -> Response:
-    kept = feed_copies.read(_folder(), name)
+    kept = feed_copies.read(copies(), name)
     if kept is not None:
         return _not_modified(kept.etag) if _known(kept.etag) else _whole(kept)
     if request.if_none_match or request.if_modified_since:
@@ -195,10 +195,6 @@ def _bare(status: int, body: bytes = b"") -> Response:
     if status == 304:
         del response.headers["Content-Type"]
     return response
-
-
-def _folder() -> Path:
-    return settings().instance / "feeds"
 
 
 def _rules() -> FeedRules:

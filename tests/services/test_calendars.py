@@ -49,7 +49,7 @@ def facility(session: Session) -> Facility:
 
 @pytest.fixture
 def sem(session: Session, facility: Facility) -> Instrument:
-    return make_instrument(session, facility, code="SEM", name_zh="电镜", name_en="SEM", location="B 204")
+    return make_instrument(session, facility=facility, code="SEM", name_zh="电镜", name_en="SEM", location="B 204")
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_my_feed_shows_my_bookings_and_no_others(session, ada, ben, sem, project
 
 
 def test_instruments_of_one_span_are_one_event(session, ada, sem, facility, book, now):
-    xrd = make_instrument(session, facility, code="XRD")
+    xrd = make_instrument(session, facility=facility, code="XRD")
     booking = book(ada, (sem, 1, 2), (xrd, 1, 2))
     (entry,) = shown(session, ada, now)
     assert entry.uid == f"{booking.id}@{HOST}"
@@ -293,7 +293,7 @@ def test_instruments_of_one_span_are_one_event(session, ada, sem, facility, book
 
 
 def test_instruments_at_different_times_are_an_event_each(session, ada, sem, facility, book, now):
-    xrd = make_instrument(session, facility, code="XRD")
+    xrd = make_instrument(session, facility=facility, code="XRD")
     booking = book(ada, (sem, 1, 2), (xrd, 3, 5))
     assert [(entry.uid, entry.starts_at, entry.places[0].code) for entry in shown(session, ada, now)] == [
         (f"{booking.id}-0@{HOST}", now + timedelta(hours=1), "SEM"),
@@ -475,8 +475,8 @@ def test_an_instrument_that_is_withdrawn_leaves_an_empty_feed(session, ada, sem,
 
 
 def test_the_feed_of_a_station_shows_the_line_that_takes_it(session, ada, tam, facility, book, now):
-    line = make_instrument(session, facility, code="LINE")
-    station = make_instrument(session, facility, code="ST")
+    line = make_instrument(session, facility=facility, code="LINE")
+    station = make_instrument(session, facility=facility, code="ST")
     session.add(Part(line_id=line.id, station_id=station.id))
     session.flush()
     booking = book(ada, (line, 1, 2))
@@ -488,14 +488,14 @@ def test_the_feed_of_a_station_shows_the_line_that_takes_it(session, ada, tam, f
 
 
 def test_an_instruments_feed_shows_only_its_own_part_of_a_booking(session, ada, facility, sem, book, now):
-    xrd = make_instrument(session, facility, code="XRD")
+    xrd = make_instrument(session, facility=facility, code="XRD")
     booking = book(ada, (sem, 1, 2), (xrd, 3, 4))
     (entry,) = shown(session, ada, now, INSTRUMENT, "XRD")
     assert (entry.uid, entry.places[0].code) == (f"{booking.id}-1@{HOST}", "XRD")
 
 
 def test_a_closure_is_one_event_in_every_feed(session, ada, tam, sem, facility, now):
-    make_instrument(session, facility, code="XRD")
+    make_instrument(session, facility=facility, code="XRD")
     closure, _ = closures.make(
         session,
         actor=tam,
@@ -546,8 +546,8 @@ def test_free_time_ends_at_the_horizon_and_stands_all_day(session, ada, sem, now
 
 
 def test_free_time_of_a_line_depends_on_its_stations(session, ada, facility, book, now):
-    line = make_instrument(session, facility, code="LINE")
-    station = make_instrument(session, facility, code="ST")
+    line = make_instrument(session, facility=facility, code="LINE")
+    station = make_instrument(session, facility=facility, code="ST")
     session.add(Part(line_id=line.id, station_id=station.id))
     session.flush()
     _, secret = make(session, ada, now, FREE, "LINE")
