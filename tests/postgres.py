@@ -114,7 +114,7 @@ def server() -> Iterator[Cluster]:
             process = subprocess.Popen(
                 [
                     *as_user,
-                    *_dies_with_us(),
+                    *dies_with_us(),
                     folder / "postgres",
                     "-D",
                     home / "data",
@@ -169,7 +169,7 @@ def _as_user(home: Path) -> list[str]:
     return ["setpriv", "--reuid=nobody", "--clear-groups"]
 
 
-def _dies_with_us() -> list[str]:
+def dies_with_us() -> list[str]:
     """Give the words before a command that stop it even when the tests are killed."""
     return ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.postgres import dies_with_us
+
 ROOT = Path(__file__).resolve().parent.parent
 STARTS_WITHIN = 60  # seconds, on a busy machine
 STOPS_WITHIN = 30
@@ -34,12 +36,14 @@ class GunicornServer:
         threads: int = 8,
         env: Mapping[str, str] | None = None,
         faults_expected: bool = False,
+        application: str = "wsgi:app",
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="yiqi-server-"))
         self.instance = self.home / "instance"
         self.instance.mkdir()
         self.port = 0
         self._workers = workers
+        self._application = application
         self._threads = threads
         self._faults_expected = faults_expected
         self._log = self.home / "log"
@@ -112,7 +116,7 @@ class GunicornServer:
             raise RuntimeError(f"the server started ill, /healthz says {status}:\n{self._end_of_log()}")
 
     def _words(self, listener: int) -> list[str]:
-        words = [sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"fd://{listener}"]
+        words = [*dies_with_us(), sys.executable, "-m", "gunicorn", self._application, "--bind", f"fd://{listener}"]
         words += ["--worker-class", "gthread", "--workers", str(self._workers)]
         words += ["--threads", str(self._threads), "--no-control-socket"]
         return [*words, "--timeout", "60", "--graceful-timeout", "20"]
