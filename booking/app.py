@@ -50,10 +50,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     csrf.init(app)
     limits.init(app, per_minute=settings.requests_per_minute)
     for edge in (web, api, feeds):
-        try:
-            edge.register(app)
-        except (ImportError, AttributeError) as error:  # while it is being written
-            app.logger.warning("%s is not there yet: %s", edge.__name__, error)
+        edge.register(app)
     problems.init(app)  # last, so that no extension's own handlers stand in its way
     return app
 

@@ -1,5 +1,6 @@
 """Limits on how often somebody may ask."""
 
+import hashlib
 import ipaddress
 import threading
 import time
@@ -7,9 +8,11 @@ from collections import Counter
 
 from flask import Flask, request
 
+from booking.db import transaction
 from booking.http.context import settings
-from booking.http.identity import UnknownToken, actor
-from booking.services.rate_limits import TooMany
+from booking.http.identity import UnknownToken, actor, utc_now
+from booking.services import rate_limits
+from booking.services.rate_limits import Limit, TooMany
 
 _MINUTE = 60
 
@@ -53,9 +56,19 @@ def init(app: Flask, *, per_minute: int) -> None:
     app.before_request(_count)
 
 
-def limited() -> bool:
-    """Tell whether attempts to sign in, sign up and reset are counted."""
-    return settings().rate_limits
+def count(*attempts: tuple[Limit, str]) -> None:
+    """Count an attempt to sign in, sign up or reset under each limit's key; it counts whatever comes of it.
+
+    :raises TooMany: if one of them is used up
+    """
+    if settings().rate_limits:
+        with transaction() as session:
+            rate_limits.count(session, attempts=attempts, now=utc_now())
+
+
+def account(email: str) -> str:
+    """Give the key of an address, which the table of counters need not know."""
+    return hashlib.sha256(email.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def network() -> str:

@@ -24,15 +24,10 @@ from booking.http.context import for_programs
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
 from booking.i18n import language_tag
+from booking.services import availability
+from booking.services.bookings import KeyReused, Stale
 from booking.services.rate_limits import TooMany
 from booking.services.sign_in import Identity
-
-try:
-    from booking.services import availability
-    from booking.services.bookings import KeyReused, Stale
-except ImportError:  # while they are being written
-    availability = None  # type: ignore[assignment]
-    KeyReused = Stale = type("Missing", (Exception,), {})  # type: ignore[misc]
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +56,8 @@ _CODES = {
     501: "internal",
     503: "unavailable",
 }
+_TOLD_AS = {"precondition_required": "stale"}
+"""Worded apart, but one matter for a program: its version of the thing is not good enough."""
 _MARSHMALLOW = {
     "Missing data for required field.": "required",
     "Field may not be null.": "required",
@@ -197,7 +194,7 @@ def _as_json(problem: Problem) -> Response:
         "type": f"urn:yiqi:problem:{problem.code}",
         "title": wording.problem_title(problem.code),
         "status": problem.status,
-        "code": problem.code,
+        "code": _TOLD_AS.get(problem.code, problem.code),
         "detail": _detail(problem),
         "request_id": request_id(),
     }
@@ -254,7 +251,7 @@ def reason_out(reason: Reason) -> dict[str, Any]:
     }
 
 
-def alternative_out(found: "availability.Alternative") -> dict[str, Any]:
+def alternative_out(found: availability.Alternative) -> dict[str, Any]:
     """Give an alternative as the API tells it."""
     return {
         "instrument_id": found.code,
@@ -264,7 +261,7 @@ def alternative_out(found: "availability.Alternative") -> dict[str, Any]:
     }
 
 
-def alternatives(items: Sequence[Item]) -> "list[availability.Alternative]":
+def alternatives(items: Sequence[Item]) -> list[availability.Alternative]:
     """Look for other times and instruments; the refusal stands whether or not this succeeds."""
     if not items:
         return []
