@@ -25,11 +25,12 @@ def _modules() -> tuple[ModuleType, ...]:
         accounts,
         availability,
         bookings,
+        calendars,
         facilities,
         instruments,
     )
 
-    return accounts, availability, bookings, facilities, instruments
+    return accounts, availability, bookings, calendars, facilities, instruments
 
 
 def document(app: Flask) -> str:

@@ -121,7 +121,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
     """
     who = actor()
     page, page_size = wanted["page"], wanted["page_size"]
-    within = window(wanted["start"], wanted["end"])
+    within = window(wanted.get("start"), wanted.get("end"))
     with reading() as session:
         instrument_id = facility_id = None
         if code := wanted["instrument"]:

@@ -1,6 +1,5 @@
 """The OpenAPI document: what the views say of themselves, and what holds for every operation."""
 
-import http
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -140,7 +139,7 @@ def _complete(app: Flask, document: dict[str, Any], blueprints: Sequence[Bluepri
     document["servers"] = [{"url": "/"}]
     components = document["components"]
     components["securitySchemes"] = _schemes(app)
-    components["responses"] = {http.HTTPStatus(status).name: _problem(status) for status in PROBLEMS}
+    components["responses"] = {f"Problem{status}": _problem(status) for status in PROBLEMS}
     known = {(endpoint, method): guard for endpoint, method, guard in guards(app)}
     for endpoint, path, method, operation in _operations(app, document, blueprints):
         blueprint, _, view = endpoint.removeprefix("api-").partition(".")
@@ -210,8 +209,7 @@ def _add_problems(operation: dict[str, Any], view: Any, path: str, method: str) 
         found.discard(422)
     responses = {code: said for code, said in operation["responses"].items() if code != "422"}
     for status in sorted(found):
-        name = http.HTTPStatus(status).name
-        responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
+        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     operation["responses"] = dict(sorted(responses.items()))
 
 

@@ -52,5 +52,5 @@ def one(instrument_id: str) -> Instrument:
 
 def filters(wanted: dict[str, Any]) -> Filters:
     """Give the filters of a query as the catalogue knows them."""
-    kind = wanted["kind"]
+    kind = wanted.get("kind")
     return Filters(**{**wanted, "kind": kind.value if kind else ""})

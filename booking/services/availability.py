@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from booking.domain import availability, pricing
-from booking.domain.access import Actor, Subject, may
+from booking.domain.access import Actor, NotFound, Subject, may
 from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item, Kind, padded
@@ -160,7 +160,10 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
     :raises Invalid: if the window is inverted or too long
     """
     check_window(within)
-    instrument = instruments.by_code(session, actor=actor, code=code)
+    query = select(Instrument).where(Instrument.code == code, instruments.visible(actor))
+    instrument = session.scalars(query).one_or_none()
+    if instrument is None:
+        raise NotFound("instrument", code)
     found = _free_of(session, [instrument], within, now)
     return [FreeSpan(span.start, span.end, level) for span, level in found[instrument.id]]
 
@@ -409,6 +412,8 @@ def _nearest(
     session: Session, row: Instrument, item: Item, now: datetime, booking_id: UUID | None
 ) -> list[Alternative]:
     del booking_id  # its own time counts as taken: an alternative elsewhere is meant
+    if not (row.bookable and row.published):
+        return []
     wide = Span(max(item.span.start - NEAR, now), max(item.span.end, now) + NEAR)
     if wide.duration > WINDOW:
         return []

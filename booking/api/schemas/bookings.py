@@ -175,8 +175,8 @@ class BookingsIn(PageIn):
     mine = Flag(in_query=True, load_default=False, metadata={"description": "Only one's own."})
     instrument = Text(longest=40, load_default="", metadata={"description": "On the instrument of this id."})
     facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
-    start = QueryInstant(data_key="from", load_default=None, metadata={"description": "That end after it."})
-    end = QueryInstant(data_key="to", load_default=None, metadata={"description": "That begin before it."})
+    start = QueryInstant(data_key="from", metadata={"description": "That end after it."})
+    end = QueryInstant(data_key="to", metadata={"description": "That begin before it."})
     state = fields.List(Choice(State), load_default=list, metadata={"description": "In any of these states."})
 
 

@@ -185,7 +185,7 @@ class Choice(fields.Enum):
 
     def __init__(self, enum: type[StrEnum], **kwargs: Any) -> None:
         """Keep the words."""
-        super().__init__(enum, by_value=Text(longest=40), **kwargs)
+        super().__init__(enum, by_value=fields.String(error_messages=_CODES), **kwargs)
 
 
 class Money(fields.String):

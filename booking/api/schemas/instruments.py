@@ -22,7 +22,7 @@ class FiltersIn(In):
     )
     facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
     network = Text(longest=40, load_default="", metadata={"description": "In the network of this id."})
-    kind = Choice(InstrumentKind, load_default=None)
+    kind = Choice(InstrumentKind)
     category = Text(
         longest=12, load_default="", metadata={"description": "In the category of this code, or one below it."}
     )

@@ -1,0 +1,135 @@
+"""Free time, what is taken, and finding a time over the API."""
+
+import pytest
+from sqlalchemy import event, update
+
+from booking import db
+from models import Instrument
+from tests.api.conftest import World, at, window
+
+
+@pytest.fixture
+def busy(world: World) -> World:
+    """Ben's microscope from 9 to 11, three of four tanks from 10 to 12, confidential for Cleo."""
+    world.book(9, 11, who="ben", purpose="open")
+    world.book(10, 12, instrument="TANK", quantity=3, who="cleo", purpose="canary", confidential=True)
+    return world
+
+
+def test_free_time_leaves_out_what_is_taken(busy: World):
+    answer = busy.get("/instruments/SEM/free", query_string=window(), who=None)
+    assert answer.json == {
+        "spans": [
+            {"start": at(0), "end": at(9), "free": 1},
+            {"start": at(11), "end": at(24), "free": 1},
+        ]
+    }
+
+
+def test_free_time_tells_how_many_units_are_left(busy: World):
+    spans = busy.get("/instruments/TANK/free", query_string=window()).json["spans"]
+    assert {span["free"] for span in spans} == {1, 4}
+    assert all(set(span) == {"start", "end", "free"} for span in spans)
+
+
+def test_what_is_free_can_be_booked(busy: World):
+    for span in busy.get("/instruments/SEM/free", query_string=window()).json["spans"]:
+        wish = {"instrument_id": "SEM", "start": span["start"], "end": span["end"]}
+        assert busy.post("/bookings", json=wish, who="cleo").status_code == 201
+    assert busy.get("/instruments/SEM/free", query_string=window()).json == {"spans": []}
+
+
+def test_a_timeline_tells_who_and_why_only_to_the_entitled(busy: World):
+    url = "/instruments/TANK/occupations"
+    for who, seen, mine in (
+        ("cleo", True, True),
+        ("tam", True, False),
+        ("root", True, False),
+        ("ada", False, False),
+        ("ben", False, False),
+        ("nora", False, False),
+        (None, False, False),
+    ):
+        answer = busy.get(url, query_string=window(), who=who)
+        (bar,) = answer.json["occupations"]
+        assert (bar["start"], bar["end"]) == (at(9.75), at(12.25))
+        assert (bar["use_start"], bar["use_end"]) == (at(10), at(12))
+        assert (bar["instrument_id"], bar["quantity"], bar["kind"]) == ("TANK", 3, "booking")
+        assert bar["mine"] is mine, who
+        assert (bar["title"] is not None, bar["booking_id"] is not None, bar["state"] is not None) == (seen,) * 3, who
+        assert ("canary" in answer.text) is seen, who
+
+
+def test_a_facilitys_timeline_holds_all_its_instruments(busy: World):
+    bars = busy.get("/facilities/LAB/occupations", query_string=window(), who="tam").json["occupations"]
+    assert {bar["instrument_id"] for bar in bars} == {"SEM", "TANK"}
+    assert busy.get("/facilities/YARD/occupations", query_string=window()).json == {"occupations": []}
+    assert busy.get("/facilities/NONE/occupations", query_string=window()).status_code == 404
+
+
+def test_hidden_instruments_show_nothing(world: World):
+    world.book(instrument="TANK")
+    with world.session() as session:
+        session.execute(update(Instrument).where(Instrument.code == "TANK").values(published=False))
+    for path in ("/instruments/TANK/free", "/instruments/TANK/occupations"):
+        assert world.get(path, query_string=window()).status_code == 404
+        assert world.get(path, query_string=window(), who="tam").status_code == 200
+    assert world.get("/facilities/LAB/occupations", query_string=window()).json == {"occupations": []}
+
+
+def test_the_earliest_time_comes_first(busy: World):
+    query = window() | {"duration": "PT2H", "from": at(9), "q": "microscope"}
+    offers = busy.get("/free", query_string=query).json["offers"]
+    assert [(one["instrument_id"], one["start"], one["end"]) for one in offers] == [
+        ("SEM-2", at(9), at(11)),
+        ("SEM", at(11), at(13)),
+    ]
+    assert [one["estimate"] for one in offers] == [None, {"total": "1200.00", "currency": "CNY"}]
+    assert all(set(one) == {"instrument_id", "start", "end", "estimate"} for one in offers)
+
+
+def test_what_is_offered_can_be_booked(busy: World):
+    query = window() | {"duration": "PT3H", "from": at(9), "quantity": "2"}
+    offers = busy.get("/free", query_string=query).json["offers"]
+    assert [one["instrument_id"] for one in offers] == ["TANK"]
+    wish = {name: offers[0][name] for name in ("instrument_id", "start", "end")}
+    assert busy.post("/bookings", json=wish | {"quantity": 2}, who="ben").status_code == 201
+
+
+def test_offers_are_limited_and_filtered(busy: World):
+    query = window() | {"duration": "PT1H"}
+    assert len(busy.get("/free", query_string=query | {"limit": "2"}).json["offers"]) == 2
+    yard = busy.get("/free", query_string=query | {"facility": "YARD"}).json["offers"]
+    assert [one["instrument_id"] for one in yard] == ["OVEN"]
+    assert busy.get("/free", query_string=query | {"kind": "space"}).json == {"offers": []}
+
+
+def test_a_timeline_costs_two_statements(busy: World):
+    for n in range(12, 20):
+        busy.book(n, n + 1)
+    assert _statements(busy, "/instruments/SEM/occupations") == 2
+    assert _statements(busy, "/facilities/LAB/occupations") == 2
+
+
+def _statements(world: World, path: str) -> int:
+    """How many statements a visitor's question costs, who is known without one."""
+    found: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        if not statement.startswith("BEGIN"):
+            found.append(statement)
+
+    event.listen(db.engine(), "before_cursor_execute", note)
+    try:
+        assert world.get(path, query_string=window(), who=None).status_code == 200
+    finally:
+        event.remove(db.engine(), "before_cursor_execute", note)
+    return len(found)
+
+
+def test_free_time_costs_few_statements_however_much_is_taken(busy: World):
+    before = _statements(busy, "/instruments/SEM/free")
+    for n in range(12, 20):
+        busy.book(n, n + 1)
+    assert _statements(busy, "/instruments/SEM/free") == before
+    assert before <= 5
