@@ -1,0 +1,260 @@
+"""The page of calendar addresses: made once shown, renewed, revoked, and nobody else's."""
+
+import re
+from html import unescape
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from booking import db
+from booking.web.calendars import client_name
+from models import CalendarLink, Person, Project, ProjectMember
+from tests import cast
+from tests.factories import make_facility, make_instrument
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    with db.transaction() as session:
+        facility = make_facility(session, code="LAB", name_en="Laboratory")
+        make_instrument(session, facility=facility, code="SEM", name_en="Microscope <b>")
+        make_instrument(session, facility=facility, code="NEW", name_en="Unpublished", published=False)
+        for person in (cast.ada(session), cast.cleo(session), cast.tam(session, facility)):
+            person.locale = "en"
+    return app
+
+
+def client_of(app: Flask, name: str) -> FlaskClient:
+    client = app.test_client()
+    with db.transaction() as session:
+        person = session.scalars(select(Person).where(Person.email == f"{name}@example.org")).one()
+        cast.sign_in(client, session, person)
+    return client
+
+
+@pytest.fixture
+def ada(app: Flask) -> FlaskClient:
+    return client_of(app, "ada")
+
+
+def post(client: FlaskClient, path: str, data: dict[str, str] | None = None) -> TestResponse:
+    """Send a form of the page, with the token that stands in it."""
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/calendars").text)
+    return client.post(path, data={**(data or {}), "csrf_token": token[1] if token else ""})
+
+
+def make(client: FlaskClient, what: str = "me", privacy: str = "full", locale: str = "en") -> TestResponse:
+    return post(client, "/calendars", {"what": what, "privacy": privacy, "locale": locale})
+
+
+def address_in(page: str) -> str:
+    return unescape(re.search(r'id="address"[^>]* value="([^"]+)"', page)[1])
+
+
+def path_of(url: str) -> str:
+    return url.removeprefix("http://127.0.0.1:8000")
+
+
+def ids(client: FlaskClient) -> list[str]:
+    return re.findall(r'action="/calendars/([0-9a-f-]{36})/revocation"', client.get("/calendars").text)
+
+
+def test_visitors_are_asked_to_sign_in(app):
+    answer = app.test_client().get("/calendars")
+    assert answer.status_code == 303
+    assert "/sign-in" in answer.headers["Location"]
+
+
+def test_the_page_says_honestly_how_often_calendars_ask(ada):
+    page = ada.get("/calendars").text
+    assert "No addresses yet" in page
+    assert "every 4 to 24 hours" in page
+    assert "daily or weekly if you set nothing" in page
+    assert "at most 1000 events" in page
+
+
+def test_an_address_is_shown_once_and_works(app, ada):
+    answer = make(ada)
+    assert answer.status_code == 201
+    assert answer.headers["Cache-Control"] == "no-store"
+    url = address_in(answer.text)
+    assert url.startswith("http://127.0.0.1:8000/calendars/")
+    assert app.test_client().get(path_of(url)).status_code == 200
+    # The web address stands before the one for the device's own program.
+    assert answer.text.index(url) < answer.text.index(url.replace("http://", "webcal://"))
+    for service in ("calendar.google.com", "outlook.office.com", "outlook.live.com"):
+        assert f'href="https://{service}' in answer.text
+    assert url not in ada.get("/calendars").text
+    assert "My bookings" in ada.get("/calendars").text
+
+
+def test_links_to_other_services_tell_them_no_more_than_they_need(ada):
+    page = make(ada).text
+    outward = re.findall(r'<a [^>]*href="https://[^>]+>', page)
+    assert len(outward) == 3
+    assert all('rel="noopener noreferrer"' in link for link in outward)
+
+
+def test_the_feed_of_an_instrument_from_its_page(app, ada):
+    page = ada.get("/calendars?scope=instrument&id=SEM").text
+    assert '<option value="instrument:SEM" selected>' in page
+    assert '<option value="free:SEM">' in page
+    assert "Microscope &lt;b&gt;" in page
+    url = address_in(make(ada, "instrument:SEM").text)
+    assert "NAME:Microscope <b>" in app.test_client().get(path_of(url)).text
+    url = address_in(make(ada, "free:SEM", locale="zh_Hans_CN").text)
+    assert "SUMMARY:" in app.test_client().get(path_of(url)).text
+
+
+@pytest.mark.parametrize(
+    "query", ["scope=instrument&id=NEW", "scope=instrument&id=NONE", "scope=nonsense&id=1", "id=SEM"]
+)
+def test_what_one_may_not_see_cannot_be_chosen(ada, query):
+    answer = ada.get(f"/calendars?{query}")
+    assert answer.status_code == 200
+    assert "Unpublished" not in answer.text
+    assert "optgroup" not in answer.text
+
+
+def test_the_staff_chooses_the_facility_and_others_do_not(app, ada):
+    tam = client_of(app, "tam")
+    assert '<option value="facility:LAB">Laboratory' in tam.get("/calendars").text
+    assert make(tam, "facility:LAB").status_code == 201
+    assert "facility:LAB" not in ada.get("/calendars").text
+    assert make(ada, "facility:LAB").status_code == 403
+
+
+def test_a_project_is_for_its_people(app, ada):
+    with db.transaction() as session:
+        leader = cast.ada(session)
+        project = Project(
+            code="P", name="Polymers & co", organisation_id=cast.university(session).id, leader_id=leader.id
+        )
+        session.add(project)
+        session.flush()
+        session.add(ProjectMember(project_id=project.id, person_id=leader.id))
+        key = project.id
+    assert f'<option value="project:{key}">Polymers &amp; co' in ada.get("/calendars").text
+    assert make(ada, f"project:{key}").status_code == 201
+    assert make(client_of(app, "cleo"), f"project:{key}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"what": ""}, "what"),
+        ({"what": "everything"}, "what"),
+        ({"what": "me:SEM"}, "what"),
+        ({"what": "instrument"}, "what"),
+        ({"privacy": "none"}, "privacy"),
+        ({"privacy": ""}, "privacy"),
+        ({"locale": "xx"}, "locale"),
+        ({"locale": "../../etc"}, "locale"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_told_at_its_field(ada, data, field):
+    answer = post(ada, "/calendars", {"what": "me", "privacy": "busy", "locale": "en", **data})
+    assert answer.status_code == 422
+    assert f'href="#{field}"' in answer.text
+    assert 'id="address"' not in answer.text
+    assert ids(ada) == []
+
+
+def test_a_field_that_nobody_asked_for_is_refused(ada):
+    data = {"what": "me", "privacy": "busy", "locale": "en", "person_id": str(uuid4())}
+    assert post(ada, "/calendars", data).status_code == 422
+
+
+def test_a_new_address_replaces_the_old_one(app, ada):
+    old = path_of(address_in(make(ada, "instrument:SEM", "busy").text))
+    visitor = app.test_client()
+    assert visitor.get(old).status_code == 200
+    (key,) = ids(ada)
+    answer = post(ada, f"/calendars/{key}/renewal")
+    assert answer.status_code == 201
+    new = path_of(address_in(answer.text))
+    assert visitor.get(old).status_code == 410
+    assert visitor.get(new).status_code == 200
+    assert len(ids(ada)) == 1
+
+
+def test_a_revoked_address_is_gone_at_once(app, ada):
+    path = path_of(address_in(make(ada).text))
+    app.test_client().get(path)
+    folder = app.extensions["yiqi"].instance / "feeds"
+    assert list(folder.glob("*.ics"))
+    (key,) = ids(ada)
+    answer = post(ada, f"/calendars/{key}/revocation")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/calendars")
+    assert list(folder.glob("*.ics")) == []  # even before anybody asks again
+    assert app.test_client().get(path).status_code == 410
+    page = ada.get("/calendars").text
+    assert "no longer works" in page
+    assert "No addresses yet" in page
+
+
+def test_the_addresses_of_others_do_not_exist(app, ada):
+    make(ada)
+    cleo = client_of(app, "cleo")
+    (key,) = ids(ada)
+    for act in ("renewal", "revocation"):
+        assert post(cleo, f"/calendars/{key}/{act}").status_code == 404
+        assert post(cleo, f"/calendars/{uuid4()}/{act}").status_code == 404
+        assert post(app.test_client(), f"/calendars/{key}/{act}").status_code in {303, 400}
+    assert ids(cleo) == []
+    assert ids(ada) == [key]
+
+
+def test_writes_want_their_token(ada):
+    form = {"what": "me", "privacy": "full", "locale": "en"}
+    assert ada.post("/calendars", data=form).status_code == 400
+    make(ada)
+    (key,) = ids(ada)
+    for act in ("renewal", "revocation"):
+        assert ada.post(f"/calendars/{key}/{act}").status_code == 400
+    assert ids(ada) == [key]
+
+
+def test_the_last_reader_is_named(app, ada):
+    path = path_of(address_in(make(ada).text))
+    answer = app.test_client().get(
+        path, headers={"User-Agent": "Google-Calendar-Importer"}, environ_base={"REMOTE_ADDR": "192.0.2.7"}
+    )
+    answer.close()
+    page = ada.get("/calendars").text
+    assert "by Google Calendar from 192.0.2.0/24" in page
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("Mozilla/5.0 (X11) Gecko/20100101 Thunderbird/153.0", "Thunderbird"),
+        ("iOS/18.1 (22B83) dataaccessd/1.0", "Apple Calendar"),
+        ("macOS/15.1 (24B83) CalendarAgent/1", "Apple Calendar"),
+        ("Microsoft Office/16.0 (Windows NT 10.0)", "Microsoft Outlook"),
+        ("<script>/1.0", "<script>"),
+        ("", "A program without a name"),
+    ],
+)
+def test_programs_are_known_by_what_they_call_themselves(agent, name):
+    assert client_name(agent) == name
+
+
+def test_what_a_reader_calls_itself_is_only_text(app, ada):
+    path = path_of(address_in(make(ada).text))
+    app.test_client().get(path, headers={"User-Agent": "<script>alert(1)</script>"}).close()
+    with db.reading() as session:
+        assert session.scalars(select(CalendarLink.agent)).one().startswith("<script>")
+    assert "<script>alert" not in ada.get("/calendars").text
+
+
+def test_the_page_needs_no_script_and_no_inline_style(ada):
+    page = make(ada).text
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert " style=" not in page
+    assert not re.search(r"\son\w+=", page)
+    assert re.search(r"<button[^>]*data-copy[^>]* hidden>", page)
