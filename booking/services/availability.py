@@ -99,7 +99,7 @@ def hours_of(
     """Give each instrument's zone and weekly hours: its own, or its facility's when it has none; two statements."""
     rows = list(instruments)
     facilities = {row.facility_id for row in rows}
-    zones = dict(session.execute(select(Facility.id, Facility.zone).where(Facility.id.in_(facilities))).all())
+    zones = {row.id: row.zone for row in session.scalars(select(Facility).where(Facility.id.in_(facilities)))}
     of_instrument: dict[int, list[WeeklyHours]] = {}
     of_facility: dict[int, list[WeeklyHours]] = {}
     query = select(OpeningRule).where(

@@ -594,8 +594,7 @@ def _confidential(
         return True
     if organisation_id is None:
         return False
-    kind = session.scalar(select(Organisation.kind).where(Organisation.id == organisation_id))
-    return kind is OrganisationKind.ENTERPRISE
+    return session.get_one(Organisation, organisation_id).kind is OrganisationKind.ENTERPRISE
 
 
 def _first_state(actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]) -> State:
@@ -702,7 +701,7 @@ def _replace_items(
 def _load_facilities(session: Session, instruments: Mapping[int, Instrument]) -> None:
     """Hang the facilities, which the rules have read already, on their instruments."""
     for row in instruments.values():
-        set_committed_value(row, "facility", session.get(Facility, row.facility_id))
+        set_committed_value(row, "facility", session.get_one(Facility, row.facility_id))
 
 
 def _step(

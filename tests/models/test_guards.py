@@ -76,7 +76,10 @@ def test_the_peak_may_reach_the_units_and_no_more(session, pool, closure_id):
 
 def test_a_pool_does_not_fragment(session, pool, closure_id):
     """Three staggered rows leave one unit free throughout, whatever lanes they would have been put in."""
-    assert write(session, row(pool, 0, 2, closure_id), row(pool, 1, 3, closure_id), row(pool, 2, 4, closure_id)) is None
+    assert (
+        write(session, row(pool, 0, 2, closure_id), row(pool, 1, 3, closure_id), row(pool, 2, 4, closure_id))
+        is None
+    )
     assert write(session, row(pool, 0, 4, closure_id)) is None
     assert write(session, row(pool, 1, 2, closure_id)) == guards.CAPACITY
 
@@ -95,7 +98,9 @@ def test_an_update_that_grows_is_checked_and_one_that_shrinks_is_not(session, po
         with pytest.raises(IntegrityError) as refused, session.begin_nested():
             session.execute(update(Occupation).where(Occupation.id == late).values(change))
         assert guards.overbooked(refused.value) == guards.CAPACITY
-    session.execute(update(Occupation).where(Occupation.id == late).values(starts_at=START + timedelta(hours=3)))
+    session.execute(
+        update(Occupation).where(Occupation.id == late).values(starts_at=START + timedelta(hours=3))
+    )
 
 
 def test_a_fact_stands_whatever_is_booked_and_counts_afterwards(session, pool, closure_id):
@@ -103,7 +108,9 @@ def test_a_fact_stands_whatever_is_booked_and_counts_afterwards(session, pool, c
     assert write(session, row(pool, 1, 3, closure_id, quantity=3, imposed=True)) is None
     assert write(session, row(pool, 2, 5, closure_id)) == guards.CAPACITY
     claim = select(Occupation.id).where(Occupation.imposed.is_(False)).scalar_subquery()
-    session.execute(update(Occupation).where(Occupation.id == claim).values(ends_at=START + timedelta(hours=2)))
+    session.execute(
+        update(Occupation).where(Occupation.id == claim).values(ends_at=START + timedelta(hours=2))
+    )
     with pytest.raises(IntegrityError), session.begin_nested():
         session.execute(update(Occupation).where(Occupation.imposed).values(imposed=False))
 
@@ -131,7 +138,10 @@ def test_another_fault_is_not_taken_for_overbooking(session, pool, closure_id):
 def test_every_guard_stands_after_migration(engine: Engine):
     with engine.connect() as connection:
         assert guards.missing(connection) == []
-        assert set(guards.guards(connection.dialect.name)) >= {"occupation_capacity_insert", "instrument_units"}
+        assert set(guards.guards(connection.dialect.name)) >= {
+            "occupation_capacity_insert",
+            "instrument_units",
+        }
 
 
 def test_the_revision_moves_once_a_transaction_with_sql_by_hand(postgresql_url):

@@ -13,7 +13,7 @@ from booking.db import alembic_config, make_engine
 from models import Base, Instrument, guards
 from tests.factories import make_instrument
 
-REBUILD = '''
+REBUILD = """
 import alembic
 from alembic import op
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ def upgrade():
             batch.alter_column("units" if table == "instrument" else "quantity", type_=sa.BigInteger())
 def downgrade():
     pass
-'''
+"""
 
 
 def test_models_and_migrations_make_one_schema(database_url):

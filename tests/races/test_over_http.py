@@ -126,7 +126,9 @@ def test_approve_reject_and_withdraw(database_url):
             state = send(server.port, Call("GET", path, token=tokens["ada"])).body["state"]
             with database(database_url) as session:
                 held = session.scalar(
-                    select(func.count()).select_from(Occupation).where(Occupation.use_starts_at == wish_start(wish))
+                    select(func.count())
+                    .select_from(Occupation)
+                    .where(Occupation.use_starts_at == wish_start(wish))
                 )
             assert (state, held) in {("confirmed", 1), ("rejected", 0)}
     assert_never_overbooked(database_url)

@@ -102,7 +102,11 @@ def send(port: int, call: Call, *, timeout: float = 60) -> Answer:
     """Send one request on a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        headers = {"Authorization": f"Bearer {call.token}", "Accept": "application/json", **(call.headers or {})}
+        headers = {
+            "Authorization": f"Bearer {call.token}",
+            "Accept": "application/json",
+            **(call.headers or {}),
+        }
         body = None
         if call.body is not None:
             headers["Content-Type"] = "application/json"

@@ -96,7 +96,11 @@ def test_find_a_time_gives_the_earliest_of_each(session, ada):
     busy, idle, pool = (make_instrument(session, facility=facility, units=u) for u in (1, 1, 4))
     session.add(
         InstrumentPrice(
-            instrument_id=idle.id, customer_class="external", unit="hour", amount=Decimal(90), valid_from=NOW.date()
+            instrument_id=idle.id,
+            customer_class="external",
+            unit="hour",
+            amount=Decimal(90),
+            valid_from=NOW.date(),
         )
     )
     place(session, ada, busy, 0, 3)
@@ -110,7 +114,13 @@ def test_find_a_time_gives_the_earliest_of_each(session, ada):
         (busy.code, span(3, 5).start, None),
     ]
     offers = availability.find(
-        session, actor=ada, duration=timedelta(hours=2), within=span(0, 24), filters=filters, quantity=2, now=NOW
+        session,
+        actor=ada,
+        duration=timedelta(hours=2),
+        within=span(0, 24),
+        filters=filters,
+        quantity=2,
+        now=NOW,
     )
     assert [(o.code, o.start) for o in offers] == [(pool.code, span(2, 4).start)]
     for offer in offers:
@@ -160,11 +170,13 @@ def test_windows_without_sense(session, ada, start, end):
 
 
 def test_next_free_of_many(session, ada):
-    busy, idle, hidden = make_instrument(session), make_instrument(session), make_instrument(session, bookable=False)
-    place(session, ada, busy, 0, 5)
-    found = availability.next_free(
-        session, actor=ada, instrument_ids=[busy.id, idle.id, hidden.id], now=NOW
+    busy, idle, hidden = (
+        make_instrument(session),
+        make_instrument(session),
+        make_instrument(session, bookable=False),
     )
+    place(session, ada, busy, 0, 5)
+    found = availability.next_free(session, actor=ada, instrument_ids=[busy.id, idle.id, hidden.id], now=NOW)
     assert found[busy.id].start == span(5, 6).start
     assert found[idle.id].start == NOW
     assert found[hidden.id] is None

@@ -323,7 +323,9 @@ def test_a_managers_own_booking_needs_no_approval(session, tam, sem):
     assert place(session, tam, sem).state is State.CONFIRMED
 
 
-def test_an_approved_booking_that_grows_is_asked_for_again_and_one_that_shrinks_is_not(session, ada, tam, sem):
+def test_an_approved_booking_that_grows_is_asked_for_again_and_one_that_shrinks_is_not(
+    session, ada, tam, sem
+):
     sem.approval_required = True
     session.flush()
     booking = place(session, ada, sem, 1, 3)

@@ -68,7 +68,9 @@ def test_a_closure_takes_every_unit_of_every_instrument(session, tam, ada, facil
     place(session, ada, pool, 3, 4)
 
 
-def test_a_planned_closure_that_meets_bookings_is_refused_and_they_are_counted(session, tam, ada, facility, pool):
+def test_a_planned_closure_that_meets_bookings_is_refused_and_they_are_counted(
+    session, tam, ada, facility, pool
+):
     place(session, ada, pool)
     affected = closures.affected(
         session, actor=tam, facility_id=facility.id, instrument_id=pool.id, span=span(1, 3)

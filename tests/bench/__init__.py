@@ -1,0 +1,1 @@
+"""Benchmarks: they print figures and never fail. Run them all with `python -m tests.bench`."""
