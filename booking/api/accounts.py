@@ -18,8 +18,8 @@ blp = Blueprint("api-accounts", __name__, description="Who one is.")
 def me() -> dict[str, Any]:
     """Read who one is
 
-    With the organisations one belongs to, the projects for which one may book, the facilities at whose desk one
-    works, and the scopes of the token.
+    With the organisations one belongs to, the projects for which one may book, the facilities at whose
+    desk one works, and the scopes of the token.
     """
     who = actor()
     with reading() as session:

@@ -13,7 +13,7 @@ from booking.api.schemas.fields import stamp
 from booking.db import reading
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import availability, facilities, instruments
+from booking.services import availability, instruments
 from booking.services.availability import Bar
 
 blp = Blueprint("api-availability", __name__, description="When it can be booked.")
@@ -27,7 +27,8 @@ blp = Blueprint("api-availability", __name__, description="When it can be booked
 def free(wanted: dict[str, Any], instrument_id: str) -> Response:
     """List the free time of an instrument
 
-    Open, future time in which at least one unit is free, with the room that set-up and clean-up take kept out.
+    Open, future time in which at least one unit is free, with the room that set-up and clean-up take kept
+    out.
     """
     with reading() as session:
         found = availability.free(
@@ -82,7 +83,8 @@ def of_facility(wanted: dict[str, Any], facility_id: str) -> Response:
 def find(wanted: dict[str, Any]) -> Response:
     """Find a time
 
-    The earliest time at each matching instrument in which a use of this length can be had, the earliest first.
+    The earliest time at each matching instrument in which a use of this length can be had, the earliest
+    first.
     """
     with reading() as session:
         offers = availability.find(

@@ -31,7 +31,7 @@ from booking.http import etags, idempotency
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.http.problems import alternative_out, reason_out
+from booking.http.problems import reason_out
 from booking.services import approvals, availability, bookings, facilities, instruments
 from models import Booking
 
@@ -50,9 +50,9 @@ Answer = tuple[Booking, dict[str, str]]
 def place(order: dict[str, Any]) -> Answer:
     """Place a booking
 
-    On one instrument, or with `items` on several, all or nothing. An instrument that needs approval gives a booking
-    in the state `requested`, which holds its time. With an `Idempotency-Key` a request may be sent again for
-    24 hours: it gives the booking that it made.
+    On one instrument, or with `items` on several, all or nothing. An instrument that needs approval gives
+    a booking in the state `requested`, which holds its time. With an `Idempotency-Key` a request may be
+    sent again for 24 hours: it gives the booking that it made.
     """
     who, key = actor(), idempotency.key_sent()
     mark = idempotency.fingerprint(order) if key else ""
@@ -80,15 +80,13 @@ def place(order: dict[str, Any]) -> Answer:
 def dry_run(order: dict[str, Any]) -> dict[str, Any]:
     """Judge a booking without placing it
 
-    The same rules as for placing one, every reason at once, what could be had instead, and the price. Nothing is
-    written.
+    The same rules as for placing one, every reason at once, what could be had instead, and the price.
+    Nothing is written.
     """
     who, now = actor(), utc_now()
     with reading() as session:
         items = _items(session, who, order["items"])
-        verdict = bookings.dry_run(
-            session, actor=who, items=items, booking_id=order["booking_id"], now=now
-        )
+        verdict = bookings.dry_run(session, actor=who, items=items, booking_id=order["booking_id"], now=now)
         instead = []
         if not verdict.allowed:
             instead = availability.alternatives(
@@ -163,9 +161,9 @@ def one(booking_id: UUID) -> Answer | Response:
 def change(wanted: dict[str, Any], booking_id: UUID) -> Answer:
     """Change a booking
 
-    Move, lengthen, shorten or amend it, under the rules of a new one; what is left out stays. `start`, `end` and
-    `quantity` alone change every item of a booking whose items share one time. `If-Match` must hold the version
-    that was read, `*` is whichever is there.
+    Move, lengthen, shorten or amend it, under the rules of a new one; what is left out stays. `start`,
+    `end` and `quantity` alone change every item of a booking whose items share one time. `If-Match` must
+    hold the version that was read, `*` is whichever is there.
     """
     who, version = actor(), etags.version_required()
     with transaction() as session:

@@ -21,13 +21,14 @@ OPENAPI = "3.1.0"
 ABOUT = """\
 Find pilot-plant instruments, book them without double bookings, and see them in calendars.
 
-**Signing in.** Send `Authorization: Bearer TOKEN` with a token from your account's page. A token has scopes: `read`,
-`book`, `manage`. Scripts of a signed-in page may use the session's cookie instead; then every write carries
-the page's CSRF token in `X-CSRFToken`.
+**Signing in.** Send `Authorization: Bearer TOKEN` with a token from your account's page. A token has
+scopes: `read`, `book`, `manage`. Scripts of a signed-in page may use the session's cookie instead; then every
+write carries the page's CSRF token in `X-CSRFToken`.
 
 **Times** are RFC 3339 with an offset, spans hold their start and not their end. Answers are in UTC.
 
-**Errors** are RFC 9457 problems with a `code`. A refusal names every reason at once and what could be taken instead.
+**Errors** are RFC 9457 problems with a `code`. A refusal names every reason at once and what could
+be taken instead.
 
 **Versions.** A booking has an `ETag`; `PATCH` wants it in `If-Match`.
 """
@@ -205,7 +206,12 @@ def _add_problems(operation: dict[str, Any], view: Any, path: str, method: str) 
     found = {*own, *EVERYWHERE}
     if "requestBody" in operation:
         found.update(WITH_BODY)
-    if not operation.get("parameters") and "requestBody" not in operation and "{" not in path and method == "GET":
+    if (
+        not operation.get("parameters")
+        and "requestBody" not in operation
+        and "{" not in path
+        and method == "GET"
+    ):
         found.discard(422)
     responses = {code: said for code, said in operation["responses"].items() if code != "422"}
     for status in sorted(found):
@@ -247,4 +253,3 @@ def _choose_form(schemas: dict[str, Any]) -> None:
         ]
     change = schemas["BookingChangeIn"]
     change["anyOf"] = [{"properties": {"items": False}}, {"properties": dict.fromkeys(single, False)}]
-

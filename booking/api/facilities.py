@@ -82,8 +82,8 @@ def closed(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
 def close(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
     """Close a facility or an instrument
 
-    A planned closure is refused if it meets bookings. An imposed one stands in any case; the bookings that it meets
-    stay until they are moved, and their people are told.
+    A planned closure is refused if it meets bookings. An imposed one stands in any case; the bookings
+    that it meets stay until they are moved, and their people are told.
     """
     who, code = actor(), wanted["instrument_id"]
     with transaction() as session:

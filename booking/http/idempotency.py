@@ -31,6 +31,6 @@ def key_sent() -> str | None:
 
 
 def fingerprint(order: Mapping[str, Any]) -> str:
-    """Give what is equal for two requests that ask the same: a hash of what was understood, not of the bytes."""
+    """Hash what a request asks, as it was understood and not as it was written."""
     text = json.dumps(order, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -42,7 +42,13 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
 
     def ask(
-        self, method: str, path: str, *, who: str | None = "ada", headers: dict[str, str] | None = None, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        who: str | None = "ada",
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
     ) -> TestResponse:
         """Ask as one of the cast, by token; None is a visitor."""
         sent = dict(headers or {})
@@ -62,7 +68,9 @@ class World:
     def delete(self, path: str, **kwargs: Any) -> TestResponse:
         return self.ask("DELETE", path, **kwargs)
 
-    def book(self, start: float = 9, end: float = 10, *, instrument: str = "SEM", who: str = "ada", **more: Any) -> Any:
+    def book(
+        self, start: float = 9, end: float = 10, *, instrument: str = "SEM", who: str = "ada", **more: Any
+    ) -> Any:
         """Place a booking and give it."""
         wish = {"instrument_id": instrument, "start": at(start), "end": at(end), **more}
         answer = self.post("/bookings", json=wish, who=who)
@@ -98,9 +106,13 @@ def populate(app: Flask) -> World:
         lab = make_facility(session, code="LAB", name_zh="实验平台", name_en="Laboratory", always_open=True)
         yard = make_facility(session, code="YARD", name_zh="中试平台", name_en="Yard")
         network = make_network(session, lab, yard, code="NET")
-        sem = make_instrument(session, lab, code="SEM", name_zh="扫描电子显微镜", name_en="Scanning electron microscope")
+        sem = make_instrument(
+            session, lab, code="SEM", name_zh="扫描电子显微镜", name_en="Scanning electron microscope"
+        )
         make_instrument(session, lab, code="SEM-2", name_zh="扫描电镜二", name_en="Second microscope")
-        make_instrument(session, lab, code="TANK", name_en="Tank farm", units=4, setup_minutes=15, cleanup_minutes=15)
+        make_instrument(
+            session, lab, code="TANK", name_en="Tank farm", units=4, setup_minutes=15, cleanup_minutes=15
+        )
         make_instrument(session, lab, code="XRD", name_en="Diffractometer", approval_required=True)
         make_instrument(session, lab, code="SECRET", name_en="Not shown yet", published=False)
         make_instrument(session, yard, code="OVEN", name_en="Oven")
@@ -122,10 +134,17 @@ def populate(app: Flask) -> World:
             "nora": cast.nora(session, network),
             "root": cast.root(session),
         }
-        project = Project(code="P-1", name="Membranes", organisation_id=cast.university(session).id, leader_id=people["ada"].id)
+        project = Project(
+            code="P-1",
+            name="Membranes",
+            organisation_id=cast.university(session).id,
+            leader_id=people["ada"].id,
+        )
         session.add(project)
         session.flush()
-        session.add_all(ProjectMember(project_id=project.id, person_id=people[name].id) for name in ("ada", "ben"))
+        session.add_all(
+            ProjectMember(project_id=project.id, person_id=people[name].id) for name in ("ada", "ben")
+        )
         world.tokens = {name: cast.token(session, person) for name, person in people.items()}
         world.tokens["reader"] = cast.token(session, people["ada"], Scope.READ)
         world.ids = {name: str(person.id) for name, person in people.items()} | {"project": str(project.id)}

@@ -56,7 +56,9 @@ def test_a_timeline_tells_who_and_why_only_to_the_entitled(busy: World):
         assert (bar["use_start"], bar["use_end"]) == (at(10), at(12))
         assert (bar["instrument_id"], bar["quantity"], bar["kind"]) == ("TANK", 3, "booking")
         assert bar["mine"] is mine, who
-        assert (bar["title"] is not None, bar["booking_id"] is not None, bar["state"] is not None) == (seen,) * 3, who
+        assert (bar["title"] is not None, bar["booking_id"] is not None, bar["state"] is not None) == (
+            seen,
+        ) * 3, who
         assert ("canary" in answer.text) is seen, who
 
 

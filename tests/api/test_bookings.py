@@ -68,7 +68,10 @@ def test_several_instruments_are_one_booking_all_or_nothing(world: World):
     ]
     answer = world.post("/bookings", json={"items": items, "purpose": "line"})
     assert answer.status_code == 201
-    assert [(one["instrument_id"], one["quantity"]) for one in answer.json["items"]] == [("SEM", 1), ("TANK", 3)]
+    assert [(one["instrument_id"], one["quantity"]) for one in answer.json["items"]] == [
+        ("SEM", 1),
+        ("TANK", 3),
+    ]
     assert (answer.json["start"], answer.json["end"]) == (at(9), at(12))
     items[0]["instrument_id"] = "SEM-2"
     refused = world.post("/bookings", json={"items": items}, who="ben")
@@ -79,7 +82,9 @@ def test_several_instruments_are_one_booking_all_or_nothing(world: World):
 def test_a_taken_time_is_refused_with_reason_and_alternatives(world_on_both: World):
     world = world_on_both
     world.book(9, 10)
-    answer = world.post("/bookings", json={"instrument_id": "SEM", "start": at(9.5), "end": at(10.5)}, who="cleo")
+    answer = world.post(
+        "/bookings", json={"instrument_id": "SEM", "start": at(9.5), "end": at(10.5)}, who="cleo"
+    )
     assert answer.status_code == 409
     assert answer.mimetype == "application/problem+json"
     problem = answer.json
@@ -156,7 +161,14 @@ def test_a_decision_is_approve_or_reject(world: World):
 def test_only_those_entitled_read_a_booking(world: World):
     booking = world.book(who="ben")
     url = f"/bookings/{booking['id']}"
-    for who, status in (("ben", 200), ("ada", 200), ("tam", 200), ("root", 200), ("cleo", 404), ("nora", 404)):
+    for who, status in (
+        ("ben", 200),
+        ("ada", 200),
+        ("tam", 200),
+        ("root", 200),
+        ("cleo", 404),
+        ("nora", 404),
+    ):
         assert world.get(url, who=who).status_code == status, who
     assert world.get(url, who=None).status_code == 401
 
@@ -199,7 +211,10 @@ def test_bookings_are_listed_by_page_and_filter(world: World):
 def test_lists_hold_only_what_one_may_see(world: World):
     world.book(who="ben")
     world.book(12, 13, who="cleo")
-    totals = {who: world.get("/bookings", who=who).json["total"] for who in ("ada", "ben", "cleo", "tam", "root", "nora")}
+    totals = {
+        who: world.get("/bookings", who=who).json["total"]
+        for who in ("ada", "ben", "cleo", "tam", "root", "nora")
+    }
     assert totals == {"ada": 1, "ben": 1, "cleo": 1, "tam": 2, "root": 2, "nora": 0}
     assert world.get("/bookings", who="ada", query_string={"mine": "1"}).json["total"] == 0
 
@@ -431,7 +446,9 @@ def test_a_refused_request_leaves_its_key_free(world: World):
     assert send(world, WISH).status_code == 201
 
 
-@pytest.mark.parametrize(("key", "code"), [("", "required"), ("x" * 201, "too_long_text"), ("a b", "malformed")])
+@pytest.mark.parametrize(
+    ("key", "code"), [("", "required"), ("x" * 201, "too_long_text"), ("a b", "malformed")]
+)
 def test_a_key_has_its_form(world: World, key, code):
     answer = send(world, WISH, key=key)
     assert (answer.status_code, answer.json["errors"]) == (422, {"Idempotency-Key": code})
@@ -471,7 +488,9 @@ def test_a_dry_run_refuses_as_the_booking_would(world: World):
 
 
 def test_a_dry_run_tells_that_approval_is_needed_and_a_price_negotiated(world: World):
-    verdict = world.post("/bookings/dry-run", json={"instrument_id": "XRD", "start": at(9), "end": at(10)}).json
+    verdict = world.post(
+        "/bookings/dry-run", json={"instrument_id": "XRD", "start": at(9), "end": at(10)}
+    ).json
     assert (verdict["allowed"], verdict["needs_approval"]) == (True, True)
     assert verdict["estimate"] == {"total": None, "currency": "CNY", "lines": [None]}
 

@@ -66,7 +66,9 @@ def test_the_catalogue_is_filtered(world: World, query, codes):
 def test_facets_count_what_would_be_found(world: World):
     facets = world.get("/instruments").json["facets"]
     assert {one["key"]: one["count"] for one in facets["facility"]} == {"LAB": 4, "YARD": 1}
-    assert all(set(one) == {"key", "label_zh", "label_en", "count"} for found in facets.values() for one in found)
+    assert all(
+        set(one) == {"key", "label_zh", "label_en", "count"} for found in facets.values() for one in found
+    )
 
 
 def test_an_instrument_has_rules_and_prices(world_on_both: World):

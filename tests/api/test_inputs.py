@@ -165,7 +165,10 @@ def test_items_are_a_list_of_their_own(world: World):
 
 
 def test_unknown_fields_are_refused(world: World):
-    assert refused(world, GOOD | {"state": "confirmed", "price": 0}) == {"state": "unknown", "price": "unknown"}
+    assert refused(world, GOOD | {"state": "confirmed", "price": 0}) == {
+        "state": "unknown",
+        "price": "unknown",
+    }
     many = refused(world, GOOD | {f"field{n}\ud83d": n for n in range(1000)})
     assert len(many) == 100
 
@@ -242,7 +245,11 @@ def test_a_body_of_megabytes_is_refused(world: World):
         ("/instruments/SEM/occupations", {"from": at(0), "to": at(0, day=401)}, {"to": "out_of_range"}),
         ("/facilities/LAB/occupations", {"from": at(0), "to": at(0, day=401)}, {"to": "out_of_range"}),
         ("/free", {"from": at(0), "to": at(1)}, {"duration": "required"}),
-        ("/free", {"from": at(0), "to": at(1), "duration": "PT2H", "quantity": "0"}, {"quantity": "too_small"}),
+        (
+            "/free",
+            {"from": at(0), "to": at(1), "duration": "PT2H", "quantity": "0"},
+            {"quantity": "too_small"},
+        ),
         ("/free", {"from": at(0), "to": at(1), "duration": "PT2H", "limit": "101"}, {"limit": "too_large"}),
     ],
 )
@@ -273,7 +280,9 @@ def test_a_duration_is_iso_8601(world: World, duration, code):
     assert (answer.status_code, answer.json["errors"]) == (422, {"duration": code})
 
 
-@pytest.mark.parametrize("duration", ["PT2H", "PT120M", "PT7200S", "PT1H60M", "P1D", "P1W", "P1DT12H", "P0DT1H"])
+@pytest.mark.parametrize(
+    "duration", ["PT2H", "PT120M", "PT7200S", "PT1H60M", "P1D", "P1W", "P1DT12H", "P0DT1H"]
+)
 def test_durations_of_every_form_are_read(world: World, duration):
     answer = world.get("/free", query_string={"from": at(0), "to": at(0, day=30), "duration": duration})
     assert answer.status_code == 200
@@ -289,7 +298,11 @@ def test_a_plus_that_nobody_escaped_is_still_an_offset(world: World):
 @pytest.mark.parametrize("path", ["/bookings/1", "/bookings/none", "/instruments/", "/instruments/a b", "/nothing", "/bookings/x/y", "/instruments/%2e%2e%2fetc"])  # fmt: skip
 def test_unknown_addresses_are_problems_too(world: World, path):
     answer = world.get(path)
-    assert (answer.status_code, answer.mimetype, answer.json["code"]) == (404, "application/problem+json", "not_found")
+    assert (answer.status_code, answer.mimetype, answer.json["code"]) == (
+        404,
+        "application/problem+json",
+        "not_found",
+    )
 
 
 def test_a_method_that_is_not_there_is_a_problem_too(world: World):

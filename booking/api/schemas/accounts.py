@@ -10,7 +10,9 @@ from booking.domain.access import Scope
 class DeskOut(NamedOut):
     """A facility at which somebody works."""
 
-    manages = fields.Boolean(required=True, metadata={"description": "As its manager, not only as an operator."})
+    manages = fields.Boolean(
+        required=True, metadata={"description": "As its manager, not only as an operator."}
+    )
 
 
 class ProjectOut(Out):

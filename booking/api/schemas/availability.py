@@ -28,9 +28,7 @@ MOST_OFFERS = 100
 class WindowIn(In):
     """From when to when is asked; at most 400 days."""
 
-    start = QueryInstant(
-        required=True, data_key="from", metadata={"example": "2026-11-23T00:00:00+08:00"}
-    )
+    start = QueryInstant(required=True, data_key="from", metadata={"example": "2026-11-23T00:00:00+08:00"})
     end = QueryInstant(required=True, data_key="to", metadata={"example": "2026-11-30T00:00:00+08:00"})
 
     @validates_schema
@@ -50,7 +48,11 @@ class FindIn(FiltersIn, WindowIn):
 
     duration = Length(
         required=True,
-        metadata={"format": "duration", "example": "PT2H", "description": "ISO 8601, without months and years."},
+        metadata={
+            "format": "duration",
+            "example": "PT2H",
+            "description": "ISO 8601, without months and years.",
+        },
     )
     quantity = Whole(least=1, most=MOST_UNITS, in_query=True, load_default=1)
     limit = Whole(least=1, most=MOST_OFFERS, in_query=True, load_default=50)
@@ -81,10 +83,14 @@ class BarOut(Out):
     quantity = fields.Integer(required=True)
     kind = Choice(Kind, required=True)
     booking_id = fields.UUID(
-        required=True, allow_none=True, metadata={"description": "Null unless the reader may see the booking."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null unless the reader may see the booking."},
     )
     title = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null unless the reader may see the booking."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null unless the reader may see the booking."},
     )
     state = Choice(State, required=True, allow_none=True)
     mine = fields.Boolean(required=True)

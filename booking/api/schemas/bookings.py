@@ -34,7 +34,10 @@ MOST_ITEMS = 50
 
 _INSTRUMENT = {"description": "An instrument's id.", "example": "DG-SLAB-05"}
 _START = {"description": "RFC 3339 with an offset.", "example": "2026-11-23T09:00:00+08:00"}
-_END = {"description": "RFC 3339 with an offset; the end itself is not part.", "example": "2026-11-23T11:00:00+08:00"}
+_END = {
+    "description": "RFC 3339 with an offset; the end itself is not part.",
+    "example": "2026-11-23T11:00:00+08:00",
+}
 _QUANTITY = {"description": "How many of the instrument's units.", "example": 1}
 
 
@@ -90,7 +93,9 @@ class BookingIn(_ItemsIn):
     confidential = Flag(
         allow_none=True,
         load_default=None,
-        metadata={"description": "Hide who and why from others; by default what suits organisation and instrument."},
+        metadata={
+            "description": "Hide who and why from others; by default what suits organisation and instrument."
+        },
     )
 
     @validates_schema
@@ -201,7 +206,9 @@ class BookingOut(Out):
 
     id = fields.UUID(required=True)
     items = fields.List(fields.Nested(BookingItemOut), required=True)
-    start = Instant(required=True, attribute="starts_at", metadata={"description": "Of the first item's use."})
+    start = Instant(
+        required=True, attribute="starts_at", metadata={"description": "Of the first item's use."}
+    )
     end = Instant(required=True, attribute="ends_at", metadata={"description": "Of the last item's use."})
     state = Choice(State, required=True)
     version = fields.Integer(
@@ -214,7 +221,10 @@ class BookingOut(Out):
     uid = fields.Function(
         lambda booking: event_uid(str(booking.id), settings().host_name),
         required=True,
-        metadata={"type": "string", "description": "Its name in calendars; of an item at a time of its own, `<id>-<item>@<host>`."},
+        metadata={
+            "type": "string",
+            "description": "Its name in calendars; of an item at a time of its own, `<id>-<item>@<host>`.",
+        },
     )
     sequence = fields.Integer(
         required=True, metadata={"description": "Rises with every change that calendars must know."}
@@ -242,7 +252,9 @@ class EstimateOut(PriceOut):
     """What a booking would cost by the prices in force."""
 
     total = Money(
-        required=True, allow_none=True, metadata={"description": "Null where a line is negotiated.", "example": "1200.00"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where a line is negotiated.", "example": "1200.00"},
     )
     lines = fields.List(
         fields.Nested(ChargeOut, allow_none=True),

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from marshmallow import Schema, ValidationError, fields, validate
 from marshmallow import RAISE as REFUSE
+from marshmallow import Schema, ValidationError, fields, validate
 
 from booking.domain.rules import LONGEST, Invalid
 from booking.domain.spans import Span
@@ -28,6 +28,7 @@ _LENGTH = re.compile(
     r"(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9})S)?)?",
     re.ASCII,
 )
+_KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _REFUSED = frozenset({"Cc", "Cs"})
 """Control characters, and halves of surrogate pairs, which no database can keep."""
@@ -41,7 +42,7 @@ class In(Schema):
 
         unknown = REFUSE
 
-    error_messages = {"unknown": "unknown", "type": "malformed"}  # noqa: RUF012 - as marshmallow wants it
+    error_messages: ClassVar[dict[str, str]] = {"unknown": "unknown", "type": "malformed"}
 
 
 class Out(Schema):
@@ -145,7 +146,7 @@ class Flag(fields.Boolean):
 
 
 class Text(fields.String):
-    """Words as somebody typed them, emoji and right-to-left marks included; control characters are refused."""
+    """Words as typed, emoji and right-to-left marks included; control characters are refused."""
 
     default_error_messages = _CODES
 
@@ -166,16 +167,13 @@ class Text(fields.String):
 class Key(fields.UUID):
     """The id of a thing."""
 
-    default_error_messages = {**_CODES, "invalid_uuid": "malformed"}
+    default_error_messages = _CODES | {"invalid_uuid": "malformed"}
 
     def _deserialize(self, value: Any, _attr: str | None, _data: Any, **_kwargs: Any) -> UUID:
-        # UUID() also reads braces and `urn:uuid:`; one thing has one id.
-        if not isinstance(value, str) or len(value) != 36:
+        # UUID() also reads braces, `urn:uuid:` and dashes anywhere; one thing has one id.
+        if not isinstance(value, str) or not _KEY.fullmatch(value):
             raise self.make_error("invalid_uuid")
-        try:
-            return UUID(value)
-        except ValueError:
-            raise self.make_error("invalid_uuid") from None
+        return UUID(value)
 
 
 class Choice(fields.Enum):

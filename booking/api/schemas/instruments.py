@@ -18,18 +18,26 @@ class FiltersIn(In):
     q = Text(
         longest=LONGEST_QUERY,
         load_default="",
-        metadata={"description": "Words in Chinese, English or pinyin; all of them must fit.", "example": "sem"},
+        metadata={
+            "description": "Words in Chinese, English or pinyin; all of them must fit.",
+            "example": "sem",
+        },
     )
     facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
     network = Text(longest=40, load_default="", metadata={"description": "In the network of this id."})
     kind = Choice(InstrumentKind)
     category = Text(
-        longest=12, load_default="", metadata={"description": "In the category of this code, or one below it."}
+        longest=12,
+        load_default="",
+        metadata={"description": "In the category of this code, or one below it."},
     )
     capability = Text(
         longest=LONGEST_QUERY,
         load_default="",
-        metadata={"description": "A tag, or one with a limit; several with commas between.", "example": "volume_l>=50"},
+        metadata={
+            "description": "A tag, or one with a limit; several with commas between.",
+            "example": "volume_l>=50",
+        },
     )
 
 
@@ -144,15 +152,22 @@ class InstrumentDetailOut(InstrumentOut):
 
     rules = fields.Nested(RulesOut, required=True)
     networks = fields.List(
-        fields.Nested(NamedOut), required=True, attribute="facility.networks", metadata={"description": "Of its facility."}
+        fields.Nested(NamedOut),
+        required=True,
+        attribute="facility.networks",
+        metadata={"description": "Of its facility."},
     )
     documents = fields.List(fields.Nested(DocumentOut), required=True)
     about_zh = fields.String(required=True, attribute="text.about_zh")
     about_en = fields.String(required=True, attribute="text.about_en")
     specifications_zh = fields.String(required=True, attribute="text.specifications_zh")
     specifications_en = fields.String(required=True, attribute="text.specifications_en")
-    rules_zh = fields.String(required=True, attribute="text.rules_zh", metadata={"description": "House rules."})
-    rules_en = fields.String(required=True, attribute="text.rules_en", metadata={"description": "House rules."})
+    rules_zh = fields.String(
+        required=True, attribute="text.rules_zh", metadata={"description": "House rules."}
+    )
+    rules_en = fields.String(
+        required=True, attribute="text.rules_en", metadata={"description": "House rules."}
+    )
     stations = fields.List(fields.String(), required=True, attribute="text.stations")
     modes = fields.List(fields.String(), required=True)
     hazards = fields.List(fields.String(), required=True)

@@ -8,11 +8,16 @@ from booking.api.schemas.fields import Instant, Out
 class ReasonOut(Out):
     """One reason of a refusal."""
 
-    code = fields.String(required=True, metadata={"description": "What stands in the way.", "example": "taken"})
+    code = fields.String(
+        required=True, metadata={"description": "What stands in the way.", "example": "taken"}
+    )
     params = fields.Dict(
         keys=fields.String(),
         required=True,
-        metadata={"description": "The figures of the reason.", "example": {"asked": 1, "free": 0, "units": 1}},
+        metadata={
+            "description": "The figures of the reason.",
+            "example": {"asked": 1, "free": 0, "units": 1},
+        },
     )
     message = fields.String(required=True, metadata={"description": "The reason in the reader's language."})
     overridable = fields.Boolean(
@@ -41,9 +46,13 @@ class ProblemOut(Out):
     type = fields.String(required=True, metadata={"example": "urn:yiqi:problem:refused"})
     title = fields.String(required=True, metadata={"description": "The kind of problem, in words."})
     status = fields.Integer(required=True, metadata={"example": 409})
-    code = fields.String(required=True, metadata={"description": "The kind of problem.", "example": "refused"})
+    code = fields.String(
+        required=True, metadata={"description": "The kind of problem.", "example": "refused"}
+    )
     detail = fields.String(required=True, metadata={"description": "What is wrong and what helps, in words."})
-    request_id = fields.String(required=True, metadata={"description": "Names the request in the server's log."})
+    request_id = fields.String(
+        required=True, metadata={"description": "Names the request in the server's log."}
+    )
     reasons = fields.List(
         fields.Nested(ReasonOut), metadata={"description": "Of a refusal: every reason at once."}
     )
