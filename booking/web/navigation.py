@@ -35,7 +35,7 @@ PAGES = (
     Page(
         "web.catalogue",
         lambda: _("Instruments"),
-        beside=frozenset({"web.instrument", "web.facility", "web.network"}),
+        beside=frozenset({"web.instrument", "web.facility", "web.all_facilities", "web.network"}),
     ),
     Page("web.free", lambda: _("Find a time")),
     Page(
@@ -52,10 +52,20 @@ PAGES = (
 
 ACCOUNT = (
     Page("web.account", lambda: _("My account"), _signed_in),
+    Page("web.password", lambda: _("Password"), _signed_in),
     Page("web.sessions", lambda: _("Where I am signed in"), _signed_in),
     Page("web.tokens", lambda: _("API tokens"), _signed_in),
+    Page(
+        "web.people",
+        lambda: _("People"),
+        lambda who: access.could(who, "person.administer"),
+        frozenset({"web.person"}),
+    ),
 )
-FOOTER = (Page("api-docs.openapi_swagger_ui", lambda: _("API")),)
+FOOTER = (
+    Page("web.all_facilities", lambda: _("Facilities")),
+    Page("api-docs.docs", lambda: _("API")),
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,287 @@
+"""Pages of the catalogue: search, an instrument with its week, facilities, networks."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+
+from flask import render_template, request, url_for
+
+from booking import i18n
+from booking.db import Session, reading
+from booking.domain.access import Actor, Subject, may
+from booking.domain.hours import WeeklyHours
+from booking.domain.pricing import CustomerClass, Unit
+from booking.domain.rules import Invalid
+from booking.domain.spans import Span
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.http.paging import page_url, page_wanted
+from booking.services import availability, catalogue, facilities, instruments, networks
+from booking.services.catalogue import Facet, Filters
+from booking.web import blueprint, week
+from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
+from booking.web.words import facet_name
+from models import Instrument, InstrumentPrice
+
+PER_PAGE = 20
+FACETS = ("kind", "category", "facility", "network", "capability")
+"""The ways to narrow the search, in the order of the page."""
+
+VIEWS = ("week", "list")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A facet as a link: it narrows the search, or widens it again when it is chosen."""
+
+    label: str
+    count: int
+    href: str
+    chosen: bool
+    inner: bool
+
+
+@dataclass(frozen=True)
+class PriceLine:
+    """What one unit costs inside and outside, from a day on."""
+
+    unit: Unit
+    since: date
+    inside: InstrumentPrice | None
+    outside: InstrumentPrice | None
+    coming: bool
+
+
+@blueprint.get("/instruments", endpoint="catalogue")
+@needs("catalogue.read")
+def search() -> str:
+    """Search the catalogue by words and filters."""
+    who, now, filters = actor(), utc_now(), filters_asked()
+    number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
+    with reading() as session:
+        found = catalogue.search(
+            session,
+            actor=who,
+            filters=filters,
+            page=number,
+            page_size=size,
+            locale=i18n.current_locale(),
+        )
+        shown = cards(session, actor=who, instruments=found.items, now=now)
+    choices = {name: _choices(name, found.facets[name], filters) for name in FACETS}
+    return render_template(
+        "catalogue/search.html",
+        filters=filters,
+        set_filters={name: value for name, value in asdict(filters).items() if value},
+        found=found,
+        cards=shown,
+        choices=choices,
+        chosen=[(name, choice) for name in FACETS for choice in choices[name] if choice.chosen],
+        lost=_lost(filters, choices),
+        page_url=page_url,
+    )
+
+
+def filters_asked() -> Filters:
+    """Read what is looked for from the address.
+
+    :raises Invalid: if a word is too long
+    """
+    return Filters(**{name: request.args.get(name, "").strip() for name in ("q", *FACETS)})
+
+
+def _choices(name: str, facets: Iterable[Facet], filters: Filters) -> list[Choice]:
+    """Give the links of one facet. Several capabilities may be chosen at once, of all others one."""
+    now = getattr(filters, name)
+    listed = [part for part in now.split(",") if part]
+    choices = []
+    for facet in facets:
+        if name == "capability":
+            chosen = facet.key in listed
+            rest = [part for part in listed if part != facet.key]
+            wanted = ",".join(rest if chosen else [*listed, facet.key])
+        else:
+            chosen = facet.key == now
+            wanted = "" if chosen else facet.key
+        href = search_href(replace(filters, **{name: wanted}))
+        inner = name == "category" and len(facet.key) > 2
+        choices.append(Choice(facet_name(facet), facet.count, href, chosen, inner))
+    return choices
+
+
+def _lost(filters: Filters, choices: dict[str, list[Choice]]) -> list[tuple[str, str, str]]:
+    """Give filters that are set and stand in no facet, such as an unknown facility: the way out of them."""
+    return [
+        (name, getattr(filters, name), search_href(replace(filters, **{name: ""})))
+        for name in FACETS
+        if getattr(filters, name) and not any(choice.chosen for choice in choices[name])
+    ]
+
+
+def search_href(filters: Filters) -> str:
+    """Give the address of a search."""
+    return url_for("web.catalogue", **{name: value for name, value in asdict(filters).items() if value})
+
+
+@blueprint.get("/instruments/<code>")
+@needs("catalogue.read")
+def instrument(code: str) -> str:
+    """Show an instrument: what it is, its rules and prices, and a week of its time."""
+    who, now = actor(), utc_now()
+    view = request.args.get("view", VIEWS[0])
+    if view not in VIEWS:
+        raise Invalid({"view": "unknown"})
+    with reading() as session:
+        row = instruments.by_code(session, actor=who, code=code)
+        zone = row.facility.zone
+        today = local_date(now, zone)
+        monday = week.monday_of(day_from(request.args.get("day", ""), today, field="day"))
+        drawn = _week(session, who, row, monday, now)
+        hours = facilities.own_hours(session, instrument_id=row.id)
+        hours = hours or facilities.hours(session, facility_id=row.facility_id)
+        stations = instruments.stations(session, instrument_id=row.id)
+        (card,) = cards(session, actor=who, instruments=[row], now=now)
+    subject = Subject(facility_id=row.facility_id)
+    return render_template(
+        "instruments/instrument.html",
+        instrument=row,
+        zone=zone,
+        card=card,
+        week=drawn,
+        view=view,
+        now=now,
+        today=today,
+        policy=availability.policy_of(row),
+        opening=opening_lines(hours, today),
+        stations=stations,
+        prices=price_lines(row.prices, today),
+        paid=class_of(row, who),
+        manages=may(who, "closure.make", subject),
+        wish=_wish(card.next_free, drawn, zone),
+        week_href=lambda day, view=view: _week_href(code, day, view),
+    )
+
+
+def _week(session: Session, who: Actor, row: Instrument, monday: date, now: datetime) -> week.Week:
+    span = week.span_of(monday, row.facility.zone)
+    policy = availability.policy_of(row)
+    # A use that begins late on Sunday may end in the week after.
+    wide = Span(span.start, span.end + timedelta(minutes=policy.shortest))
+    return week.draw(
+        monday,
+        row.facility.zone,
+        policy=policy,
+        units=row.units,
+        opened=availability.opening(session, instrument_ids=[row.id], within=span)[row.id],
+        free=availability.free(session, actor=who, code=row.code, within=wide, now=now)
+        if row.bookable
+        else [],
+        bars=availability.occupations(session, actor=who, instrument_ids=[row.id], within=span, now=now),
+        now=now,
+    )
+
+
+def _wish(next_free: Span | None, drawn: week.Week, zone: str) -> tuple[str, str]:
+    """Give what the form of a time begins with: the first begin of the week that is shown, or the next free one."""
+    begins = [begin for day in drawn.days for begin in day.begins]
+    span = Span(begins[0].start, begins[0].end) if begins else next_free
+    if span is None:
+        return "", ""
+    return local_time(span.start, zone), local_time(span.end, zone)
+
+
+def _week_href(code: str, day: date | None, view: str) -> str:
+    more = {"view": view} if view != VIEWS[0] else {}
+    if day is not None:
+        more["day"] = day.isoformat()
+    return url_for("web.instrument", code=code, _anchor="calendar", **more)
+
+
+def opening_lines(hours: Iterable[WeeklyHours], today: date) -> list[tuple[int, list[WeeklyHours]]]:
+    """Give each weekday with its hours in force."""
+    valid = [rule for rule in hours if rule.valid_to is None or rule.valid_to > today]
+    valid = [rule for rule in valid if rule.valid_from is None or rule.valid_from <= today]
+    return [(day, [rule for rule in valid if rule.weekday == day]) for day in range(7)]
+
+
+def price_lines(prices: Iterable[InstrumentPrice], today: date) -> list[PriceLine]:
+    """Give the prices in force, and those to come, by unit and day."""
+    rows = list(prices)
+    lines = []
+    for unit in Unit:
+        of_unit = [price for price in rows if price.unit is unit]
+        days = [today, *sorted({price.valid_from for price in of_unit if price.valid_from > today})]
+        for day in days:
+            inside = next(iter(in_force(of_unit, CustomerClass.INTERNAL, day)), None)
+            outside = next(iter(in_force(of_unit, CustomerClass.EXTERNAL, day)), None)
+            if inside or outside:
+                since = max(price.valid_from for price in (inside, outside) if price)
+                lines.append(PriceLine(unit, since, inside, outside, day > today))
+    return lines
+
+
+@blueprint.get("/facilities")
+@needs("catalogue.read")
+def all_facilities() -> str:
+    """List the networks and facilities, with the number of instruments of each."""
+    with reading() as session:
+        found = catalogue.search(session, actor=actor(), filters=Filters(), page_size=1)
+        rows = facilities.listing(session)
+        wholes = networks.listing(session)
+    return render_template(
+        "facilities/all.html",
+        facilities=rows,
+        networks=wholes,
+        counts={facet.key: facet.count for facet in found.facets["facility"]},
+        network_counts={facet.key: facet.count for facet in found.facets["network"]},
+    )
+
+
+@blueprint.get("/facilities/<code>")
+@needs("catalogue.read")
+def facility(code: str) -> str:
+    """Show a facility: where it is, when it is open, and its instruments."""
+    who, now = actor(), utc_now()
+    number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
+    with reading() as session:
+        row = facilities.by_code(session, code=code)
+        hours = facilities.hours(session, facility_id=row.id)
+        found = catalogue.search(
+            session,
+            actor=who,
+            filters=Filters(facility=code),
+            page=number,
+            page_size=size,
+            locale=i18n.current_locale(),
+        )
+        shown = cards(session, actor=who, instruments=found.items, now=now)
+    return render_template(
+        "facilities/facility.html",
+        facility=row,
+        found=found,
+        cards=shown,
+        kinds=found.facets["kind"],
+        opening=opening_lines(hours, local_date(now, row.zone)),
+        now=now,
+        desk=may(who, "facility.desk", Subject(facility_id=row.id)),
+        page_url=page_url,
+    )
+
+
+@blueprint.get("/networks/<code>")
+@needs("catalogue.read")
+def network(code: str) -> str:
+    """Show a network: its facilities and what they have."""
+    with reading() as session:
+        row = networks.by_code(session, code=code)
+        found = catalogue.search(session, actor=actor(), filters=Filters(network=code), page_size=1)
+        places = [place for place in facilities.listing(session) if row.id in {n.id for n in place.networks}]
+    return render_template(
+        "facilities/network.html",
+        network=row,
+        found=found,
+        facilities=places,
+        counts={facet.key: facet.count for facet in found.facets["facility"]},
+        kinds=found.facets["kind"],
+        classes=[facet for facet in found.facets["category"] if len(facet.key) == 2],
+    )
