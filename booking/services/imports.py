@@ -224,7 +224,7 @@ def _write_facilities(session: Session, plan: _Plan) -> None:
             session.add(organisations[code])
         values = {**record.filled, **record.stated}
         hours = values.pop("opening")
-        facility = Facility(**values, code=record.code, organisation=organisations[code], networks=[])
+        facility = Facility(**values, code=record.code, organisation=organisations[code])
         session.add(facility)
         session.flush()
         session.add_all(_rules(hours, facility_id=facility.id))
@@ -569,13 +569,14 @@ def _record(
         of(home)["changed"][f"{change.sort} {change.code}"] = {
             name: list(pair) for name, pair in change.fields.items()
         }
+    here = plan.facilities | {state.row.facility.code: state.row.facility for state, _ in plan.edited}
     for home, data in places.items():
         events.record(
             session,
             actor=actor,
             kind="instruments.imported",
             now=now,
-            facility_id=plan.facilities[home].id if home else None,
+            facility_id=here[home].id if home else None,
             subject=home or "",
             file=file,
             **data,
