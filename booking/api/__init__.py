@@ -33,7 +33,7 @@ def _modules() -> tuple[ModuleType, ...]:
     return accounts, availability, bookings, calendars, facilities, instruments
 
 
-def document(app: Flask) -> str:
+def openapi_text(app: Flask) -> str:
     """Give the OpenAPI document as JSON; made once, when it is first asked for."""
     found: str | None = app.extensions.get("yiqi-openapi")
     if found is None:
@@ -48,7 +48,7 @@ def document(app: Flask) -> str:
 @open_to_all
 def openapi() -> Response:
     """The OpenAPI document."""
-    return Response(document(current_app), mimetype="application/json")
+    return Response(openapi_text(current_app), mimetype="application/json")
 
 
 @pages.get("/docs")

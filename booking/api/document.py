@@ -63,7 +63,7 @@ _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "description": "The version that was read, in quotes, or `*`.",
-    "schema": {"type": "string", "pattern": r'^(\*|"[0-9]{1,9}")$'},
+    "schema": {"type": "string"},
     "example": '"1"',
 }
 _IF_NONE_MATCH = {
@@ -79,6 +79,14 @@ _KEY = {
     "description": "Makes the request safe to repeat for 24 hours.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+_LINKS = {
+    name: {
+        "operationId": f"bookings_{name}",
+        "parameters": {"booking_id": "$response.body#/id"},
+        "description": f"The `id` of the answer is the `booking_id` of `{name}`.",
+    }
+    for name in ("one", "change", "cancel", "decide", "check_in", "check_out", "feedback")
 }
 _REFUSED_EXAMPLE = {
     "type": "urn:yiqi:problem:refused",
@@ -232,6 +240,7 @@ def _add_headers(document: dict[str, Any]) -> None:
             more = operation.setdefault("parameters", [])
             if path == "/api/v1/bookings" and method == "post":
                 more.append(_KEY)
+                operation["responses"]["201"]["links"] = _LINKS
             elif path == "/api/v1/bookings/{booking_id}" and method == "patch":
                 more.append({**_IF_MATCH, "required": True})
             elif path == "/api/v1/bookings/{booking_id}" and method == "get":

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.api import document
+from booking.api import openapi_text
 from booking.app import create_app
 from booking.config import Settings
 from booking.http.guard import guards
@@ -25,7 +25,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 @pytest.fixture
 def described(app: Flask) -> dict[str, Any]:
-    return json.loads(document(app))
+    return json.loads(openapi_text(app))
 
 
 def operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -129,7 +129,7 @@ def main() -> None:
     """Write the stored copy."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(instance=Path(folder), secret_key="only to write a document down")
-        STORED.write_text(document(create_app(settings, check=False)))
+        STORED.write_text(openapi_text(create_app(settings, check=False)))
     sys.stdout.write(f"{STORED}\n")
 
 
