@@ -1,8 +1,8 @@
 """Backups: every row as plain values that either engine can take in again, and the way back.
 
 A backup holds data and nothing else: no statement, no file name that is obeyed. It is read in one snapshot.
-What would be of no use or no good afterwards is left out: sessions, one-time links, counters, and who runs the
-jobs.
+What would be of no use or no good afterwards is left out: sessions, one-time links, counters, and who runs
+the jobs.
 """
 
 import base64
@@ -193,9 +193,10 @@ def finish(session: Session) -> None:
     except DBAPIError as error:
         raise Misfit(f"the guards do not stand over these rows: {error.orig}") from error
     if connection.dialect.name == "postgresql":
+        present = set(inspect(connection).get_table_names())
         for table in Base.metadata.sorted_tables:
             key = table.autoincrement_column
-            if key is not None:
+            if key is not None and table.name in present:
                 session.execute(_next_id(table.name, key.name))
         session.execute(text("ANALYZE"))
 
@@ -213,14 +214,13 @@ def _kind(column: Column[Any]) -> str:
 
 
 def _check_fits(session: Session, table: str, columns: Columns) -> None:
-    known = (
-        {column["name"] for column in inspect(session.connection()).get_columns(table)}
-        if (table in tables() and inspect(session.connection()).has_table(table))
-        else set()
-    )
+    found = inspect(session.connection())
+    if table in LEFT_OUT or not found.has_table(table):
+        raise Misfit(f"table {table} is not known here")
+    known = {column["name"] for column in found.get_columns(table)}
     strange = [name for name, kind in columns if name not in known or kind not in _TYPES]
-    if strange or not known:
-        raise Misfit(f"table {table} is not known here, or not with {', '.join(strange)}")
+    if strange:
+        raise Misfit(f"table {table} has no {', '.join(strange)}")
 
 
 def _insert(session: Session, table: str, columns: Columns, rows: Iterable[Row]) -> int:

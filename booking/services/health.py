@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from booking.domain.access import Role
 from booking.services import notifications
-from models import guards
+from models import Membership, Person, PersonState, guards
 
 OUTBOX_LAG = timedelta(minutes=10)
 """Mail older than this that nobody could send means that the jobs or the mail server stand still."""
@@ -30,6 +31,15 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """Which database it is; an embedded one has no clock of its own."""
+
+    engine: str
+    version: str
+    clock: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is not as it must be."""
 
@@ -47,6 +57,30 @@ def vitals(session: Session, *, now: datetime) -> Vitals:
     lag = now - backlog.since if backlog.since else timedelta(0)
     durable = _durable(session)
     return Vitals(revision, lacking, _try_to_write(session), backlog.waiting, lag, durable)
+
+
+def about(session: Session) -> About:
+    """Tell which database it is and what its clock says."""
+    if session.get_bind().dialect.name == "sqlite":
+        return About("SQLite", str(session.scalar(text("SELECT sqlite_version()"))), None)
+    version = str(session.scalar(text("SELECT current_setting('server_version')")))
+    return About("PostgreSQL", version, session.scalar(text("SELECT clock_timestamp()")))
+
+
+def administrators(session: Session) -> int:
+    """Count the people who administer and may sign in."""
+    query = (
+        select(func.count())
+        .select_from(Membership)
+        .join(Person, Person.id == Membership.person_id)
+        .where(Membership.role == Role.ADMINISTRATOR, Person.state == PersonState.ACTIVE)
+    )
+    return session.scalar(query) or 0
+
+
+def is_current(session: Session, *, newest: str) -> bool:
+    """Tell whether the tables are at the newest migration and all guards stand."""
+    return _revision(session) == newest and not guards.missing(session.connection())
 
 
 def faults(found: Vitals, *, newest: str, free: int) -> list[Fault]:

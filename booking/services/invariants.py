@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import and_, case, exists, func, or_, select, text, union_all
@@ -41,11 +40,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: the first faults, and how many there are."""
+    """What one check found: the first faults, how many there are, and how many of them are certain."""
 
     check: str
     faults: tuple[Fault, ...]
     count: int
+    wrong: int
 
 
 def check(session: Session, *, now: datetime) -> Iterator[Finding]:
@@ -62,9 +62,14 @@ def check(session: Session, *, now: datetime) -> Iterator[Finding]:
         "events": _events,
     }
     for name, run in checks.items():
-        found = run(session, now)
-        first = tuple(islice(found, SHOWN))
-        yield Finding(name, first, len(first) + sum(1 for _ in found))
+        shown: list[Fault] = []
+        count = wrong = 0
+        for fault in run(session, now):
+            count += 1
+            wrong += not fault.doubtful
+            if count <= SHOWN:
+                shown.append(fault)
+        yield Finding(name, tuple(shown), count, wrong)
 
 
 def _guards(session: Session, _now: datetime) -> Iterator[Fault]:

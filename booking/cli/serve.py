@@ -1,0 +1,180 @@
+"""`yiqi serve`: the web server, and the jobs beside it where that is wanted."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
+
+from booking.cli import read_settings, table
+from booking.config import BadSetting, Settings
+
+DEMO_PASSWORD = "yiqi-demo"  # noqa: S105 - printed for everybody to see; demo people never exist in production
+DEMO_PEOPLE = (
+    ("ada@example.org", "researcher, leads a project at a university"),
+    ("ben@example.org", "researcher, her student"),
+    ("cleo@example.org", "researcher at a company outside"),
+    ("tam@example.org", "manager of a facility"),
+    ("nora@example.org", "network officer"),
+    ("root@example.org", "administrator"),
+)
+PAUSE = 5.0
+"""Seconds before jobs that died are started again."""
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), envvar="PORT", help="Instead of the one of YIQI_BIND.")
+@click.option("--with-jobs", is_flag=True, help="Run `yiqi jobs` beside the server, and stop both together.")
+def serve(*, port: int | None, with_jobs: bool) -> None:
+    """Serve the pages, the API and the feeds.
+
+    TERM stops the server when it has answered what it took in, HUP starts its workers anew without losing a
+    request. Settings: YIQI_BIND, YIQI_WORKERS, YIQI_THREADS, YIQI_GRACEFUL_SECONDS.
+    """
+    settings = read_settings()
+    host, taken = _address(settings.bind)
+    address = host, port or taken
+    _check_free(*address)
+    metrics = settings.instance.resolve() / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(parents=True)
+    # Read by prometheus_client when a worker loads it: the counts of all workers lie there.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    jobs = _Jobs() if with_jobs else None
+    _Server(settings, address, jobs).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with our settings and none of its own files or command line."""
+
+    def __init__(self, settings: Settings, address: tuple[str, int], jobs: "_Jobs | None") -> None:
+        self._settings = settings
+        self._address = address
+        self._jobs = jobs
+        super().__init__(prog="yiqi serve")
+
+    def load_config(self) -> None:
+        host, port = self._address
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "worker_class": "gthread",
+            "workers": settings.workers or (1 if settings.sqlite else 2),
+            "threads": settings.threads,
+            "timeout": 60,
+            "graceful_timeout": settings.graceful_seconds,
+            "keepalive": 15,
+            # By default one path for each user of the machine: two instances would collide.
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "proc_name": "yiqi",
+            "when_ready": self._when_ready,
+            "post_worker_init": self._when_worker_ready,
+            "on_exit": self._on_exit,
+        }
+        if Path("/dev/shm").is_dir():  # noqa: S108 - a heartbeat must not wait for a disk
+            options["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        try:
+            from wsgi import app  # noqa: PLC0415
+        except Exception as error:
+            if type(error).__name__ != "NotReady":
+                raise
+            # One line and exit code 4 instead of a traceback; the server then stops by itself.
+            raise AppImportError(f"yiqi: {error}") from None
+        return app
+
+    def _when_ready(self, _arbiter: Any) -> None:
+        if self._jobs:
+            self._jobs.start()
+
+    def _when_worker_ready(self, worker: Any) -> None:
+        if worker.age == 1:
+            click.echo(_greeting(self._settings, self._address))
+
+    def _on_exit(self, _arbiter: Any) -> None:
+        if self._jobs:
+            self._jobs.stop(self._settings.graceful_seconds)
+
+
+class _Jobs:
+    """A `yiqi jobs` process beside the server, started again should it die."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._keep, name="jobs", daemon=True).start()
+
+    def stop(self, patience: float) -> None:
+        self._stopping.set()
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            return
+        process.kill()
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            # It reads from the pipe, whose end tells it that we are gone, however we went. A session of its
+            # own keeps Ctrl+C from it, so that it ends after the server.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "booking", "jobs", "--with-parent"],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self._process.wait()
+            if not self._stopping.wait(PAUSE):
+                click.echo("yiqi: the jobs process ended, starting it again", err=True)
+
+
+def _address(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise BadSetting(f"YIQI_BIND: {bind!r} is no address:port")
+    return host.strip("[]"), int(port)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Say at once that the port is taken; the server itself would try for a while."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise click.ClickException(
+                f"{host}:{port} cannot be used ({error.strerror}); --port takes another one"
+            ) from error
+
+
+def _greeting(settings: Settings, address: tuple[str, int]) -> str:
+    host, port = address
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    lines = [f"Yiqi is ready: http://{f'[{shown}]' if ':' in shown else shown}:{port}"]
+    if not settings.production and (people := _demo_people()):
+        lines += [f"Sign in with the password {DEMO_PASSWORD} as", table(people)]
+    return "\n".join(lines)
+
+
+def _demo_people() -> list[tuple[str, ...]]:
+    from booking.db import reading  # noqa: PLC0415 - the master process, which loads this file, never needs it
+    from booking.services import accounts  # noqa: PLC0415
+
+    with reading() as session:
+        return [(f"  {email}", who) for email, who in DEMO_PEOPLE if accounts.by_email(session, email=email)]
