@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from booking import api, db, feeds, i18n, web
 from booking.config import Settings
 from booking.domain import access
-from booking.http import csrf, headers, identity, intake, limits, locale, logs, problems, static
+from booking.http import csrf, headers, identity, intake, limits, locale, logs, metrics, problems, static
 from models import guards
 
 MEGABYTE = 1024 * 1024
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
         )
     # In this order before a view and in reverse after it, so that the log line sees the whole answer.
     logs.init(app, settings.log_level)
+    metrics.init(app)
     locale.init(app, settings.default_locale)
     static.init(app)
     headers.init(app, production=settings.production)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from flask import Flask
+from flask import Flask, current_app, request
 from flask.views import View
 
 from booking.domain import access
@@ -38,6 +38,12 @@ def open_to_all(view: _View) -> _View:
     """Let everybody in."""
     view.__guard__ = OPEN  # type: ignore[attr-defined]
     return view
+
+
+def of_request() -> str | None:
+    """Give the guard of the view that answers the request at hand, None if there is no such view."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return None if view is None else _guard(view, request.method)
 
 
 def guards(app: Flask) -> Iterator[tuple[str, str, str | None]]:

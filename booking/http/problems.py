@@ -20,6 +20,7 @@ from booking.domain.access import VISITOR, Forbidden, NotFound
 from booking.domain.lifecycle import WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
+from booking.http import metrics
 from booking.http.context import for_programs
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
@@ -183,6 +184,7 @@ def _flat(messages: Any, path: str) -> Iterable[tuple[str, str]]:
 def answer(problem: Problem) -> Response:
     """Word the problem for whoever asked."""
     response = _as_json(problem) if for_programs() else _as_page(problem)
+    metrics.refused([reason.code for reason in problem.reasons])
     response.status_code = problem.status
     response.headers.extend(problem.headers)
     response.headers["Cache-Control"] = "no-store"

@@ -6,10 +6,15 @@ blueprint = Blueprint("web", __name__)
 
 # They need the blueprint above. One a line: a new file of pages is a new line here.
 from booking.web import accounts as accounts  # noqa: E402
+from booking.web import approvals as approvals  # noqa: E402
 from booking.web import calendars as calendars  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
+from booking.web import bookings as bookings  # noqa: E402
 from booking.web import cards as cards  # noqa: E402
 from booking.web import catalogue as catalogue  # noqa: E402
+from booking.web import closures as closures  # noqa: E402
+from booking.web import desk as desk  # noqa: E402
+from booking.web import health as health  # noqa: E402
 from booking.web import home as home  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
