@@ -168,13 +168,15 @@ def _greeting(settings: Settings, address: tuple[str, int]) -> str:
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
     lines = [f"Yiqi is ready: http://{f'[{shown}]' if ':' in shown else shown}:{port}"]
     if not settings.production and (people := _demo_people()):
-        lines += [f"Sign in with the password {DEMO_PASSWORD} as", table(people)]
+        lines += [f"Sign in with the password {DEMO_PASSWORD} as", table([("", *row) for row in people])]
     return "\n".join(lines)
 
 
-def _demo_people() -> list[tuple[str, ...]]:
+def _demo_people() -> tuple[tuple[str, str], ...]:
+    """Give the demo people and who they are; none unless all of them are there."""
     from booking.db import reading  # noqa: PLC0415 - the master process, which loads this file, never needs it
     from booking.services import accounts  # noqa: PLC0415
 
     with reading() as session:
-        return [(f"  {email}", who) for email, who in DEMO_PEOPLE if accounts.by_email(session, email=email)]
+        there = all(accounts.by_email(session, email=email) for email, _ in DEMO_PEOPLE)
+    return DEMO_PEOPLE if there else ()

@@ -1,8 +1,8 @@
 """The timetable: what the jobs process does, and how often."""
 
 import logging
+import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -143,5 +143,7 @@ def main(settings: Settings, *, with_parent: bool = False) -> None:
 
 
 def _wait_for_end(stopping: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: its lock, held in the midst of a read, stands in the way of the interpreter's end.
+    while os.read(0, 1024):
+        pass
     stopping.set()
