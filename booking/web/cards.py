@@ -19,6 +19,9 @@ from models import Instrument, InstrumentPrice
 LOCAL = "%Y-%m-%dT%H:%M"
 """How addresses write a time on a facility's clock."""
 
+LOOK_AHEAD = 90
+"""How many days ahead the next free time is looked for."""
+
 MOST_DAYS = 1200
 """How far from today calendars can be turned."""
 
@@ -33,6 +36,7 @@ class Card:
     next_free: Span | None
     href: str
     book: str | None
+    days: int = LOOK_AHEAD
 
 
 def register(blueprint: Blueprint) -> None:
@@ -47,7 +51,7 @@ def register(blueprint: Blueprint) -> None:
 def cards(session: Session, *, actor: Actor, instruments: Sequence[Instrument], now: datetime) -> list[Card]:
     """Make the cards of instruments; the number of statements does not depend on theirs."""
     free = availability.next_free(
-        session, actor=actor, instrument_ids=[row.id for row in instruments], now=now
+        session, actor=actor, instrument_ids=[row.id for row in instruments], now=now, days=LOOK_AHEAD
     )
     return [_card(row, actor, free.get(row.id), now) for row in instruments]
 

@@ -135,12 +135,14 @@ def instrument(code: str) -> str:
         row = instruments.by_code(session, actor=who, code=code)
         zone = row.facility.zone
         today = local_date(now, zone)
-        monday = week.monday_of(day_from(request.args.get("day", ""), today, field="day"))
-        drawn = _week(session, who, row, monday, now)
+        (card,) = cards(session, actor=who, instruments=[row], now=now)
+        day = day_from(request.args.get("day", ""), today, field="day")
+        if not request.args.get("day") and card.next_free:
+            day = local_date(card.next_free.start, zone)  # a week in which nothing can be had helps nobody
+        drawn = _week(session, who, row, week.monday_of(day), now)
         hours = facilities.own_hours(session, instrument_id=row.id)
         hours = hours or facilities.hours(session, facility_id=row.facility_id)
         stations = instruments.stations(session, instrument_id=row.id)
-        (card,) = cards(session, actor=who, instruments=[row], now=now)
     subject = Subject(facility_id=row.facility_id)
     return render_template(
         "instruments/instrument.html",
@@ -190,11 +192,9 @@ def _wish(next_free: Span | None, drawn: week.Week, zone: str) -> tuple[str, str
     return local_time(span.start, zone), local_time(span.end, zone)
 
 
-def _week_href(code: str, day: date | None, view: str) -> str:
+def _week_href(code: str, day: date, view: str) -> str:
     more = {"view": view} if view != VIEWS[0] else {}
-    if day is not None:
-        more["day"] = day.isoformat()
-    return url_for("web.instrument", code=code, _anchor="calendar", **more)
+    return url_for("web.instrument", code=code, day=day.isoformat(), _anchor="calendar", **more)
 
 
 def opening_lines(hours: Iterable[WeeklyHours], today: date) -> list[tuple[int, list[WeeklyHours]]]:

@@ -205,14 +205,16 @@ class _Paper:
         whole = Span(_midnight(day, self.zone), _midnight(day + timedelta(days=1), self.zone))
         shown = self._shown(day, whole)
         open_now = intersect(opened, [shown])
-        blocks = self._bars(bars, shown) if self.units == 1 else []
+        blocks, kept = self._bars(bars, shown) if self.units == 1 else ([], [])
         own = self._own(bars, shown) if self.units > 1 else []
         blocks += self._free(free, shown)
-        covered = [Span(block.start, block.end) for block in blocks]
+        covered = [Span(block.start, block.end) for block in blocks] + kept
         past = [Span(shown.start, min(max(self.now, shown.start), shown.end))]
         blocks += self._fill(Sort.PAST, subtract(intersect(open_now, past), covered))
         rest = subtract(subtract(open_now, past), covered)
-        blocks += [self._block(self._kept(span), span) for span in rest]
+        kept += [span for span in rest if self._short(span)]
+        blocks += self._fill(Sort.TAKEN, subtract(rest, kept))
+        blocks += self._fill(Sort.BUFFER, merge(kept))
         blocks += self._fill(Sort.CLOSED, subtract(subtract([shown], open_now), covered))
         blocks.sort(key=lambda block: (block.start, block.end))
         today = self.now.astimezone(ZoneInfo(self.zone)).date() == day
@@ -226,17 +228,15 @@ class _Paper:
             return Span(max(start, whole.start), whole.end)
         return Span(start, datetime.combine(day, time(self.last_hour), tzinfo=tz).astimezone(UTC))
 
-    def _bars(self, bars: Iterable[Bar], shown: Span) -> list[Block]:
+    def _bars(self, bars: Iterable[Bar], shown: Span) -> tuple[list[Block], list[Span]]:
+        """Give the ledger's entries, and the set-up and clean-up around what the reader knows to be a use."""
         found: list[Block] = []
+        pads: list[Span] = []
         for bar in bars:
-            sort = _sort_of(bar)
-            if sort in {Sort.MINE, Sort.PENDING}:
-                pads = [Span(bar.start, bar.use_start), Span(bar.use_end, bar.end)]
-                found += self._fill(Sort.BUFFER, intersect(pads, [shown]))
-                found += self._fill(sort, intersect([Span(bar.use_start, bar.use_end)], [shown]), bar)
-            else:
-                found += self._fill(sort, intersect([Span(bar.start, bar.end)], [shown]), bar)
-        return found
+            pads += [Span(bar.start, bar.use_start), Span(bar.use_end, bar.end)]
+            use = intersect([Span(bar.use_start, bar.use_end)], [shown])
+            found += self._fill(_sort_of(bar), use, bar)
+        return found, intersect(pads, [shown])
 
     def _own(self, bars: Iterable[Bar], shown: Span) -> list[Block]:
         """Give what is the reader's own among many units: it is drawn over the levels."""
@@ -322,9 +322,9 @@ class _Paper:
         wish = Span(start, start + length)
         return min((span.free for span in free if Span(span.start, span.end).overlaps(wish)), default=0)
 
-    def _kept(self, span: Span) -> Sort:
+    def _short(self, span: Span) -> bool:
         """Tell a neighbour's set-up and clean-up from time that something else takes."""
-        return Sort.BUFFER if 0 < span.minutes <= self.policy.setup + self.policy.cleanup else Sort.TAKEN
+        return span.minutes <= self.policy.setup + self.policy.cleanup
 
     def _fill(self, sort: Sort, spans: Iterable[Span], bar: Bar | None = None) -> list[Block]:
         return [self._block(sort, span, bar=bar) for span in spans]

@@ -1,7 +1,8 @@
 // Say how the reader's own clock stands to the facility's, and write its hours beside the calendar's.
 
 for (const note of document.querySelectorAll("[data-own-clock]")) {
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  // What the account says of the reader's zone wins over the machine's.
+  const own = note.dataset.own ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
   const { zone, at, words, ahead, behind } = note.dataset;
   const noon = new Date(`${at}T12:00:00Z`);
   const difference = offset(own, noon) - offset(zone, noon);
