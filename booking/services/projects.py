@@ -7,7 +7,7 @@ from booking.domain.access import Actor
 from models import Project, ProjectMember
 
 
-def of_actor(session: Session, *, actor: Actor) -> list[Project]:
+def own(session: Session, *, actor: Actor) -> list[Project]:
     """Give the projects for which the actor may book, by code."""
     query = select(Project).join(ProjectMember, ProjectMember.project_id == Project.id)
     query = query.where(ProjectMember.person_id == actor.person_id)
