@@ -21,8 +21,20 @@ LOCALES = {"zh_Hans_CN": "简体中文", "zh_Hant_HK": "繁體中文", "en": "En
 SOURCE = "en"
 TRANSLATIONS = Path(__file__).resolve().parent / "translations"
 
-_CHINESE = {"date": "y年M月d日 EEE", "day": "M月d日 EEE", "time": "HH:mm", "datetime": "y年M月d日 EEE HH:mm"}
-_ENGLISH = {"date": "EEE d MMM y", "day": "EEE d MMM", "time": "HH:mm", "datetime": "EEE d MMM y, HH:mm"}
+_CHINESE = {
+    "date": "y年M月d日 EEE",
+    "day": "M月d日 EEE",
+    "month": "M月",
+    "time": "HH:mm",
+    "datetime": "y年M月d日 EEE HH:mm",
+}
+_ENGLISH = {
+    "date": "EEE d MMM y",
+    "day": "EEE d MMM",
+    "month": "MMM",
+    "time": "HH:mm",
+    "datetime": "EEE d MMM y, HH:mm",
+}
 _PATTERNS = {"zh_Hans_CN": _CHINESE, "zh_Hant_HK": _CHINESE, "en": _ENGLISH}
 _TRADITIONAL = {"hant", "hk", "tw", "mo"}
 
@@ -165,7 +177,8 @@ def format_money(amount: Decimal | None) -> str:
     """Say an amount in yuan; None, which is no known amount, is a dash."""
     if amount is None:
         return "–"
-    return babel.numbers.format_currency(amount, "CNY", locale=current_locale())
+    # Babel says CN¥ to English readers; every price here is in yuan.
+    return babel.numbers.format_currency(amount, "CNY", "¥#,##0.00", locale=current_locale())
 
 
 def format_number(number: float | Decimal) -> str:

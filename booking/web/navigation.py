@@ -45,7 +45,12 @@ PAGES = (
         frozenset({"web.new_booking", "web.booking", "web.change_booking"}),
     ),
     Page("web.calendars", lambda: _("Calendars"), _signed_in),
-    Page("web.desk", lambda: _("Desk"), lambda who: access.could(who, "facility.desk")),
+    Page(
+        "web.desk",
+        lambda: _("Desk"),
+        lambda who: access.could(who, "facility.desk"),
+        frozenset({"web.closures", "web.new_closure"}),
+    ),
     Page("web.approvals", lambda: _("Approvals"), lambda who: access.could(who, "booking.approve")),
 )
 """The pages of the header, in its order; `beside` are the pages that belong under one."""

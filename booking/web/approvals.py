@@ -1,0 +1,311 @@
+"""Approvals: the inbox of requests, and the manager's yes or no to one or several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Redirect
+
+from booking import wording
+from booking.db import Session, reading, transaction
+from booking.domain import hours
+from booking.domain.access import Forbidden, NotFound
+from booking.domain.lifecycle import WrongMove
+from booking.domain.occupation import Kind
+from booking.domain.rules import Invalid, Refused
+from booking.domain.spans import Span, intersect
+from booking.http.forms import choices, fields
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.http.paging import page_url, page_wanted
+from booking.i18n import gettext as _
+from booking.i18n import name_of, ngettext
+from booking.services import approvals, availability
+from booking.services.availability import Bar
+from booking.services.bookings import Estimate, Stale
+from booking.web import blueprint, timeline
+from booking.web.bookings import (
+    Answer,
+    Strip,
+    booking_page,
+    carry_out,
+    items_of,
+    payer_of,
+    version_of,
+)
+from booking.web.forms import LONGEST_NOTE, Intake, as_uuid, days_from
+from models import Booking
+
+PAGE_SIZE = 20
+DRAWN_DAYS = 3
+"""A long request is drawn with its first days only."""
+
+DRAWN_WITHIN = timedelta(days=92)
+"""What is around requests is read in one piece; those much later than the first of the page go without."""
+
+
+class Decision(StrEnum):
+    """What a manager says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the inbox shows it: with its price and what else is on its days."""
+
+    booking: Booking
+    zone: str
+    estimate: Estimate
+    waits: timedelta
+    over: bool
+    strip: Strip | None
+
+
+@blueprint.get("/approvals", endpoint="approvals")
+@needs("booking.approve")
+def show_approvals() -> Answer:
+    """Show the requests that wait for my decision, those that begin soonest first."""
+    return _inbox_page()
+
+
+@blueprint.post("/approvals")
+@needs("booking.approve")
+def decide_several() -> Answer | Redirect:
+    """Approve or reject all that were ticked, each for itself."""
+    ids = choices("chosen")[:PAGE_SIZE]
+    form = fields("decision", "comment", "back", *_of_each(request.form), many=("chosen",))
+    intake = Intake(form)
+    decision = intake.choice("decision", Decision)
+    comment = intake.text("comment", longest=LONGEST_NOTE, lines=True)
+    if not ids:
+        intake.errors["chosen"] = "required"
+    if intake.errors or decision is None:
+        return _inbox_page(errors=intake.errors, typed=form, chosen=ids, status=422)
+    done = [_decide_one(raw, decision, comment, form) for raw in ids]
+    _tell(decision, [said for said in done if said is None], [said for said in done if said is not None])
+    return redirect(url_for("web.approvals"), 303)
+
+
+def _of_each(names: Mapping[str, str]) -> list[str]:
+    """Give the fields of single requests: the version that was seen, and a comment of its own."""
+    return [name for name in names if name.startswith(("version-", "comment-")) and as_uuid(name[8:])]
+
+
+def _decide_one(raw: str, decision: Decision, comment: str, form: Mapping[str, str]) -> str | None:
+    """Decide one request in a transaction of its own; give why it did not work, None if it did."""
+    booking_id = as_uuid(raw)
+    if booking_id is None:
+        return wording.error_sentence("unknown")
+    try:
+        with transaction() as session:
+            _decide(session, booking_id, decision, comment, version_of(form.get(f"version-{booking_id}", "")))
+    except (Refused, WrongMove, Stale, NotFound, Forbidden, Invalid) as error:
+        return _why_not(error)
+    return None
+
+
+def _decide(
+    session: Session, booking_id: UUID, decision: Decision, comment: str, version: int | None
+) -> Booking:
+    command = approvals.approve if decision is Decision.APPROVE else approvals.reject
+    return command(
+        session, actor=actor(), booking_id=booking_id, comment=comment, version=version, now=utc_now()
+    )
+
+
+def _why_not(error: Exception) -> str:
+    if isinstance(error, WrongMove):
+        return _(
+            "Somebody else has decided already: the booking is “%(state)s”.",
+            state=wording.state_name(error.state),
+        )
+    if isinstance(error, Stale):
+        return _("The request was changed after you saw it. Look at it again.")
+    if isinstance(error, Refused):
+        return " ".join(wording.sentence(reason.code, reason.params) for reason in error.reasons)
+    return _("The request is not there for you any more.")
+
+
+def _tell(decision: Decision, good: Sequence[None], bad: Sequence[str]) -> None:
+    if good and decision is Decision.APPROVE:
+        flash(
+            ngettext("%(num)d request approved.", "%(num)d requests approved.", len(good), num=len(good)),
+            "success",
+        )
+    elif good:
+        flash(
+            ngettext("%(num)d request rejected.", "%(num)d requests rejected.", len(good), num=len(good)),
+            "success",
+        )
+    for sentence in dict.fromkeys(bad):
+        count = bad.count(sentence)
+        flash(
+            ngettext(
+                "%(num)d request was not decided. %(why)s",
+                "%(num)d requests were not decided. %(why)s",
+                count,
+                num=count,
+                why=sentence,
+            ),
+            "warning",
+        )
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/approval")
+@needs("booking.approve")
+def approve_booking(booking_id: UUID) -> Answer:
+    """Approve one request."""
+    return _one(booking_id, Decision.APPROVE)
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/rejection")
+@needs("booking.approve")
+def reject_booking(booking_id: UUID) -> Answer:
+    """Reject one request and free its time."""
+    return _one(booking_id, Decision.REJECT)
+
+
+def _one(booking_id: UUID, decision: Decision) -> Answer:
+    """Decide from the booking's own page, or from its card in the inbox, whose form is that of all cards."""
+    form = fields("comment", "version", "decision", "back", *_of_each(request.form), many=("chosen",))
+    own = {name: form.get(f"{name}-{booking_id}", form[name]) for name in ("comment", "version")}
+    intake = Intake(own)
+    comment = intake.text("comment", longest=LONGEST_NOTE, lines=True)
+    if intake.errors:
+        return booking_page(booking_id, status=422, errors=intake.errors, typed=own)
+
+    def done(booking: Booking) -> str:
+        if decision is Decision.APPROVE:
+            return _("Approved: %(name)s, %(place)s.", name=booking.person.name, place=_places(booking))
+        return _("Rejected: %(name)s, %(place)s.", name=booking.person.name, place=_places(booking))
+
+    return carry_out(
+        booking_id,
+        lambda session: _decide(session, booking_id, decision, comment, version_of(own["version"])),
+        done,
+        form["back"] or url_for("web.approvals"),
+        late=_("Somebody else has decided already"),
+    )
+
+
+def _places(booking: Booking) -> str:
+    return ", ".join(name_of(item.instrument) for item in booking.items)
+
+
+def _inbox_page(
+    *,
+    errors: Mapping[str, str] | None = None,
+    typed: Mapping[str, str] | None = None,
+    chosen: Sequence[str] = (),
+    status: int = 200,
+) -> Answer:
+    now = utc_now()
+    page, page_size = page_wanted(default=PAGE_SIZE, most=PAGE_SIZE)
+    with reading() as session:
+        waiting = approvals.inbox(session, actor=actor())
+        shown = waiting[(page - 1) * page_size : page * page_size]
+        requests = _requests(session, shown, now)
+    sentences = {name: wording.error_sentence(code) for name, code in (errors or {}).items()}
+    if "chosen" in sentences:
+        sentences["chosen"] = _("Tick the requests that you decide.")
+    content = render_template(
+        "approvals/inbox.html",
+        requests=requests,
+        total=len(waiting),
+        page=page,
+        page_size=page_size,
+        page_url=page_url,
+        errors=sentences,
+        typed={"comment": "", **(typed or {})},
+        chosen=set(chosen),
+        day_long=timedelta(days=1),
+        now=now,
+    )
+    return content, status
+
+
+def _requests(session: Session, shown: Sequence[Booking], now: datetime) -> list[Request]:
+    """Put to each request its price and its days; the number of statements does not grow with that of requests."""
+    if not shown:
+        return []
+    estimates = _estimates(session, shown, now)
+    strips = _strips(session, shown, now)
+    return [
+        Request(
+            booking=booking,
+            zone=booking.items[0].instrument.facility.zone,
+            estimate=estimates[booking.id],
+            waits=now - booking.created_at,
+            over=booking.ends_at <= now,
+            strip=strips.get(booking.id),
+        )
+        for booking in shown
+    ]
+
+
+def _estimates(session: Session, shown: Sequence[Booking], now: datetime) -> dict[UUID, Estimate]:
+    """Ask for the prices of all bookings of one organisation at once."""
+    payers: dict[object, list[Booking]] = {}
+    for booking in shown:
+        payers.setdefault((booking.organisation_id, payer_of(booking).person_id), []).append(booking)
+    found: dict[UUID, Estimate] = {}
+    for group in payers.values():
+        items = [item for booking in group for item in items_of(booking)]
+        charges = iter(availability.estimates(session, actor=payer_of(group[0]), items=items, now=now))
+        for booking in group:
+            found[booking.id] = Estimate(tuple(next(charges) for _item in booking.items))
+    return found
+
+
+def _strips(session: Session, shown: Sequence[Booking], now: datetime) -> dict[UUID, Strip]:
+    """Draw each request among what else takes its first instrument on its days."""
+    days = {booking.id: _days(booking) for booking in shown}
+    begin = min(span.start for _first, _count, span in days.values())
+    near = [booking for booking in shown if days[booking.id][2].end <= begin + DRAWN_WITHIN]
+    if not near:
+        return {}
+    whole = Span(begin, max(days[booking.id][2].end for booking in near))
+    places = sorted({booking.items[0].instrument_id for booking in near})
+    bars = availability.occupations(session, actor=actor(), instrument_ids=places, within=whole, now=now)
+    opened = availability.opening(session, instrument_ids=places, within=whole)
+    return {booking.id: _strip(booking, *days[booking.id], bars, opened) for booking in near}
+
+
+def _days(booking: Booking) -> tuple[date, int, Span]:
+    """Give the first day of a request, how many are drawn, and their whole span."""
+    item = booking.items[0]
+    zone = hours.zone(item.instrument.facility.zone)
+    first = item.starts_at.astimezone(zone).date()
+    last = (item.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
+    count = min((last - first).days + 1, DRAWN_DAYS)
+    return first, count, days_from(first, count, zone)
+
+
+def _strip(
+    booking: Booking,
+    first: date,
+    count: int,
+    span: Span,
+    bars: Sequence[Bar],
+    opened: Mapping[int, Sequence[Span]],
+) -> Strip:
+    item = booking.items[0]
+    zone = hours.zone(item.instrument.facility.zone)
+    wish = Span(item.starts_at, item.ends_at)
+    around = [
+        bar
+        for bar in bars
+        if bar.instrument_id == item.instrument_id
+        and bar.booking_id != booking.id
+        and bar.start < span.end
+        and bar.end > span.start
+    ]
+    open_then = intersect(opened[item.instrument_id], [span])
+    taken = [Span(bar.start, bar.end) for bar in around if bar.kind is Kind.BOOKING]
+    paper = timeline.paper(first, count, zone, opened=open_then, spans=[wish, *taken])
+    return Strip(paper, timeline.row(paper, open_then, around, staff=True), paper.place(wish))
