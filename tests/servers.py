@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import select
 import shutil
 import signal
 import socket
@@ -48,6 +49,7 @@ class GunicornServer:
         self._faults_expected = faults_expected
         self._log = self.home / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._gone: int | None = None
         clean = {name: value for name, value in os.environ.items() if not name.startswith("YIQI_")}
         self._env = clean | {
             "YIQI_DATABASE_URL": database_url,
@@ -93,7 +95,9 @@ class GunicornServer:
             listener.bind(("127.0.0.1", self.port))
             listener.listen(2048)
             self.port = listener.getsockname()[1]
-            with self._log.open("ab") as log:
+            # Ends when the last process that holds its other side has ended, workers included.
+            self._gone, alive = os.pipe()
+            with self._log.open("ab") as log, os.fdopen(alive, "wb"):
                 self._process = subprocess.Popen(
                     self._words(listener.fileno()),
                     cwd=ROOT,
@@ -101,7 +105,7 @@ class GunicornServer:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=[listener.fileno()],
+                    pass_fds=[listener.fileno(), alive],
                     start_new_session=True,
                 )
         # The socket listens already, so this request waits in its queue until a worker takes it; and as
@@ -116,7 +120,15 @@ class GunicornServer:
             raise RuntimeError(f"the server started ill, /healthz says {status}:\n{self._end_of_log()}")
 
     def _words(self, listener: int) -> list[str]:
-        words = [*dies_with_us(), sys.executable, "-m", "gunicorn", self._application, "--bind", f"fd://{listener}"]
+        words = [
+            *dies_with_us(),
+            sys.executable,
+            "-m",
+            "gunicorn",
+            self._application,
+            "--bind",
+            f"fd://{listener}",
+        ]
         words += ["--worker-class", "gthread", "--workers", str(self._workers)]
         words += ["--threads", str(self._threads), "--no-control-socket"]
         return [*words, "--timeout", "60", "--graceful-timeout", "20"]
@@ -126,23 +138,29 @@ class GunicornServer:
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOPS_WITHIN)
-        except subprocess.TimeoutExpired:
+        if not self._ended():
             self.kill()
-            raise AssertionError(
-                f"the server did not stop in {STOPS_WITHIN} s:\n{self._end_of_log()}"
-            ) from None
-        self._process = None
+            raise AssertionError(f"the server did not stop in {STOPS_WITHIN} s:\n{self._end_of_log()}")
+        self._forget()
 
     def kill(self) -> None:
-        """Kill the server's processes at once, as a power cut would."""
+        """Kill the server's processes at once, as a power cut would, and return when none is left."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        if not self._ended():
+            raise RuntimeError("the server outlived its killing")
+        self._forget()
+
+    def _ended(self) -> bool:
+        ready, _, _ = select.select([self._gone], [], [], STOPS_WITHIN)
+        return bool(ready)
+
+    def _forget(self) -> None:
+        self._running().wait()
+        os.close(self._gone)
+        self._process = self._gone = None
 
     def log(self) -> str:
         """Give what the server printed so far."""
