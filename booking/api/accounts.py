@@ -31,7 +31,7 @@ def me() -> dict[str, Any]:
             "locale": who.locale,
             "administrator": who.administrator,
             "organisations": organisations.of_actor(session, actor=who),
-            "projects": projects.own(session, actor=who),
+            "projects": projects.of_actor(session, actor=who),
             "facilities": [
                 {
                     "code": desk.code,
