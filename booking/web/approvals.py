@@ -29,7 +29,6 @@ from booking.services.bookings import Estimate, Stale
 from booking.web import blueprint, timeline
 from booking.web.bookings import (
     Answer,
-    Strip,
     booking_page,
     carry_out,
     items_of,
@@ -37,6 +36,7 @@ from booking.web.bookings import (
     version_of,
 )
 from booking.web.forms import LONGEST_NOTE, Intake, as_uuid, days_from
+from booking.web.judgement import Strip
 from models import Booking
 
 PAGE_SIZE = 20
@@ -230,7 +230,7 @@ def _inbox_page(
 
 
 def _requests(session: Session, shown: Sequence[Booking], now: datetime) -> list[Request]:
-    """Put to each request its price and its days; the number of statements does not grow with that of requests."""
+    """Put to each request its price and its days; the statements do not grow in number with the requests."""
     if not shown:
         return []
     estimates = _estimates(session, shown, now)
@@ -273,7 +273,7 @@ def _strips(session: Session, shown: Sequence[Booking], now: datetime) -> dict[U
     places = sorted({booking.items[0].instrument_id for booking in near})
     bars = availability.occupations(session, actor=actor(), instrument_ids=places, within=whole, now=now)
     opened = availability.opening(session, instrument_ids=places, within=whole)
-    return {booking.id: _strip(booking, *days[booking.id], bars, opened) for booking in near}
+    return {booking.id: _strip(booking, days[booking.id], bars, opened) for booking in near}
 
 
 def _days(booking: Booking) -> tuple[date, int, Span]:
@@ -288,12 +288,11 @@ def _days(booking: Booking) -> tuple[date, int, Span]:
 
 def _strip(
     booking: Booking,
-    first: date,
-    count: int,
-    span: Span,
+    days: tuple[date, int, Span],
     bars: Sequence[Bar],
     opened: Mapping[int, Sequence[Span]],
 ) -> Strip:
+    first, count, span = days
     item = booking.items[0]
     zone = hours.zone(item.instrument.facility.zone)
     wish = Span(item.starts_at, item.ends_at)

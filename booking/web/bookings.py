@@ -1,10 +1,8 @@
-"""Booking and what follows: the form, one's own bookings, the page of one, and what can be done to it."""
+"""One's own bookings, the page of one, and what can be done to it."""
 
-import functools
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,51 +12,34 @@ from werkzeug.wrappers import Response as Redirect
 from booking import i18n, wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
-from booking.domain.access import Actor, Forbidden
+from booking.domain.access import Actor
 from booking.domain.calendars import CalendarItem, FeedHead, Status, event_uid, render_event, render_feed
 from booking.domain.lifecycle import Action, State, WrongMove, possible
 from booking.domain.occupation import Item, Kind, padded
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
-from booking.http.context import for_programs, local_path, public_url_for, settings
+from booking.http.context import local_path, public_url_for, settings
 from booking.http.forms import fields
 from booking.http.guard import needs
-from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, identity, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import availability, bookings, instruments, projects
-from booking.services.availability import Alternative
-from booking.services.bookings import Estimate, HistoryLine, KeyReused, Part, Stale
-from booking.web import blueprint, timeline
+from booking.services import availability, bookings, projects
+from booking.services.bookings import Estimate, HistoryLine, Part, Stale
+from booking.web import blueprint
 from booking.web.forms import (
-    LONGEST_CODE,
     LONGEST_NOTE,
     LONGEST_TEXT,
-    MOST_UNITS,
     Intake,
-    as_code,
-    local_time,
+    labels,
     said,
-    typed_local,
-    typed_span,
     with_link,
 )
-from models import Booking, BookingItem, Instrument, Project
+from booking.web.judgement import sentences
+from models import Booking, BookingItem
 
 Answer = str | Response | Redirect | tuple[str, int]
-
-SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
-NEW_FIELDS = (
-    "instrument",
-    *SPAN_FIELDS,
-    *("quantity", "purpose", "project", "confidential", "shown", "key", "check", "instead"),
-)
-ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
-
-STRIP_DAYS = 7
-"""The drawing under the form shows no more days of a long use."""
 
 RATINGS = range(1, 6)
 
@@ -87,390 +68,6 @@ def zone_beside(zone: str, at: datetime) -> str | None:
         return None
     differs = at.astimezone(hours.zone(own)).utcoffset() != at.astimezone(hours.zone(zone)).utcoffset()
     return own if differs else None
-
-
-# --- the form -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Said:
-    """A reason in the reader's words."""
-
-    message: str
-    overridable: bool
-
-
-@dataclass(frozen=True)
-class Instead:
-    """What can be had instead; `value` is what its button sends, the rest is what it says."""
-
-    value: str
-    name: str
-    span: str
-    why: str
-    start: datetime
-    end: datetime
-    here: bool
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The day, or the days, of a wish on its instrument's row."""
-
-    paper: timeline.Paper
-    row: timeline.Row
-    wish: tuple[int, int] | None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish."""
-
-    allowed: bool | None = None
-    needs_approval: bool = False
-    reasons: Sequence[Said] = ()
-    alternatives: Sequence[Instead] = ()
-    estimate: Estimate | None = None
-    spans: Sequence[Span] = ()
-    strip: Strip | None = None
-    zone: str = "UTC"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a form asks for, understood; `items` is None where something of it was not."""
-
-    items: list[Item] | None
-    purpose: str
-    project_id: UUID | None
-    confidential: bool | None
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
-def back_to_the_form(view: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Bring who was signed out while filling the form back to it, times as typed, after signing in."""
-
-    @functools.wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Answer:
-        try:
-            return view(*args, **kwargs)
-        except Forbidden as refusal:
-            if not refusal.sign_in or for_programs():
-                raise
-            names = ("instrument", *SPAN_FIELDS, "quantity")
-            kept = {name: request.form[name] for name in names if request.form.get(name)}
-            wanted = url_for("web.new_booking", **kept)
-            return redirect(url_for("web.sign_in", next=wanted), 303)
-
-    return guarded
-
-
-@blueprint.get("/bookings/new", endpoint="new_booking")
-@needs("booking.place")
-def show_new_booking() -> Answer:
-    """Show the form; with values in the address it already tells the price and what the rules say."""
-    code = as_code(request.args.get("instrument"))
-    if not code:
-        return redirect(url_for("web.catalogue"), 303)
-    now = utc_now()
-    with reading() as session:
-        instrument = instruments.by_code(session, actor=actor(), code=code)
-        typed = _from_address(session, instrument, now)
-        part = request.args.get("part") == "verdict"
-        wish = _new_wish(typed, instrument, actor_projects := projects.of_actor(session, actor=actor()))
-        judged = _judge(session, wish, [instrument], typed, now)
-    if part:
-        return _fragment(judged, wish, instrument)
-    return _new_page(typed, wish, judged, instrument, actor_projects, status=422 if wish.errors else 200)
-
-
-@blueprint.post("/bookings/new")
-@back_to_the_form
-@needs("booking.place")
-def place_booking() -> Answer:
-    """Book; or only check, or take an alternative into the form."""
-    typed = fields(*NEW_FIELDS)
-    asked = bool(typed["check"] or typed["instead"])
-    typed = _with_instead(typed)
-    now = utc_now()
-    with reading() as session:
-        instrument = instruments.by_code(session, actor=actor(), code=as_code(typed["instrument"]))
-        own = projects.of_actor(session, actor=actor())
-        wish = _new_wish(typed, instrument, own)
-        if asked or wish.items is None:
-            judged = _judge(session, wish, [instrument], typed, now)
-            return _new_page(typed, wish, judged, instrument, own, status=422 if wish.errors else 200)
-    try:
-        with transaction() as session:
-            booking = bookings.place(
-                session,
-                actor=actor(),
-                items=wish.items,
-                purpose=wish.purpose,
-                project_id=wish.project_id,
-                confidential=wish.confidential,
-                key=_key(typed),
-                fingerprint=fingerprint({name: typed[name] for name in NEW_FIELDS[:-3]}),
-                now=now,
-            )
-            booking_id, state = booking.id, booking.state
-    except Refused as refusal:
-        with reading() as session:
-            judged = _judge(session, wish, [instrument], typed, now, refusal=refusal)
-        return _new_page(typed, wish, judged, instrument, own, status=409)
-    except KeyReused:
-        with reading() as session:
-            judged = _judge(session, wish, [instrument], typed, now)
-        typed["key"] = _fresh_key()
-        return _new_page(typed, wish, judged, instrument, own, status=409, used=True)
-    except Invalid as error:
-        wish = _mistaken(wish, error)
-        return _new_page(typed, wish, Judgement(), instrument, own, status=422)
-    if state is State.REQUESTED:
-        flash(_("Your request is in. The time is held for you until the facility decides."), "success")
-    else:
-        flash(_("Booked. The time is yours."), "success")
-    return redirect(url_for("web.booking", booking_id=booking_id), 303)
-
-
-def _from_address(session: Session, instrument: Instrument, now: datetime) -> dict[str, str]:
-    """Read the form's values from the address; a missing time is the next free one, a missing end the shortest use."""
-    given = {name: request.args.get(name, "") for name in NEW_FIELDS}
-    zone = hours.zone(instrument.facility.zone)
-    for name in ("start", "end"):
-        if request.args.get(name):
-            given |= typed_local(name, request.args[name], zone)
-    given["quantity"] = given["quantity"] or "1"
-    given["key"] = _fresh_key()
-    if not given["shown"]:
-        hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
-        given["confidential"] = "1" if hidden else ""
-    if not any(given[name] for name in SPAN_FIELDS):
-        found = availability.next_free(session, actor=actor(), instrument_ids=[instrument.id], now=now)
-        if (span := found[instrument.id]) is not None:
-            given |= typed_span(span, zone)
-    elif not given["end_time"]:
-        start = Intake(given).instant("start", zone)
-        if start is not None:
-            shortest = timedelta(minutes=instrument.shortest_minutes)
-            given |= typed_span(Span(start, start + shortest), zone)
-    return given
-
-
-def _fresh_key() -> str:
-    return secrets.token_urlsafe(16)
-
-
-def _key(typed: Mapping[str, str]) -> str:
-    """Give the form's key; who sends none, or not one of ours, books once a click."""
-    key = typed["key"]
-    return key if 0 < len(key) <= LONGEST_CODE and key.isascii() and key.isprintable() else _fresh_key()
-
-
-def _with_instead(typed: Mapping[str, str]) -> dict[str, str]:
-    """Take the alternative whose button was pressed into what was typed."""
-    code, _first, rest = typed["instead"].partition(" ")
-    start, _second, end = rest.partition(" ")
-    if not (code and start and end):
-        return dict(typed)
-    moved = {**typed, "instrument": code, "instead": ""}
-    for name, raw in (("start", start), ("end", end)):
-        day, _t, time = raw.partition("T")
-        moved |= {f"{name}_date": day, f"{name}_time": time}
-    return moved
-
-
-def _new_wish(typed: Mapping[str, str], instrument: Instrument, own: Sequence[Project]) -> Wish:
-    intake = Intake(typed)
-    item = _item(intake, instrument)
-    purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
-    project_id = intake.key("project")
-    if project_id is not None and project_id not in {project.id for project in own}:
-        intake.errors["project"] = "unknown"
-    items = [item] if item is not None and not intake.errors else None
-    return Wish(items, purpose, project_id, _confidential(typed), intake.errors)
-
-
-def _confidential(typed: Mapping[str, str]) -> bool | None:
-    """Give what the tick says; without a form that showed one, what suits organisation and instrument."""
-    return bool(typed["confidential"]) if typed["shown"] else None
-
-
-def _item(
-    intake: Intake, instrument: Instrument, *, suffix: str = "", kept: Span | None = None
-) -> Item | None:
-    """Read one instrument's time and units. A span that was not touched stays the very instants that it was."""
-    zone = hours.zone(instrument.facility.zone)
-    span = intake.span(zone, suffix=suffix)
-    quantity = intake.whole(f"quantity{suffix}", least=1, most=MOST_UNITS, default=1)
-    if span is None or quantity is None:
-        return None
-    untouched = kept is not None and typed_span(kept, zone) == typed_span(span, zone)
-    return Item(instrument.id, kept if untouched and kept is not None else span, quantity)
-
-
-_FIELD_OF = {"start": "start_date", "end": "end_time", "items": "start_date", "to": "end_date"}
-
-
-def _mistaken(wish: Wish, error: Invalid) -> Wish:
-    """Lead what the service calls wrong to the form's own fields."""
-    errors = {_FIELD_OF.get(name, name): code for name, code in error.errors.items()}
-    return Wish(None, wish.purpose, wish.project_id, wish.confidential, errors)
-
-
-def _judge(
-    session: Session,
-    wish: Wish,
-    places: Sequence[Instrument],
-    typed: Mapping[str, str],
-    now: datetime,
-    *,
-    booking_id: UUID | None = None,
-    refusal: Refused | None = None,
-) -> Judgement:
-    """Ask what the rules say and what it costs, and draw the days around; nothing is written."""
-    zone = places[0].facility.zone
-    if wish.items is None:
-        strip = _strip(session, places[0], None, _day_typed(typed), now) if len(places) == 1 else None
-        return Judgement(strip=strip, zone=zone)
-    try:
-        verdict = bookings.dry_run(session, actor=actor(), items=wish.items, booking_id=booking_id, now=now)
-    except Invalid:  # the very thing is told when it is sent
-        return Judgement(zone=zone)
-    reasons = refusal.reasons if refusal is not None else verdict.reasons
-    spans = [item.span for item in wish.items]
-    found: list[Alternative] = []
-    if reasons:
-        found = availability.alternatives(
-            session, actor=actor(), items=wish.items, now=now, booking_id=booking_id
-        )
-    return Judgement(
-        allowed=not reasons,
-        needs_approval=verdict.needs_approval,
-        reasons=sentences(reasons, zone),
-        alternatives=_instead(session, found, places[0]),
-        estimate=verdict.estimate,
-        spans=spans,
-        strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
-        zone=zone,
-    )
-
-
-def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
-    """Word the reasons on the facility's clock."""
-    return [
-        Said(wording.sentence(reason.code, {"zone": zone, **reason.params}), reason.overridable)
-        for reason in reasons
-    ]
-
-
-def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) -> list[Instead]:
-    known = {asked.code: asked}
-    for one in found:
-        if one.code not in known:
-            known[one.code] = instruments.by_code(session, actor=actor(), code=one.code)
-    result = []
-    for one in found:
-        place = known[one.code].facility
-        zone = hours.zone(place.zone)
-        result.append(
-            Instead(
-                value=f"{one.code} {local_time(one.start, zone)} {local_time(one.end, zone)}",
-                name=f"{name_of(known[one.code])} · {name_of(place)}",
-                span=i18n.format_span(one.start, one.end, place.zone),
-                why=wording.why_name(one.why),
-                start=one.start,
-                end=one.end,
-                here=one.code == asked.code,
-            )
-        )
-    return result
-
-
-def _day_typed(typed: Mapping[str, str]) -> date | None:
-    intake = Intake(typed)
-    at = intake.instant("start", hours.zone("UTC")) if intake.raw("start_time") else None
-    return at.date() if at is not None else None
-
-
-def _strip(
-    session: Session, instrument: Instrument, wish: Span | None, day: date | None, now: datetime
-) -> Strip | None:
-    """Draw the instrument's row on the days of a wish, masked for the reader."""
-    zone = hours.zone(instrument.facility.zone)
-    if wish is not None:
-        first = wish.start.astimezone(zone).date()
-        last = (wish.end - timedelta(microseconds=1)).astimezone(zone).date()
-        days = min((last - first).days + 1, STRIP_DAYS)
-    elif day is not None:
-        first, days = day, 1
-    else:
-        return None
-    whole = timeline.days_from(first, days, zone)
-    bars = availability.occupations(
-        session, actor=actor(), instrument_ids=[instrument.id], within=whole, now=now
-    )
-    opened = availability.opening(session, instrument_ids=[instrument.id], within=whole)[instrument.id]
-    spans = [Span(bar.start, bar.end) for bar in bars if bar.kind is Kind.BOOKING]
-    paper = timeline.paper(first, days, zone, opened=opened, spans=[*spans, *([wish] if wish else [])])
-    return Strip(paper, timeline.row(paper, opened, bars), paper.place(wish) if wish else None)
-
-
-def _fragment(judged: Judgement, wish: Wish, instrument: Instrument) -> Answer:
-    return render_template(
-        "bookings/verdict_alone.html",
-        judged=judged,
-        errors=said(wish.errors, _labels()),
-        instrument=instrument,
-        change=False,
-    )
-
-
-def _new_page(
-    typed: Mapping[str, str],
-    wish: Wish,
-    judged: Judgement,
-    instrument: Instrument,
-    own: Sequence[Project],
-    *,
-    status: int,
-    used: bool = False,
-) -> Answer:
-    page = render_template(
-        "bookings/new.html",
-        typed=typed,
-        errors=said(wish.errors, _labels()),
-        problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
-        judged=judged,
-        instrument=instrument,
-        facility=instrument.facility,
-        zone=instrument.facility.zone,
-        projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
-        longest=LONGEST_TEXT,
-        used=used,
-        now=utc_now(),
-    )
-    return page, status
-
-
-def _labels(suffixes: Sequence[str] = ("",)) -> dict[str, str]:
-    """Name the fields for the summary of errors."""
-    words = {
-        "start_date": _("Start date"),
-        "start_time": _("Start time"),
-        "end_date": _("End date"),
-        "end_time": _("End time"),
-        "quantity": _("Units"),
-    }
-    labels = {f"{name}{suffix}": word for suffix in suffixes for name, word in words.items()}
-    return labels | {
-        "purpose": _("Purpose"),
-        "project": _("Project"),
-        "reason": _("Reason"),
-        "comment": _("Comment"),
-        "rating": _("Rating"),
-        "condition": _("Condition"),
-    }
 
 
 # --- one's own bookings ---------------------------------------------------------------------------
@@ -506,7 +103,7 @@ def _part_name(part: Part) -> str:
 
 
 def book_again(booking: Booking, now: datetime) -> str:
-    """Give the address of a form that asks for the same again: at the same time, or so many weeks later as is ahead."""
+    """Give the address of a form that asks for the same again, whole weeks later if its time has passed."""
     item = booking.items[0]
     zone = hours.zone(item.instrument.facility.zone)
     start, end = item.starts_at.astimezone(zone), item.ends_at.astimezone(zone)
@@ -560,7 +157,7 @@ def booking_page(
     with reading() as session:
         booking = bookings.get(session, actor=actor(), booking_id=booking_id)
         lines = bookings.history(session, actor=actor(), booking_id=booking_id)
-        project = projects.by_ids(session, ids=[booking.project_id]).get(booking.project_id)
+        project = projects.by_ids(session, ids=[booking.project_id])
         estimate = _estimate(session, booking, now)
         closed = _closed(session, booking, now)
     zone = booking.items[0].instrument.facility.zone
@@ -569,7 +166,7 @@ def booking_page(
         booking=booking,
         zone=zone,
         one_span=len({(item.starts_at, item.ends_at) for item in booking.items}) == 1,
-        project=project,
+        project=next(iter(project.values()), None),
         estimate=estimate,
         closed=closed,
         history=[_deed(line, zone) for line in lines],
@@ -580,7 +177,7 @@ def booking_page(
         reasons=sentences(problem, zone),
         title=title,
         stale=stale,
-        errors=said(errors or {}, _labels()),
+        errors=said(errors or {}, labels()),
         problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
         typed=_said_before(booking) | dict(typed or {}),
         ratings=RATINGS,
@@ -821,177 +418,6 @@ def give_feedback(booking_id: UUID) -> Answer:
         ),
         lambda _booking: _("Thank you: the facility reads it."),
     )
-
-
-# --- changing one ---------------------------------------------------------------------------------
-
-
-@blueprint.get("/bookings/<uuid:booking_id>/change", endpoint="change_booking")
-@needs("booking.change")
-def show_change(booking_id: UUID) -> Answer:
-    """Show the form that moves, lengthens or shortens a booking."""
-    now = utc_now()
-    with reading() as session:
-        booking = _changeable(session, booking_id)
-        if "change" not in deeds(booking, now):
-            return redirect(url_for("web.booking", booking_id=booking_id), 303)
-        typed = _typed_now(booking)
-        asked = {name: value for name in typed if (value := request.args.get(name))}
-        if asked:
-            typed = {**typed, **asked}
-        wish, places = _changed_wish(session, typed, booking)
-        judged = _judge(session, wish, places, typed, now, booking_id=booking_id) if asked else Judgement()
-    if request.args.get("part") == "verdict":
-        return render_template(
-            "bookings/verdict_alone.html",
-            judged=judged,
-            errors=said(wish.errors, _labels(_suffixes(booking))),
-            instrument=places[0],
-            change=True,
-        )
-    return _change_page(booking, typed, wish, judged, places)
-
-
-@blueprint.post("/bookings/<uuid:booking_id>/change")
-@needs("booking.change")
-def submit_change(booking_id: UUID) -> Answer:
-    """Change a booking; or only check, or take an alternative into the form."""
-    now = utc_now()
-    with reading() as session:
-        booking = _changeable(session, booking_id)
-        names = [f"{name}{suffix}" for suffix in _suffixes(booking) for name in ITEM_FIELDS]
-        typed = fields("version", "purpose", "confidential", "shown", "check", "instead", *names)
-        asked = bool(typed["check"] or typed["instead"])
-        typed = _with_instead(typed)
-        wish, places = _changed_wish(session, typed, booking)
-        if asked or wish.items is None:
-            judged = _judge(session, wish, places, typed, now, booking_id=booking_id)
-            status = 422 if wish.errors else 200
-            return _change_page(booking, typed, wish, judged, places, status=status)
-    try:
-        with transaction() as session:
-            changed = bookings.change(
-                session,
-                actor=actor(),
-                booking_id=booking_id,
-                version=version_of(typed["version"]),
-                items=wish.items,
-                purpose=wish.purpose,
-                confidential=wish.confidential,
-                now=now,
-            )
-            same, state = changed.version == version_of(typed["version"]), changed.state
-    except Refused as refusal:
-        with reading() as session:
-            judged = _judge(session, wish, places, typed, now, booking_id=booking_id, refusal=refusal)
-        return _change_page(booking, typed, wish, judged, places, status=409)
-    except Invalid as error:
-        return _change_page(booking, typed, _mistaken(wish, error), Judgement(), places, status=422)
-    except Stale:
-        return _stale_page(booking_id, typed, now)
-    except WrongMove as error:
-        figures = {"state": error.state.value, "action": error.action.value}
-        return booking_page(booking_id, status=409, problem=[Reason("wrong_state", figures)])
-    if same:
-        flash(_("Nothing was changed."), "message")
-    elif state is State.REQUESTED:
-        flash(_("Changed. The facility has to approve it; the time is held until then."), "success")
-    else:
-        flash(_("Changed."), "success")
-    return redirect(url_for("web.booking", booking_id=booking_id), 303)
-
-
-def _changeable(session: Session, booking_id: UUID) -> Booking:
-    booking = bookings.get(session, actor=actor(), booking_id=booking_id)
-    if not bookings.may_on(actor(), "booking.change", booking):
-        raise Forbidden("booking.change")
-    return booking
-
-
-def _suffixes(booking: Booking) -> list[str]:
-    return ["" if number == 0 else f"-{number + 1}" for number in range(len(booking.items))]
-
-
-def _typed_now(booking: Booking) -> dict[str, str]:
-    """Give what one would type to have the booking as it is."""
-    typed = {
-        **dict.fromkeys(("check", "instead"), ""),
-        "version": str(booking.version),
-        "purpose": booking.purpose,
-        "confidential": "1" if booking.confidential else "",
-        "shown": "1",
-    }
-    for suffix, item in zip(_suffixes(booking), booking.items, strict=True):
-        zone = hours.zone(item.instrument.facility.zone)
-        typed |= typed_span(Span(item.starts_at, item.ends_at), zone, suffix=suffix)
-        typed[f"instrument{suffix}"] = item.instrument.code
-        typed[f"quantity{suffix}"] = str(item.quantity)
-    return typed
-
-
-def _changed_wish(
-    session: Session, typed: Mapping[str, str], booking: Booking
-) -> tuple[Wish, list[Instrument]]:
-    intake = Intake(typed)
-    items: list[Item] = []
-    places: list[Instrument] = []
-    for suffix, row in zip(_suffixes(booking), booking.items, strict=True):
-        place = _place(session, typed.get(f"instrument{suffix}", ""), row)
-        kept = Span(row.starts_at, row.ends_at) if place.id == row.instrument_id else None
-        item = _item(intake, place, suffix=suffix, kept=kept)
-        places.append(place)
-        items += [item] if item is not None else []
-    purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
-    whole = items if not intake.errors and len(items) == len(booking.items) else None
-    return Wish(whole, purpose, booking.project_id, _confidential(typed), intake.errors), places
-
-
-def _place(session: Session, code: str, row: BookingItem) -> Instrument:
-    """Give the instrument that the form names: the booking's own, which may be unpublished by now, or another."""
-    if not code or code == row.instrument.code:
-        return row.instrument
-    return instruments.by_code(session, actor=actor(), code=as_code(code))
-
-
-def _stale_page(booking_id: UUID, typed: Mapping[str, str], now: datetime) -> Answer:
-    """Show what the booking is by now beside what was typed; sent again, it changes the present version."""
-    with reading() as session:
-        booking = _changeable(session, booking_id)
-        if "change" not in deeds(booking, now):
-            return booking_page(booking_id, status=412, stale=True)
-        typed = {**_typed_now(booking), **typed, "version": str(booking.version)}
-        wish, places = _changed_wish(session, typed, booking)
-        judged = _judge(session, wish, places, typed, now, booking_id=booking_id)
-    return _change_page(booking, typed, wish, judged, places, status=412, stale=True)
-
-
-def _change_page(
-    booking: Booking,
-    typed: Mapping[str, str],
-    wish: Wish,
-    judged: Judgement,
-    places: Sequence[Instrument],
-    *,
-    status: int = 200,
-    stale: bool = False,
-) -> Answer:
-    page = render_template(
-        "bookings/change.html",
-        booking=booking,
-        typed=typed,
-        errors=said(wish.errors, _labels(_suffixes(booking))),
-        problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
-        judged=judged,
-        places=list(zip(_suffixes(booking), places, strict=True)),
-        instrument=places[0],
-        facility=places[0].facility,
-        zone=places[0].facility.zone,
-        asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
-        longest=LONGEST_TEXT,
-        stale=stale,
-        now=utc_now(),
-    )
-    return page, status
 
 
 # --- for one's calendar ---------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from booking.i18n import gettext as _
 from booking.services import catalogue, closures, facilities, instruments
 from booking.services.catalogue import Filters
 from booking.web import blueprint
-from booking.web.bookings import Said, sentences
 from booking.web.forms import (
     LONGEST_NOTE,
     Intake,
@@ -34,6 +33,7 @@ from booking.web.forms import (
     typed_span,
     with_link,
 )
+from booking.web.judgement import Said, sentences
 from models import Booking, Closure, ClosureKind, Facility, Instrument
 
 Answer = str | Redirect | tuple[str, int]
@@ -317,7 +317,7 @@ def _form_page(
             (
                 Way.PLANNED.value,
                 _("Planned"),
-                _("Refused where it meets a booking, so that nobody is surprised."),
+                _("Refused where it meets a booking."),
             ),
             (
                 Way.AT_ONCE.value,

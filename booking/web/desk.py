@@ -1,9 +1,10 @@
-"""The desk of a facility: all its instruments on one timeline, today's runs, what waits and what is closed."""
+"""The desk of a facility: its instruments on one timeline, today's runs, what waits and what is closed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from flask import render_template, request, url_for
 
@@ -63,9 +64,9 @@ class Window:
     words: str
     today: date
 
-    def url(self, **changed: object) -> str:
+    def url(self, **changed: Any) -> str:
         """Give the address of this desk with something changed."""
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "facility": self.facility.code,
             "day": self.first.isoformat(),
             "view": self.view.value,

@@ -1,11 +1,11 @@
 """What people type into forms: words, numbers and times on a facility's clock.
 
-Nobody's mistake is an error of ours: each field that makes no sense gets a code, and what was typed stays as it was.
+A mistake is no error of ours: each field that makes no sense gets a code, and what was typed stays as it was.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -180,9 +180,9 @@ def typed_span(span: Span, zone: ZoneInfo, *, suffix: str = "") -> dict[str, str
 
 
 def typed_local(name: str, raw: str, zone: ZoneInfo) -> dict[str, str]:
-    """Split a local time of an address, `2026-11-03T09:00`, over the two fields; one with an offset is put into the zone.
+    """Split a local time of an address, `2026-11-03T09:00`, over the two fields.
 
-    What is no time stays as it is, for its field to complain of.
+    One with an offset is put into the zone. What is no time stays as it is, for its field to complain of.
     """
     text = raw.strip()
     try:
@@ -222,6 +222,26 @@ def said(errors: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]
         if (label := labels.get(name))
         else wording.error_sentence(code)
         for name, code in errors.items()
+    }
+
+
+def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
+    """Name the fields for the summary of errors."""
+    words = {
+        "start_date": _("Start date"),
+        "start_time": _("Start time"),
+        "end_date": _("End date"),
+        "end_time": _("End time"),
+        "quantity": _("Units"),
+    }
+    found = {f"{name}{suffix}": word for suffix in suffixes for name, word in words.items()}
+    return found | {
+        "purpose": _("Purpose"),
+        "project": _("Project"),
+        "reason": _("Reason"),
+        "comment": _("Comment"),
+        "rating": _("Rating"),
+        "condition": _("Condition"),
     }
 
 

@@ -1,8 +1,8 @@
 """Time drawn sideways: rows of instruments, bars of what takes them.
 
-The paper has columns of equal width on the facility's clock, from the first hour shown of each day to the last.
-Where the clock is put forward or back, the paper follows the clock. Places are numbers of grid lines, from 1; style
-sheets have a class for each, since pages may carry no style of their own.
+The paper has columns of equal width on the facility's clock, from the first hour shown of each day to the
+last. Where the clock is put forward or back, the paper follows the clock. Places are numbers of grid lines,
+from 1; a style sheet has a class for each, since pages may carry no style of their own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """The columns: `days` days from `first`, of each the hours from `opens` to `closes`, `step` minutes a column."""
+    """The columns: of each of the days the hours from `opens` to `closes`, `step` minutes a column."""
 
     first: date
     days: int
@@ -102,7 +102,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A bar where it stands: lines of the paper, and of the use within it, where there is set-up or clean-up."""
+    """A bar where it stands: lines of the paper, and within the bar those of the use."""
 
     first: int
     last: int

@@ -1,0 +1,439 @@
+"""The form of a booking: a new one, and the change of one that there is."""
+
+import functools
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Response, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Redirect
+
+from booking import wording
+from booking.db import Session, reading, transaction
+from booking.domain import hours
+from booking.domain.access import Forbidden
+from booking.domain.lifecycle import State, WrongMove
+from booking.domain.occupation import Item
+from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.spans import Span
+from booking.http.context import for_programs
+from booking.http.forms import fields
+from booking.http.guard import needs
+from booking.http.idempotency import fingerprint
+from booking.http.identity import actor, utc_now
+from booking.i18n import gettext as _
+from booking.services import availability, bookings, instruments, projects
+from booking.services.bookings import KeyReused, Stale
+from booking.web import blueprint
+from booking.web.bookings import booking_page, deeds, version_of
+from booking.web.forms import (
+    LONGEST_CODE,
+    LONGEST_TEXT,
+    MOST_UNITS,
+    Intake,
+    as_code,
+    labels,
+    said,
+    typed_local,
+    typed_span,
+)
+from booking.web.judgement import Judgement, Wish, judge
+from models import Booking, BookingItem, Instrument, Project
+
+Answer = str | Response | Redirect | tuple[str, int]
+
+SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
+NEW_FIELDS = (
+    "instrument",
+    *SPAN_FIELDS,
+    *("quantity", "purpose", "project", "confidential", "shown", "key", "check", "instead"),
+)
+ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
+
+
+# --- a new one ------------------------------------------------------------------------------------
+
+
+def back_to_the_form(view: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Bring who was signed out while filling the form back to it, times as typed, after signing in."""
+
+    @functools.wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Answer:
+        try:
+            return view(*args, **kwargs)
+        except Forbidden as refusal:
+            if not refusal.sign_in or for_programs():
+                raise
+            names = ("instrument", *SPAN_FIELDS, "quantity")
+            kept: dict[str, Any] = {name: value for name in names if (value := request.form.get(name))}
+            wanted = url_for("web.new_booking", **kept)
+            return redirect(url_for("web.sign_in", next=wanted), 303)
+
+    return guarded
+
+
+@blueprint.get("/bookings/new", endpoint="new_booking")
+@needs("booking.place")
+def show_new_booking() -> Answer:
+    """Show the form; with values in the address it already tells the price and what the rules say."""
+    code = as_code(request.args.get("instrument"))
+    if not code:
+        return redirect(url_for("web.catalogue"), 303)
+    now = utc_now()
+    with reading() as session:
+        instrument = instruments.by_code(session, actor=actor(), code=code)
+        typed = _from_address(session, instrument, now)
+        part = request.args.get("part") == "verdict"
+        own = projects.of_actor(session, actor=actor())
+        wish = _new_wish(typed, instrument, own)
+        judged = judge(session, wish, [instrument], typed, now)
+    if part:
+        return _fragment(judged, wish, instrument)
+    return _new_page(typed, wish, judged, instrument, own, status=422 if wish.errors else 200)
+
+
+@blueprint.post("/bookings/new")
+@back_to_the_form
+@needs("booking.place")
+def place_booking() -> Answer:
+    """Book; or only check, or take an alternative into the form."""
+    typed = fields(*NEW_FIELDS)
+    asked = bool(typed["check"] or typed["instead"])
+    typed = _with_instead(typed)
+    now = utc_now()
+    with reading() as session:
+        instrument = instruments.by_code(session, actor=actor(), code=as_code(typed["instrument"]))
+        own = projects.of_actor(session, actor=actor())
+        wish = _new_wish(typed, instrument, own)
+        if asked or wish.items is None:
+            judged = judge(session, wish, [instrument], typed, now)
+            return _new_page(typed, wish, judged, instrument, own, status=422 if wish.errors else 200)
+    try:
+        with transaction() as session:
+            booking = bookings.place(
+                session,
+                actor=actor(),
+                items=wish.items,
+                purpose=wish.purpose,
+                project_id=wish.project_id,
+                confidential=wish.confidential,
+                key=_key(typed),
+                fingerprint=fingerprint({name: typed[name] for name in NEW_FIELDS[:-3]}),
+                now=now,
+            )
+            booking_id, state = booking.id, booking.state
+    except Refused as refusal:
+        with reading() as session:
+            judged = judge(session, wish, [instrument], typed, now, refusal=refusal)
+        return _new_page(typed, wish, judged, instrument, own, status=409)
+    except KeyReused:
+        with reading() as session:
+            judged = judge(session, wish, [instrument], typed, now)
+        typed["key"] = _fresh_key()
+        return _new_page(typed, wish, judged, instrument, own, status=409, used=True)
+    except Invalid as error:
+        wish = _mistaken(wish, error)
+        return _new_page(typed, wish, Judgement(), instrument, own, status=422)
+    if state is State.REQUESTED:
+        flash(_("Your request is in. The time is held for you until the facility decides."), "success")
+    else:
+        flash(_("Booked. The time is yours."), "success")
+    return redirect(url_for("web.booking", booking_id=booking_id), 303)
+
+
+def _from_address(session: Session, instrument: Instrument, now: datetime) -> dict[str, str]:
+    """Read the form's values from the address.
+
+    Without a time it is the next free one, without an end the shortest use.
+    """
+    given = {name: request.args.get(name, "") for name in NEW_FIELDS}
+    zone = hours.zone(instrument.facility.zone)
+    for name in ("start", "end"):
+        if request.args.get(name):
+            given |= typed_local(name, request.args[name], zone)
+    given["quantity"] = given["quantity"] or "1"
+    given["key"] = _fresh_key()
+    if not given["shown"]:
+        hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
+        given["confidential"] = "1" if hidden else ""
+    if not any(given[name] for name in SPAN_FIELDS):
+        found = availability.next_free(session, actor=actor(), instrument_ids=[instrument.id], now=now)
+        if (span := found[instrument.id]) is not None:
+            given |= typed_span(span, zone)
+    elif not given["end_time"]:
+        start = Intake(given).instant("start", zone)
+        if start is not None:
+            shortest = timedelta(minutes=instrument.shortest_minutes)
+            given |= typed_span(Span(start, start + shortest), zone)
+    return given
+
+
+def _fresh_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def _key(typed: Mapping[str, str]) -> str:
+    """Give the form's key; who sends none, or not one of ours, books once a click."""
+    key = typed["key"]
+    return key if 0 < len(key) <= LONGEST_CODE and key.isascii() and key.isprintable() else _fresh_key()
+
+
+def _with_instead(typed: Mapping[str, str]) -> dict[str, str]:
+    """Take the alternative whose button was pressed into what was typed."""
+    code, _first, rest = typed["instead"].partition(" ")
+    start, _second, end = rest.partition(" ")
+    if not (code and start and end):
+        return dict(typed)
+    moved = {**typed, "instrument": code, "instead": ""}
+    for name, raw in (("start", start), ("end", end)):
+        day, _t, time = raw.partition("T")
+        moved |= {f"{name}_date": day, f"{name}_time": time}
+    return moved
+
+
+def _new_wish(typed: Mapping[str, str], instrument: Instrument, own: Sequence[Project]) -> Wish:
+    intake = Intake(typed)
+    item = _item(intake, instrument)
+    purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
+    project_id = intake.key("project")
+    if project_id is not None and project_id not in {project.id for project in own}:
+        intake.errors["project"] = "unknown"
+    items = [item] if item is not None and not intake.errors else None
+    return Wish(items, purpose, project_id, _confidential(typed), intake.errors)
+
+
+def _confidential(typed: Mapping[str, str]) -> bool | None:
+    """Give what the tick says; without a form that showed one, what suits organisation and instrument."""
+    return bool(typed["confidential"]) if typed["shown"] else None
+
+
+def _item(
+    intake: Intake, instrument: Instrument, *, suffix: str = "", kept: Span | None = None
+) -> Item | None:
+    """Read one instrument's time and units; a span that was not touched stays the instants that it was."""
+    zone = hours.zone(instrument.facility.zone)
+    span = intake.span(zone, suffix=suffix)
+    quantity = intake.whole(f"quantity{suffix}", least=1, most=MOST_UNITS, default=1)
+    if span is None or quantity is None:
+        return None
+    untouched = kept is not None and typed_span(kept, zone) == typed_span(span, zone)
+    return Item(instrument.id, kept if untouched and kept is not None else span, quantity)
+
+
+_FIELD_OF = {"start": "start_date", "end": "end_time", "items": "start_date", "to": "end_date"}
+
+
+def _mistaken(wish: Wish, error: Invalid) -> Wish:
+    """Lead what the service calls wrong to the form's own fields."""
+    errors = {_FIELD_OF.get(name, name): code for name, code in error.errors.items()}
+    return Wish(None, wish.purpose, wish.project_id, wish.confidential, errors)
+
+
+def _fragment(judged: Judgement, wish: Wish, instrument: Instrument) -> Answer:
+    return render_template(
+        "bookings/verdict_alone.html",
+        judged=judged,
+        errors=said(wish.errors, labels()),
+        instrument=instrument,
+        change=False,
+    )
+
+
+def _new_page(
+    typed: Mapping[str, str],
+    wish: Wish,
+    judged: Judgement,
+    instrument: Instrument,
+    own: Sequence[Project],
+    *,
+    status: int,
+    used: bool = False,
+) -> Answer:
+    page = render_template(
+        "bookings/new.html",
+        typed=typed,
+        errors=said(wish.errors, labels()),
+        problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
+        judged=judged,
+        instrument=instrument,
+        facility=instrument.facility,
+        zone=instrument.facility.zone,
+        projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
+        longest=LONGEST_TEXT,
+        used=used,
+        now=utc_now(),
+    )
+    return page, status
+
+
+# --- changing one ---------------------------------------------------------------------------------
+
+
+@blueprint.get("/bookings/<uuid:booking_id>/change", endpoint="change_booking")
+@needs("booking.change")
+def show_change(booking_id: UUID) -> Answer:
+    """Show the form that moves, lengthens or shortens a booking."""
+    now = utc_now()
+    with reading() as session:
+        booking = _changeable(session, booking_id)
+        if "change" not in deeds(booking, now):
+            return redirect(url_for("web.booking", booking_id=booking_id), 303)
+        typed = _typed_now(booking)
+        asked = {name: value for name in typed if (value := request.args.get(name))}
+        if asked:
+            typed = {**typed, **asked}
+        wish, places = _changed_wish(session, typed, booking)
+        judged = judge(session, wish, places, typed, now, booking_id=booking_id) if asked else Judgement()
+    if request.args.get("part") == "verdict":
+        return render_template(
+            "bookings/verdict_alone.html",
+            judged=judged,
+            errors=said(wish.errors, labels(_suffixes(booking))),
+            instrument=places[0],
+            change=True,
+        )
+    return _change_page(booking, typed, wish, judged, places)
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/change")
+@needs("booking.change")
+def submit_change(booking_id: UUID) -> Answer:
+    """Change a booking; or only check, or take an alternative into the form."""
+    now = utc_now()
+    with reading() as session:
+        booking = _changeable(session, booking_id)
+        names = [f"{name}{suffix}" for suffix in _suffixes(booking) for name in ITEM_FIELDS]
+        typed = fields("version", "purpose", "confidential", "shown", "check", "instead", *names)
+        asked = bool(typed["check"] or typed["instead"])
+        typed = _with_instead(typed)
+        wish, places = _changed_wish(session, typed, booking)
+        if asked or wish.items is None:
+            judged = judge(session, wish, places, typed, now, booking_id=booking_id)
+            status = 422 if wish.errors else 200
+            return _change_page(booking, typed, wish, judged, places, status=status)
+    try:
+        with transaction() as session:
+            changed = bookings.change(
+                session,
+                actor=actor(),
+                booking_id=booking_id,
+                version=version_of(typed["version"]),
+                items=wish.items,
+                purpose=wish.purpose,
+                confidential=wish.confidential,
+                now=now,
+            )
+            same, state = changed.version == version_of(typed["version"]), changed.state
+    except Refused as refusal:
+        with reading() as session:
+            judged = judge(session, wish, places, typed, now, booking_id=booking_id, refusal=refusal)
+        return _change_page(booking, typed, wish, judged, places, status=409)
+    except Invalid as error:
+        return _change_page(booking, typed, _mistaken(wish, error), Judgement(), places, status=422)
+    except Stale:
+        return _stale_page(booking_id, typed, now)
+    except WrongMove as error:
+        figures = {"state": error.state.value, "action": error.action.value}
+        return booking_page(booking_id, status=409, problem=[Reason("wrong_state", figures)])
+    if same:
+        flash(_("Nothing was changed."), "message")
+    elif state is State.REQUESTED:
+        flash(_("Changed. The facility has to approve it; the time is held until then."), "success")
+    else:
+        flash(_("Changed."), "success")
+    return redirect(url_for("web.booking", booking_id=booking_id), 303)
+
+
+def _changeable(session: Session, booking_id: UUID) -> Booking:
+    booking = bookings.get(session, actor=actor(), booking_id=booking_id)
+    if not bookings.may_on(actor(), "booking.change", booking):
+        raise Forbidden("booking.change")
+    return booking
+
+
+def _suffixes(booking: Booking) -> list[str]:
+    return ["" if number == 0 else f"-{number + 1}" for number in range(len(booking.items))]
+
+
+def _typed_now(booking: Booking) -> dict[str, str]:
+    """Give what one would type to have the booking as it is."""
+    typed = {
+        **dict.fromkeys(("check", "instead"), ""),
+        "version": str(booking.version),
+        "purpose": booking.purpose,
+        "confidential": "1" if booking.confidential else "",
+        "shown": "1",
+    }
+    for suffix, item in zip(_suffixes(booking), booking.items, strict=True):
+        zone = hours.zone(item.instrument.facility.zone)
+        typed |= typed_span(Span(item.starts_at, item.ends_at), zone, suffix=suffix)
+        typed[f"instrument{suffix}"] = item.instrument.code
+        typed[f"quantity{suffix}"] = str(item.quantity)
+    return typed
+
+
+def _changed_wish(
+    session: Session, typed: Mapping[str, str], booking: Booking
+) -> tuple[Wish, list[Instrument]]:
+    intake = Intake(typed)
+    items: list[Item] = []
+    places: list[Instrument] = []
+    for suffix, row in zip(_suffixes(booking), booking.items, strict=True):
+        place = _place(session, typed.get(f"instrument{suffix}", ""), row)
+        kept = Span(row.starts_at, row.ends_at) if place.id == row.instrument_id else None
+        item = _item(intake, place, suffix=suffix, kept=kept)
+        places.append(place)
+        items += [item] if item is not None else []
+    purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
+    whole = items if not intake.errors and len(items) == len(booking.items) else None
+    return Wish(whole, purpose, booking.project_id, _confidential(typed), intake.errors), places
+
+
+def _place(session: Session, code: str, row: BookingItem) -> Instrument:
+    """Give the instrument that the form names: the booking's own, published or not, or another one."""
+    if not code or code == row.instrument.code:
+        return row.instrument
+    return instruments.by_code(session, actor=actor(), code=as_code(code))
+
+
+def _stale_page(booking_id: UUID, typed: Mapping[str, str], now: datetime) -> Answer:
+    """Show what the booking is by now beside what was typed; sent again, it changes the present version."""
+    with reading() as session:
+        booking = _changeable(session, booking_id)
+        if "change" not in deeds(booking, now):
+            return booking_page(booking_id, status=412, stale=True)
+        typed = {**_typed_now(booking), **typed, "version": str(booking.version)}
+        wish, places = _changed_wish(session, typed, booking)
+        judged = judge(session, wish, places, typed, now, booking_id=booking_id)
+    return _change_page(booking, typed, wish, judged, places, status=412, stale=True)
+
+
+def _change_page(
+    booking: Booking,
+    typed: Mapping[str, str],
+    wish: Wish,
+    judged: Judgement,
+    places: Sequence[Instrument],
+    *,
+    status: int = 200,
+    stale: bool = False,
+) -> Answer:
+    page = render_template(
+        "bookings/change.html",
+        booking=booking,
+        typed=typed,
+        errors=said(wish.errors, labels(_suffixes(booking))),
+        problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
+        judged=judged,
+        places=list(zip(_suffixes(booking), places, strict=True)),
+        instrument=places[0],
+        facility=places[0].facility,
+        zone=places[0].facility.zone,
+        asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
+        longest=LONGEST_TEXT,
+        stale=stale,
+        now=utc_now(),
+    )
+    return page, status

@@ -1,0 +1,177 @@
+"""What the rules say of a wish before it is sent: shown by every form that asks for time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from booking import i18n, wording
+from booking.db import Session
+from booking.domain import hours
+from booking.domain.occupation import Item, Kind
+from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.spans import Span
+from booking.http.identity import actor
+from booking.i18n import name_of
+from booking.services import availability, bookings, instruments
+from booking.services.availability import Alternative
+from booking.services.bookings import Estimate
+from booking.web import timeline
+from booking.web.forms import Intake, days_from, local_time
+from models import Instrument
+
+STRIP_DAYS = 7
+"""The drawing under a form shows no more days of a long use."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A reason in the reader's words."""
+
+    message: str
+    overridable: bool
+
+
+@dataclass(frozen=True)
+class Instead:
+    """What can be had instead; `value` is what its button sends, the rest is what it says."""
+
+    value: str
+    name: str
+    span: str
+    why: str
+    start: datetime
+    end: datetime
+    here: bool
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The day, or the days, of a wish on its instrument's row."""
+
+    paper: timeline.Paper
+    row: timeline.Row
+    wish: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish."""
+
+    allowed: bool | None = None
+    needs_approval: bool = False
+    reasons: Sequence[Said] = ()
+    alternatives: Sequence[Instead] = ()
+    estimate: Estimate | None = None
+    spans: Sequence[Span] = ()
+    strip: Strip | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a form asks for, understood; `items` is None where something of it was not."""
+
+    items: list[Item] | None
+    purpose: str
+    project_id: UUID | None
+    confidential: bool | None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(
+    session: Session,
+    wish: Wish,
+    places: Sequence[Instrument],
+    typed: Mapping[str, str],
+    now: datetime,
+    *,
+    booking_id: UUID | None = None,
+    refusal: Refused | None = None,
+) -> Judgement:
+    """Ask what the rules say and what it costs, and draw the days around; nothing is written."""
+    zone = places[0].facility.zone
+    if wish.items is None:
+        strip = _strip(session, places[0], None, _day_typed(typed), now) if len(places) == 1 else None
+        return Judgement(strip=strip, zone=zone)
+    try:
+        verdict = bookings.dry_run(session, actor=actor(), items=wish.items, booking_id=booking_id, now=now)
+    except Invalid:  # the very thing is told when it is sent
+        return Judgement(zone=zone)
+    reasons = refusal.reasons if refusal is not None else verdict.reasons
+    spans = [item.span for item in wish.items]
+    found: list[Alternative] = []
+    if reasons:
+        found = availability.alternatives(
+            session, actor=actor(), items=wish.items, now=now, booking_id=booking_id
+        )
+    return Judgement(
+        allowed=not reasons,
+        needs_approval=verdict.needs_approval,
+        reasons=sentences(reasons, zone),
+        alternatives=_instead(session, found, places[0]),
+        estimate=verdict.estimate,
+        spans=spans,
+        strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
+        zone=zone,
+    )
+
+
+def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
+    """Word the reasons on the facility's clock."""
+    return [
+        Said(wording.sentence(reason.code, {"zone": zone, **reason.params}), reason.overridable)
+        for reason in reasons
+    ]
+
+
+def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) -> list[Instead]:
+    known = {asked.code: asked}
+    for one in found:
+        if one.code not in known:
+            known[one.code] = instruments.by_code(session, actor=actor(), code=one.code)
+    result = []
+    for one in found:
+        place = known[one.code].facility
+        zone = hours.zone(place.zone)
+        result.append(
+            Instead(
+                value=f"{one.code} {local_time(one.start, zone)} {local_time(one.end, zone)}",
+                name=f"{name_of(known[one.code])} · {name_of(place)}",
+                span=i18n.format_span(one.start, one.end, place.zone),
+                why=wording.why_name(one.why),
+                start=one.start,
+                end=one.end,
+                here=one.code == asked.code,
+            )
+        )
+    return result
+
+
+def _day_typed(typed: Mapping[str, str]) -> date | None:
+    intake = Intake(typed)
+    at = intake.instant("start", hours.zone("UTC")) if intake.raw("start_time") else None
+    return at.date() if at is not None else None
+
+
+def _strip(
+    session: Session, instrument: Instrument, wish: Span | None, day: date | None, now: datetime
+) -> Strip | None:
+    """Draw the instrument's row on the days of a wish, masked for the reader."""
+    zone = hours.zone(instrument.facility.zone)
+    if wish is not None:
+        first = wish.start.astimezone(zone).date()
+        last = (wish.end - timedelta(microseconds=1)).astimezone(zone).date()
+        days = min((last - first).days + 1, STRIP_DAYS)
+    elif day is not None:
+        first, days = day, 1
+    else:
+        return None
+    whole = days_from(first, days, zone)
+    bars = availability.occupations(
+        session, actor=actor(), instrument_ids=[instrument.id], within=whole, now=now
+    )
+    opened = availability.opening(session, instrument_ids=[instrument.id], within=whole)[instrument.id]
+    spans = [Span(bar.start, bar.end) for bar in bars if bar.kind is Kind.BOOKING]
+    paper = timeline.paper(first, days, zone, opened=opened, spans=[*spans, *([wish] if wish else [])])
+    return Strip(paper, timeline.row(paper, opened, bars), paper.place(wish) if wish else None)
