@@ -8,25 +8,44 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, NotFound, Scope, actor_from, require
 from booking.services import events
 from models import Membership, Person, PersonState, SignIn
 
+_person, _membership, _sign_in = Person.__table__.c, Membership.__table__.c, SignIn.__table__.c
+
 PERSON_COLUMNS = (
-    Person.id.label("person_id"),
-    Person.name,
-    Person.email,
-    Person.locale,
-    Person.zone,
-    Membership.role,
-    Membership.organisation_id,
-    Membership.facility_id,
-    Membership.network_id,
+    _person.id.label("person_id"),
+    _person.name,
+    _person.email,
+    _person.locale,
+    _person.zone,
+    _membership.role,
+    _membership.organisation_id,
+    _membership.facility_id,
+    _membership.network_id,
 )
 """What makes an Identity; one row for each membership, one with empty places where there is none."""
+
+# Every request asks this: made once, and of tables, for which SQLAlchemy does a third of the work.
+_BY_SECRET = (
+    select(_sign_in.id, _sign_in.seen_at, *PERSON_COLUMNS)
+    .select_from(
+        SignIn.__table__.join(Person.__table__, _person.id == _sign_in.person_id).outerjoin(
+            Membership.__table__, _membership.person_id == _person.id
+        )
+    )
+    .where(
+        _sign_in.secret_hash == bindparam("secret_hash"),
+        _sign_in.ended_at.is_(None),
+        _sign_in.expires_at > bindparam("now"),
+        _sign_in.seen_at > bindparam("idle_since"),
+        _person.state == PersonState.ACTIVE,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +97,8 @@ def _shown(raw: str) -> str:
 
 def by_secret(session: Session, *, secret: str, idle: timedelta, now: datetime) -> Identity | None:
     """Give who a session stands for, None if it is over or its person may not sign in. One statement."""
-    rows = session.execute(
-        select(SignIn.id, SignIn.seen_at, *PERSON_COLUMNS)
-        .join(Person, Person.id == SignIn.person_id)
-        .outerjoin(Membership, Membership.person_id == Person.id)
-        .where(
-            SignIn.secret_hash == hashed(secret),
-            SignIn.ended_at.is_(None),
-            SignIn.expires_at > now,
-            SignIn.seen_at > now - idle,
-            Person.state == PersonState.ACTIVE,
-        )
-    ).all()
+    params = {"secret_hash": hashed(secret), "now": now, "idle_since": now - idle}
+    rows = session.execute(_BY_SECRET, params).all()
     if not rows:
         return None
     return Identity(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, NotFound, Scope, require
@@ -22,6 +22,24 @@ MOST = 50
 """Nobody has more living tokens."""
 
 LONGEST = timedelta(days=730)
+
+_token, _person, _membership = ApiToken.__table__.c, Person.__table__.c, Membership.__table__.c
+
+# Every request of a program asks this; see services.sign_in.
+_BY_SECRET = (
+    select(_token.id, _token.scopes, _token.used_at, *PERSON_COLUMNS)
+    .select_from(
+        ApiToken.__table__.join(Person.__table__, _person.id == _token.person_id).outerjoin(
+            Membership.__table__, _membership.person_id == _person.id
+        )
+    )
+    .where(
+        _token.secret_hash == bindparam("secret_hash"),
+        _token.revoked_at.is_(None),
+        or_(_token.expires_at.is_(None), _token.expires_at > bindparam("now")),
+        _person.state == PersonState.ACTIVE,
+    )
+)
 
 
 def make(
@@ -79,17 +97,7 @@ def make(
 
 def by_secret(session: Session, *, secret: str, now: datetime) -> Identity | None:
     """Give who a token stands for and with which scopes, None if it is not valid. One statement."""
-    rows = session.execute(
-        select(ApiToken.id, ApiToken.scopes, ApiToken.created_at, ApiToken.used_at, *PERSON_COLUMNS)
-        .join(Person, Person.id == ApiToken.person_id)
-        .outerjoin(Membership, Membership.person_id == Person.id)
-        .where(
-            ApiToken.secret_hash == hashed(secret),
-            ApiToken.revoked_at.is_(None),
-            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
-            Person.state == PersonState.ACTIVE,
-        )
-    ).all()
+    rows = session.execute(_BY_SECRET, {"secret_hash": hashed(secret), "now": now}).all()
     if not rows:
         return None
     first = rows[0]
