@@ -1,6 +1,7 @@
 """A real gunicorn on a free port, for tests that need processes, sockets and simultaneous clients."""
 
 import contextlib
+import errno
 import http.client
 import os
 import select
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +94,7 @@ class GunicornServer:
         """Start, on the same port when started again, and return when /healthz answers."""
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self.port))
+            _bind(listener, self.port)
             listener.listen(2048)
             self.port = listener.getsockname()[1]
             # Ends when the last process that holds its other side has ended, workers included.
@@ -185,3 +187,17 @@ class GunicornServer:
     def _clean_up(self) -> None:
         self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _bind(listener: socket.socket, port: int) -> None:
+    """Bind; a client that asks while nobody listens may for a moment be connected to itself on this very port."""
+    patience = time.monotonic() + STOPS_WITHIN
+    while True:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -1,12 +1,16 @@
 """Sixty-four clients at once, real workers, both engines: exactly as many win as can."""
 
 import random
-import threading
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from booking.db import make_engine
+from booking.domain import inventory
+from booking.domain.access import SYSTEM
+from booking.services import imports
 from models import Booking, Instrument, Occupation
 from tests.factories import make_facility, make_instrument
 from tests.races.world import (
@@ -19,6 +23,7 @@ from tests.races.world import (
     rush,
     send,
     statuses,
+    together,
 )
 from tests.servers import GunicornServer
 
@@ -128,16 +133,10 @@ def test_approve_reject_and_withdraw(database_url):
                 held = session.scalar(
                     select(func.count())
                     .select_from(Occupation)
-                    .where(Occupation.use_starts_at == wish_start(wish))
+                    .where(Occupation.use_starts_at == datetime.fromisoformat(wish["start"]))
                 )
             assert (state, held) in {("confirmed", 1), ("rejected", 0)}
     assert_never_overbooked(database_url)
-
-
-def wish_start(wish: dict):
-    from datetime import datetime
-
-    return datetime.fromisoformat(wish["start"])
 
 
 def test_approval_against_rivals(database_url):
@@ -194,40 +193,54 @@ def test_one_idempotency_key(database_url):
 
 def test_import_that_lowers_the_units(database_url):
     """An import takes units away while they are being booked: either it is refused or the bookings are."""
-    from booking.domain.access import SYSTEM
-    from booking.services import imports
-
     with database(database_url) as session:
         token = people(session)["ada"]
-        instrument = make_instrument(session, units=3)
-    sheet = f"code,units\n{instrument.code},1\n".encode()
-    done: list[bool] = []
-    lock = threading.Lock()
+        row = make_instrument(session, units=3)
+        code, facility = row.code, row.facility.code
+    sheet = inventory.read(f"code,facility,units\n{code},{facility},1\n".encode(), "units.csv")
+    written: list[bool] = []
 
     def lower() -> None:
         engine = make_engine(database_url)
-        from sqlalchemy.orm import Session
-
         with Session(engine.execution_options(write=True)) as session:
-            from datetime import UTC, datetime
-
-            report = imports.instruments(
-                session, actor=SYSTEM, name="units.csv", content=sheet, dry_run=False, now=datetime.now(UTC)
-            )
-            if report.errors:
-                session.rollback()
-            else:
+            try:
+                imports.apply(session, actor=SYSTEM, inventory=sheet, now=datetime.now(UTC))
                 session.commit()
-            with lock:
-                done.append(not report.errors)
+                written.append(True)
+            except imports.Broken:
+                session.rollback()
         engine.dispose()
 
-    calls = [Call("POST", "/bookings", booking(instrument.code, 10, 11), token)] * 32
+    calls = [Call("POST", "/bookings", booking(code, 10, 11), token)] * 32
     with GunicornServer(database_url) as server:
         answers = rush(server.port, calls, *[lower] * 4)
     with database(database_url) as session:
-        units = session.scalar(select(Instrument.units).where(Instrument.code == instrument.code))
-    assert units == (1 if any(done) else 3)
+        units = session.scalar(select(Instrument.units).where(Instrument.code == code))
+    assert units == (1 if written else 3)
     assert statuses(answers)[201] == units
     assert set(statuses(answers)) == {201, 409}
     assert_never_overbooked(database_url)
+
+
+def test_one_file_imported_by_many_at_once(database_url):
+    """The same new instrument from eight imports: it is there once, and nobody is told of a fault."""
+    with database(database_url) as session:
+        known = make_instrument(session)
+        facility = known.facility.code
+    head = "code,facility,kind,name_zh,name_en,units"
+    lines = [f"NEW-{n},{facility},device,新仪器{n},New {n},2" for n in range(20)]
+    sheet = inventory.read("\n".join([head, *lines]).encode(), "new.csv")
+    created: list[int] = []
+
+    def bring() -> None:
+        engine = make_engine(database_url)
+        with Session(engine.execution_options(write=True)) as session:
+            outcome = imports.apply(session, actor=SYSTEM, inventory=sheet, now=datetime.now(UTC))
+            session.commit()
+            created.append(len(outcome.created))
+        engine.dispose()
+
+    together(*[bring] * 8)
+    assert sorted(created) == [0] * 7 + [20]
+    with database(database_url) as session:
+        assert session.scalar(select(func.count()).select_from(Instrument)) == 21

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -119,35 +120,36 @@ def send(port: int, call: Call, *, timeout: float = 60) -> Answer:
         connection.close()
 
 
-def rush(port: int, calls: Sequence[Call], *others: Callable[[], None]) -> list[Answer]:
-    """Send all at one instant, each from a client of its own; `others` run beside them."""
-    barrier = threading.Barrier(len(calls) + len(others))
-    answers: list[Answer | BaseException] = [RuntimeError("no answer")] * len(calls)
+def together(*works: Callable[[], None]) -> None:
+    """Begin all at one instant, each in a thread of its own, and raise the first fault."""
+    barrier = threading.Barrier(len(works))
     faults: list[BaseException] = []
 
-    def client(index: int) -> None:
-        barrier.wait()
-        try:
-            answers[index] = send(port, calls[index])
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
-            answers[index] = error
-
-    def beside(work: Callable[[], None]) -> None:
+    def run(work: Callable[[], None]) -> None:
         barrier.wait()
         try:
             work()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             faults.append(error)
 
-    threads = [threading.Thread(target=client, args=(index,)) for index in range(len(calls))]
-    threads += [threading.Thread(target=beside, args=(work,)) for work in others]
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for fault in [*faults, *(answer for answer in answers if isinstance(answer, BaseException))]:
-        raise fault
-    return [answer for answer in answers if isinstance(answer, Answer)]
+    if faults:
+        raise faults[0]
+
+
+def rush(port: int, calls: Sequence[Call], *others: Callable[[], None]) -> list[Answer]:
+    """Send all at one instant, each from a client of its own; `others` run beside them."""
+    answers: dict[int, Answer] = {}
+
+    def client(index: int) -> None:
+        answers[index] = send(port, calls[index])
+
+    together(*(partial(client, index) for index in range(len(calls))), *others)
+    return [answers[index] for index in range(len(calls))]
 
 
 def statuses(answers: Sequence[Answer]) -> Counter[int]:
