@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -71,7 +72,7 @@ def message(letter: Letter, *, sender: str, host: str, at: datetime) -> EmailMes
     built["From"] = _sender(sender)
     try:
         built["To"] = Address(_line(letter.to_name)[:100], addr_spec=letter.to_address)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise Refused(f"no mail address: {error}", lasting=True) from error
     built["Subject"] = _line(letter.subject)
     if letter.language:
@@ -115,15 +116,19 @@ def check(smtp_url: str, *, sender: str, host: str) -> None:
 
 
 def _line(text: str) -> str:
-    """Make one line of a text, without anything that a mail reader would obey instead of show."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Make one line of a text, without anything that a mail reader would obey instead of show.
+
+    An encoded word (RFC 2047) is broken: Python's headers decode it, line ends and all.
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line.replace("=?", "= ?")
 
 
 def _sender(sender: str) -> Address:
     name, address = parseaddr(sender)
     try:
         return Address(_line(name), addr_spec=address)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise BadAddress(f"the sender's address, {sender!r}, is none: {error}") from error
 
 

@@ -1,0 +1,304 @@
+"""Letters say what happened, to whom it concerns, in their language and on the facility's clock."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from booking import i18n
+from booking.config import Settings
+from booking.domain import one_time
+from booking.domain.access import SYSTEM, Actor
+from booking.domain.occupation import Item
+from booking.domain.spans import Span
+from booking.jobs import letters
+from booking.services import accounts, approvals, bookings, closures, expiry, notifications
+from models import ClosureKind, Delivery, Event, Instrument, Person
+from tests import cast
+from tests.factories import make_facility, make_instrument
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+START = datetime(2026, 11, 5, 1, tzinfo=UTC)
+KEY = "a key for tests and for tests alone"
+SNAPSHOTS = Path(__file__).parent / "letters"
+SETTINGS = replace(
+    Settings(), public_url="https://yiqi.example.org/", secret_key=KEY, default_locale="en", host_name="h"
+)
+
+
+@pytest.fixture
+def furnace(session) -> Instrument:
+    place = make_facility(session, name_zh="中试平台", name_en="Pilot platform", code="PILOT")
+    return make_instrument(
+        session,
+        facility=place,
+        approval_required=True,
+        name_zh="真空炉",
+        name_en="Vacuum furnace",
+        code="PILOT-01",
+        location="B 201",
+    )
+
+
+@pytest.fixture
+def pool(session, furnace) -> Instrument:
+    return make_instrument(
+        session,
+        facility=furnace.facility,
+        units=512,
+        name_zh="电池测试柜",
+        name_en="Battery tester",
+        code="PILOT-02",
+    )
+
+
+@pytest.fixture
+def ada(session) -> Actor:
+    return cast.actor_of(session, cast.ada(session))
+
+
+@pytest.fixture
+def tam(session, furnace) -> Actor:
+    return cast.actor_of(session, cast.tam(session, furnace.facility))
+
+
+def place(session, actor, *items, purpose="") -> object:
+    return bookings.place(session, actor=actor, items=list(items), purpose=purpose, now=NOW)
+
+
+def item(instrument, start=START, hours=2, quantity=1) -> Item:
+    return Item(instrument.id, Span(start, start + timedelta(hours=hours)), quantity)
+
+
+def letter_to(session, person_id, kind, settings=SETTINGS, now=NOW) -> letters.Letter:
+    session.flush()
+    notifications.dispatch(session, remind=settings.remind, now=now)
+    session.flush()
+    query = select(Delivery.id).join(Event, Event.id == Delivery.event_id)
+    delivery_id = session.scalars(
+        query.where(Delivery.person_id == person_id, Event.kind == kind).order_by(Event.id.desc())
+    ).first()
+    return letters.write(notifications.notice(session, delivery_id=delivery_id, now=now), settings)
+
+
+# --- every form of message ------------------------------------------------------------------------
+
+
+def placed(session, ada, tam, furnace, pool):
+    place(session, ada, item(pool, quantity=16), purpose="Cycling of cells <b>A</b> & B")
+    return ada.person_id, "booking.placed"
+
+
+def requested(session, ada, tam, furnace, pool):
+    place(session, ada, item(furnace), item(pool, start=START + timedelta(days=1), quantity=3))
+    return ada.person_id, "booking.requested"
+
+
+def waiting(session, ada, tam, furnace, pool):
+    place(session, ada, item(furnace), purpose="Sintering")
+    return tam.person_id, "booking.requested"
+
+
+def changed(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(pool))
+    bookings.change(
+        session,
+        actor=tam,
+        booking_id=booking.id,
+        version=None,
+        items=[item(pool, start=START + timedelta(hours=3))],
+        now=NOW,
+    )
+    return ada.person_id, "booking.changed"
+
+
+def cancelled(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(pool))
+    bookings.cancel(session, actor=tam, booking_id=booking.id, reason="The pump is broken", now=NOW)
+    return ada.person_id, "booking.cancelled"
+
+
+def withdrawn(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(furnace))
+    bookings.cancel(session, actor=ada, booking_id=booking.id, now=NOW)
+    return ada.person_id, "booking.withdrawn"
+
+
+def approved(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(furnace))
+    approvals.approve(session, actor=tam, booking_id=booking.id, comment="Bring your own tubes", now=NOW)
+    return ada.person_id, "booking.approved"
+
+
+def rejected(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(furnace))
+    approvals.reject(session, actor=tam, booking_id=booking.id, comment="Too hot", now=NOW)
+    return ada.person_id, "booking.rejected"
+
+
+def expired(session, ada, tam, furnace, pool):
+    booking = place(session, ada, item(furnace))
+    expiry.expire(session, actor=SYSTEM, booking_id=booking.id, now=START)
+    return ada.person_id, "booking.expired"
+
+
+def displaced(session, ada, tam, furnace, pool):
+    place(session, ada, item(pool))
+    closures.make(
+        session,
+        actor=tam,
+        facility_id=pool.facility_id,
+        instrument_id=pool.id,
+        span=Span(START, START + timedelta(hours=1)),
+        kind=ClosureKind.BREAKDOWN,
+        reason="Water in the cellar",
+        imposed=True,
+        now=NOW,
+    )
+    return ada.person_id, "booking.displaced"
+
+
+def reminded(session, ada, tam, furnace, pool):
+    place(session, ada, item(pool))
+    session.flush()
+    notifications.dispatch(session, remind=(60,), now=NOW)
+    notifications.remind(session, now=START - timedelta(hours=1))
+    return ada.person_id, "booking.reminded"
+
+
+def signed_up(session, ada, tam, furnace, pool):
+    accounts.send_confirmation(session, person_id=ada.person_id, key=KEY, now=NOW)
+    return ada.person_id, "person.signed_up"
+
+
+def password_reset_asked(session, ada, tam, furnace, pool):
+    accounts.ask_reset(session, email=ada.email, key=KEY, now=NOW)
+    return ada.person_id, "person.password_reset_asked"
+
+
+STORIES = {
+    "booking.placed": placed,
+    "booking.requested": requested,
+    "booking.waiting": waiting,
+    "booking.changed": changed,
+    "booking.cancelled": cancelled,
+    "booking.withdrawn": withdrawn,
+    "booking.approved": approved,
+    "booking.rejected": rejected,
+    "booking.expired": expired,
+    "booking.displaced": displaced,
+    "booking.reminded": reminded,
+    "person.signed_up": signed_up,
+    "person.password_reset_asked": password_reset_asked,
+}
+
+
+@pytest.fixture
+def fixed_ids(monkeypatch):
+    """The same ids in every run, so that letters can be compared."""
+    fixed = UUID("00000000-0000-7000-8000-000000000001")
+    monkeypatch.setattr(bookings, "time_ordered_id", lambda _now: fixed)
+    monkeypatch.setattr(accounts, "uuid4", lambda: fixed)
+
+
+def test_every_form_of_message_has_its_story_here():
+    assert set(STORIES) == notifications.TEMPLATES
+
+
+@pytest.mark.usefixtures("fixed_ids")
+@pytest.mark.parametrize("template", sorted(STORIES))
+def test_letters_are_as_they_were(session, ada, tam, furnace, pool, template):
+    """Compare with the stored letter; SNAPSHOTS=write in the environment stores what is written now."""
+    person_id, kind = STORIES[template](session, ada, tam, furnace, pool)
+    written = letter_to(session, person_id, kind)
+    body = written.html.partition("<body>\n")[2].partition("</body>")[0]
+    text = f"{written.to_name} <{written.to_address}>\n{written.subject}\n\n{written.text}\n{body}"
+    path = SNAPSHOTS / f"{template}.txt"
+    if os.environ.get("SNAPSHOTS") == "write":
+        SNAPSHOTS.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("locale", i18n.LOCALES)
+@pytest.mark.parametrize("template", sorted(STORIES))
+def test_letters_can_be_written_in_every_language(session, ada, tam, furnace, pool, template, locale):
+    person_id, kind = STORIES[template](session, ada, tam, furnace, pool)
+    session.get(Person, person_id).locale = locale
+    written = letter_to(session, person_id, kind)
+    assert written.language == i18n.language_tag(locale)
+    assert written.subject
+    assert "\n" not in written.subject
+    for text in (written.text, written.html):
+        assert "%(" not in text
+        assert "None" not in text
+
+
+# --- what they say --------------------------------------------------------------------------------
+
+
+def test_names_are_in_the_readers_language(session, ada, tam, furnace, pool):
+    place(session, ada, item(furnace))
+    assert "Vacuum furnace" in letter_to(session, ada.person_id, "booking.requested").text
+    session.get(Person, ada.person_id).locale = "zh_Hans_CN"
+    assert "真空炉" in letter_to(session, ada.person_id, "booking.requested").text
+
+
+def test_without_a_choice_the_servers_language_is_spoken(session, ada, tam, furnace, pool):
+    place(session, ada, item(furnace))
+    settings = replace(SETTINGS, default_locale="zh_Hans_CN")
+    assert letter_to(session, ada.person_id, "booking.requested", settings).language == "zh-Hans-CN"
+
+
+def test_times_are_on_the_facilitys_clock_and_say_which_that_is(session, ada):
+    place_far = make_facility(session, zone="America/New_York")
+    there = make_instrument(session, facility=place_far)
+    place(session, ada, item(there, start=datetime(2026, 11, 5, 15, tzinfo=UTC)))
+    text = letter_to(session, ada.person_id, "booking.placed").text
+    assert "10:00 – 12:00" in text
+    assert "UTC-05:00" in text
+
+
+def test_what_people_typed_is_text_and_no_markup(session, ada, tam, furnace, pool):
+    place(session, ada, item(pool), purpose="<script>alert(1)</script> & more")
+    written = letter_to(session, ada.person_id, "booking.placed")
+    assert "<script>alert(1)</script> & more" in written.text
+    assert "<script>" not in written.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in written.html
+
+
+def test_a_manager_reads_nothing_of_what_is_booked_elsewhere(session, ada, tam, furnace):
+    secret = make_instrument(session, approval_required=True, name_en="Elsewhere 9f2c", name_zh="别处 9f2c")
+    place(session, ada, item(furnace), item(secret))
+    written = letter_to(session, tam.person_id, "booking.requested")
+    assert "Vacuum furnace" in written.text
+    assert "9f2c" not in written.subject + written.text + written.html
+
+
+def test_the_link_is_the_one_that_the_page_knows(session, ada, tam, furnace, pool):
+    signed_up(session, ada, tam, furnace, pool)
+    written = letter_to(session, ada.person_id, "person.signed_up")
+    link_id = session.scalars(select(Event).where(Event.kind == "person.signed_up")).one().data["link_id"]
+    address = f"https://yiqi.example.org/confirmations/{link_id}/{one_time.secret(KEY, UUID(link_id))}"
+    assert address in written.text
+    assert f'href="{address}"' in written.html
+
+
+def test_a_link_made_before_the_key_was_changed_still_works(session, ada, tam, furnace, pool):
+    signed_up(session, ada, tam, furnace, pool)
+    settings = replace(
+        SETTINGS, secret_key="another key, thirty-two characters", secret_key_fallbacks=f"x,{KEY}"
+    )
+    link_id = session.scalars(select(Event).where(Event.kind == "person.signed_up")).one().data["link_id"]
+    written = letter_to(session, ada.person_id, "person.signed_up", settings)
+    assert one_time.secret(KEY, UUID(link_id)) in written.text
+
+
+def test_a_link_of_an_unknown_key_is_not_sent(session, ada, tam, furnace, pool):
+    signed_up(session, ada, tam, furnace, pool)
+    with pytest.raises(letters.WrongKey):
+        letter_to(session, ada.person_id, "person.signed_up", replace(SETTINGS, secret_key="another key"))
