@@ -56,6 +56,27 @@ ZONES = (
 )
 """The zones that are offered; any other of the IANA database is kept where somebody has it."""
 
+# The first that is found counts: most call themselves by the names of others too.
+_BROWSERS = (
+    ("MicroMessenger", "WeChat"),
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("HarmonyOS", "HarmonyOS"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
 DAYS = (7, 30, 90, 365)
 """After how many days a token may end."""
 
@@ -162,7 +183,13 @@ def show_sessions() -> str:
     with reading() as session:
         found = sign_in.listing(session, actor=actor(), idle=idle, now=utc_now())
     here = identity.identity()
-    return render_template("accounts/sessions.html", sessions=found, here=here.sign_in_id, zone=_zone())
+    return render_template(
+        "accounts/sessions.html",
+        sessions=found,
+        here=here.sign_in_id,
+        zone=_zone(),
+        browser_name=browser_name,
+    )
 
 
 @blueprint.post("/account/sessions/<uuid:sign_in_id>/end")
@@ -412,6 +439,13 @@ def scope_name(scope: Scope | str) -> str:
         Scope.BOOK: _("Book, change and cancel"),
         Scope.MANAGE: _("Manage facilities"),
     }[Scope(scope)]
+
+
+def browser_name(agent: str) -> str:
+    """Name the browser and the machine that a session is on, as far as they tell."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in agent), None)
+    return " · ".join(name for name in (browser, system) if name) or agent[:60] or _("Unknown")
 
 
 def _zone() -> str:

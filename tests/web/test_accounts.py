@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from booking import db
+from booking.web.accounts import browser_name
 from models import ApiToken, Membership, Person, PersonState, SignIn
 from tests import cast
 from tests.factories import make_facility
@@ -141,6 +142,24 @@ def test_sessions_are_seen_and_ended(app, ada):
     (left,) = sign_ins_of("Ada")
     assert send(ada, f"/account/sessions/{left}/end").location == "/"
     assert ada.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537 Chrome/130 Safari/537 Edg/130", "Edge · Windows"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox · Linux"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18 like Mac OS X) Safari/604 MicroMessenger/8",
+            "WeChat · iPhone",
+        ),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 14) Version/17 Safari/605", "Safari · macOS"),
+        ("curl/8.5", "curl/8.5"),
+        ("", "Unknown"),
+    ],
+)
+def test_browsers_are_named_for_people(agent, name):
+    assert browser_name(agent) == name
 
 
 def test_nobody_ends_anothers_session(app, ada):
