@@ -23,7 +23,8 @@ class Booking(Base):
     __tablename__ = "booking"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="span"),
-        Index("ix_booking_person", "person_id", "starts_at"),
+        # With the version in it, whether a person's feed changed is told by the index alone.
+        Index("ix_booking_person", "person_id", "starts_at", "version"),
         Index("ix_booking_organisation", "organisation_id", "starts_at"),
         Index("ix_booking_project", "project_id"),
         # What waits for approval is little beside all that was ever booked.

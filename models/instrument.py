@@ -97,7 +97,7 @@ class Instrument(Base):
     training_required: Mapped[bool] = mapped_column(default=False)
     modes: Mapped[list[str]] = mapped_column(Json, default=list)
     hazards: Mapped[list[str]] = mapped_column(Json, default=list)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
     facility: Mapped[Facility] = relationship(lazy="raise")
     category: Mapped[Category | None] = relationship(lazy="raise")

@@ -7,7 +7,7 @@ is fetched hundreds of times a day; the tests hold it against three independent 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -87,12 +87,8 @@ def midnight(now: datetime) -> datetime:
 
 
 class Timed(Protocol):
-    """Whatever becomes an event: an item, or what an item is made of."""
+    """Whatever ends: an item, or what an item is made of."""
 
-    @property
-    def uid(self) -> str: ...
-    @property
-    def starts_at(self) -> datetime: ...
     @property
     def ends_at(self) -> datetime: ...
 
@@ -100,17 +96,15 @@ class Timed(Protocol):
 _Item = TypeVar("_Item", bound=Timed)
 
 
-def within_cap(items: Iterable[_Item], *, now: datetime, cap: int) -> list[_Item]:
-    """Return at most `cap` items in the order of a feed: what is over goes first, then the farthest ahead."""
-    ordered = sorted(items, key=lambda item: (item.starts_at, item.uid))
+def within_cap(ordered: Sequence[_Item], *, now: datetime, cap: int) -> list[_Item]:
+    """Cut what is in the order of a feed to at most `cap`: the past goes first, then the farthest ahead."""
     surplus = len(ordered) - cap
     if surplus <= 0:
-        return ordered
+        return list(ordered)
     today = midnight(now)
     past = [item for item in ordered if item.ends_at <= today]
     ahead = [item for item in ordered if item.ends_at > today]
-    kept = past[surplus:] + ahead
-    return kept[:cap]
+    return [*past[surplus:], *ahead][:cap]
 
 
 def event_uid(booking_id: str, host: str, item: int | None = None) -> str:

@@ -8,16 +8,19 @@ last good answer is given again.
 import gzip
 import ipaddress
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, request
 from werkzeug.http import http_date
 
 from booking import i18n, wording
-from booking.db import reading, transaction
+from booking.db import Session, reading, transaction
 from booking.domain import calendars as ical
 from booking.domain.access import NotFound
 from booking.domain.calendars import CalendarItem, FeedHead, FeedRules, Status
@@ -101,19 +104,11 @@ def _answer(secret_hash: bytes, *, cancelled: bool, now: datetime) -> Response:
         if _known(etag):
             return _noted(_not_modified(etag), found, now)
         kept = feed_copies.read(copies(), name)
-        entries = None
+        fresh = None
         if kept is None or kept.etag != etag:
-            entries = calendars.entries(
-                session,
-                found,
-                rules=rules,
-                host=settings().host_name,
-                key=_key(),
-                now=now,
-                cancelled=cancelled,
-            )
-    if kept is None or entries is not None:
-        kept = Copy(etag, _modified(kept, now), _render(found, entries or (), rules))
+            fresh = _read(session, found, rules, cancelled=cancelled, now=now)
+    if kept is None or fresh is not None:
+        kept = Copy(etag, _modified(kept, now), _render(found, fresh or _Fresh(), rules, now))
         _keep(name, kept)
     return _noted(_whole(kept), found, now)
 
@@ -236,54 +231,87 @@ def _network() -> str:
 # --- its words --------------------------------------------------------------------------------------------
 
 
-class _Rendered:
-    """The bytes of events that were rendered before, the least used forgotten first.
+class _Event(NamedTuple):
+    """A rendered event, in such an order of its fields that a feed is sorted by them."""
 
-    Two generations: what is found in the older moves to the younger, which becomes the older when it is full.
-    Neither needs a lock.
-    """
+    starts_at: datetime
+    uid: str
+    ends_at: datetime
+    body: bytes
+
+
+_Rendered = dict[str, tuple[int, list[_Event]]]
+"""By the key of a booking: the version that was rendered, and its events."""
+
+
+class _Shelf:
+    """The events of feeds that were read lately, by the feed's context; the longest unread go first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._young: dict[object, bytes] = {}
-        self._old: dict[object, bytes] = {}
+        self._feeds: dict[str, _Rendered] = {}
+        self._lock = threading.Lock()
 
-    def get(self, key: object) -> bytes | None:
-        found = self._young.get(key)
-        if found is None:
-            found = self._old.get(key)
-            if found is not None:
-                self._young[key] = found
-        return found
+    def get(self, context: str) -> _Rendered:
+        return self._feeds.get(context, {})
 
-    def put(self, key: object, event: bytes) -> None:
-        if len(self._young) >= self._most:
-            self._old, self._young = self._young, {}
-        self._young[key] = event
+    def put(self, context: str, rendered: _Rendered) -> None:
+        with self._lock:
+            self._feeds.pop(context, None)
+            self._feeds[context] = rendered
+            total = sum(map(len, self._feeds.values()))
+            while total > self._most:
+                total -= len(self._feeds.pop(next(iter(self._feeds))))
 
 
-_rendered = _Rendered(most=10_000)
+_shelf = _Shelf(most=12_000)
 
 
-def _render(found: Feed, entries: Sequence[Entry], rules: FeedRules) -> bytes:
+@dataclass(slots=True)
+class _Fresh:
+    """What of a feed was read from the database, with what was rendered before and still holds."""
+
+    outline: Sequence[tuple[str, int]] = ()
+    before: _Rendered = field(default_factory=dict)
+    entries: Mapping[str, list[Entry]] = field(default_factory=dict)
+    others: Sequence[Entry] = ()
+
+
+def _read(session: Session, found: Feed, rules: FeedRules, *, cancelled: bool, now: datetime) -> _Fresh:
+    """Read what is in the feed, and all about the bookings that changed since it was last rendered."""
+    host, secret = settings().host_name, _secret()
+    outline = calendars.outline(session, found, rules=rules, now=now, cancelled=cancelled)
+    before = _shelf.get(_context(found))
+    changed = [key for key, version in outline if key not in before or before[key][0] != version]
+    return _Fresh(
+        outline,
+        before,
+        calendars.entries(session, found, keys=changed, host=host, secret=secret),
+        calendars.others(session, found, rules=rules, host=host, secret=secret, now=now),
+    )
+
+
+def _render(found: Feed, fresh: _Fresh, rules: FeedRules, now: datetime) -> bytes:
+    start, end = ical.window(now, rules)
     with i18n.use_locale(found.locale):
         words = _Words(found)
-        return ical.render_feed(_head(found, rules), [_event(entry, words) for entry in entries])
+        rendered: _Rendered = {}
+        for key, version in fresh.outline:
+            made = fresh.entries.get(key)
+            if made is not None:
+                rendered[key] = version, list(map(words.event, made))
+            elif key in fresh.before:
+                rendered[key] = fresh.before[key]
+        events = [event for _version, events in rendered.values() for event in events]
+        events = [event for event in events if event.starts_at < end and event.ends_at > start]
+        events = sorted([*events, *map(words.event, fresh.others)])
+        head = _head(found, rules)
+    _shelf.put(_context(found), rendered)
+    return ical.render_feed(head, [event.body for event in ical.within_cap(events, now=now, cap=rules.cap)])
 
 
-def _event(entry: Entry, words: "_Words") -> bytes:
-    if entry.kind is not Kind.BOOKING:
-        return ical.render_event(words.item(entry))
-    # Whatever else the event prints moves one of these; the UID also tells the level and the items apart.
-    key = (
-        entry.uid, entry.version, entry.updated_at, entry.level, entry.person, entry.project, words.kind,
-        *[place.id for place in entry.places],
-    )  # fmt: skip
-    event = _rendered.get(key)
-    if event is None:
-        event = ical.render_event(words.item(entry))
-        _rendered.put(key, event)
-    return event
+def _context(found: Feed) -> str:
+    return ical.entity_tag(*found.context)
 
 
 def _head(found: Feed, rules: FeedRules) -> FeedHead:
@@ -310,14 +338,16 @@ class _Words:
 
     def __init__(self, found: Feed) -> None:
         self.scope = found.scope
-        self.kind = (found.scope is CalendarScope.ME, found.locale, settings().public_url)
         self.subject = name_of(found.subject) if found.subject is not None else ""
         self.booking_page = public_url_for("web.booking", booking_id=_NOBODYS)
         self.names: dict[tuple[int, int], str] = {}
         self.spots: dict[tuple[int, ...], str] = {}
 
-    def item(self, entry: Entry) -> CalendarItem:
-        """Give an entry as an event."""
+    def event(self, entry: Entry) -> _Event:
+        """Give an entry as it stands in the feed."""
+        return _Event(entry.starts_at, entry.uid, entry.ends_at, ical.render_event(self._item(entry)))
+
+    def _item(self, entry: Entry) -> CalendarItem:
         told = entry.level > Level.BUSY
         return CalendarItem(
             uid=entry.uid,
@@ -378,11 +408,11 @@ class _Words:
 
     def _page(self, entry: Entry) -> str:
         if entry.kind is Kind.BOOKING:
-            return self.booking_page.replace(str(_NOBODYS), str(entry.key))
+            return self.booking_page.replace(_NOBODYS, entry.key)
         return public_url_for("web.instrument", code=entry.places[0].code) if entry.places else ""
 
 
-_NOBODYS = UUID(int=0)
+_NOBODYS = str(UUID(int=0))
 
 # Octets. With all else that an event prints, a thousand of the longest stay near the megabyte at which some
 # calendars stop reading.
@@ -402,5 +432,5 @@ def _status(state: State | None) -> Status:
     return Status.CANCELLED if state in CALLED_OFF else Status.CONFIRMED
 
 
-def _key() -> bytes:
+def _secret() -> bytes:
     return f"calendar UIDs {current_app.config['SECRET_KEY']}".encode()

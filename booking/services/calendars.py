@@ -10,8 +10,19 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    Uuid,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy import cast as cast_to
+from sqlalchemy.orm import Session
 
 from booking.domain import calendars
 from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
@@ -275,7 +286,8 @@ class Feed:
     """An address as it stands now: whose, of what, and a version that decides what it shows.
 
     `subject` is None for one's own bookings, and where the owner may no longer see the thing: then
-    `readable` is false and the feed is empty.
+    `readable` is false and the feed is empty. `context` is the part of the version that decides, with a
+    booking's own version, how this booking is shown.
     """
 
     link_id: UUID
@@ -286,6 +298,7 @@ class Feed:
     subject: Instrument | Facility | Project | None
     readable: bool
     fetched_at: datetime | None
+    context: tuple[object, ...]
     version: tuple[object, ...]
 
 
@@ -328,7 +341,7 @@ class Entry(NamedTuple):
 
     uid: str
     kind: Kind | None
-    key: UUID | int
+    key: str
     version: int
     sequence: int
     starts_at: datetime
@@ -365,10 +378,14 @@ def feed(session: Session, *, secret_hash: bytes) -> Feed:
     actor = actor_of_rows(rows)
     try:
         subject = _subject_of(session, actor, link)
-        version = _version(session, actor, link, subject)
+        counts = _counts(session, actor, link, subject)
     except (NotFound, Forbidden):
-        subject, version = None, ()  # rights may come back: the address stays alive, and shows nothing
+        subject, counts = None, ()  # rights may come back: the address stays alive, and shows nothing
     readable = link.scope is CalendarScope.ME or subject is not None
+    context = (
+        link.person_id, link.scope, link.instrument_id, link.facility_id, link.project_id,
+        link.locale, link.privacy, readable, _rights(actor), _names(session, subject),
+    )  # fmt: skip
     return Feed(
         link_id=link.id,
         scope=link.scope,
@@ -378,7 +395,8 @@ def feed(session: Session, *, secret_hash: bytes) -> Feed:
         subject=subject,
         readable=readable,
         fetched_at=link.fetched_at,
-        version=(link.id, link.locale, link.privacy.value, readable, _rights(actor), *version),
+        context=context,
+        version=(*context, *counts),
     )
 
 
@@ -396,67 +414,133 @@ def _rights(actor: Actor) -> tuple[object, ...]:
     return (actor.administrator, sorted(actor.leads), sorted(actor.operates), sorted(actor.manages))
 
 
-def _version(
+def _counts(
     session: Session, actor: Actor, link: CalendarLink, subject: Instrument | Facility | Project | None
 ) -> tuple[object, ...]:
-    """Give figures of which at least one moves with whatever the feed prints; none costs more than an index.
+    """Give figures of which at least one moves with whatever is booked, changed or given up.
 
     A booking's version only grows and its row stays for ever, so that the sum tells every change.
     """
     if isinstance(subject, Instrument):
-        place = session.get(Facility, subject.facility_id)
-        lines = select(func.coalesce(func.sum(Instrument.revision), 0)).where(
+        stations = select(func.sum(Instrument.revision)).where(
             Instrument.id.in_(select(Part.station_id).where(Part.line_id == subject.id))
         )
-        stations = session.scalar(lines) if link.scope is CalendarScope.FREE else 0
-        return (subject.revision, subject.updated_at, stations, *_printed(place))
+        return (subject.revision, session.scalar(stations) if link.scope is CalendarScope.FREE else 0)
     if isinstance(subject, Facility):
-        rows = session.execute(
-            select(
-                func.count(),
-                func.sum(Instrument.revision),
-                func.max(Instrument.id),
-                func.max(Instrument.updated_at),
-            ).where(Instrument.facility_id == subject.id)
-        ).one()
-        return (*rows, *_printed(subject))
+        figures = select(func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
+        return tuple(session.execute(figures.where(Instrument.facility_id == subject.id)).one())
     whose = Booking.project_id == subject.id if subject is not None else Booking.person_id == actor.person_id
-    count, versions = session.execute(select(func.count(), func.sum(Booking.version)).where(whose)).one()
-    renamed = session.scalar(select(func.max(Instrument.updated_at)))
-    return (count, versions, renamed, subject.name if subject is not None else "")
+    return tuple(session.execute(select(func.count(), func.sum(Booking.version)).where(whose)).one())
 
 
-def _printed(place: Facility | None) -> tuple[str, ...]:
-    return (place.name_zh, place.name_en, place.address) if place is not None else ()
+def _names(session: Session, subject: Instrument | Facility | Project | None) -> tuple[object, ...]:
+    """Give what moves when the names and places of instruments do, or those of the subject itself."""
+    changed = session.scalar(select(func.max(Instrument.updated_at)))
+    if isinstance(subject, Instrument):
+        place = session.get_one(Facility, subject.facility_id)
+        return (changed, subject.name_zh, subject.name_en, place.name_zh, place.name_en, place.address)
+    if isinstance(subject, Facility):
+        return (changed, subject.name_zh, subject.name_en, subject.address)
+    return (changed, subject.name if subject is not None else "")
+
+
+def outline(
+    session: Session, found: Feed, *, rules: FeedRules, now: datetime, cancelled: bool = False
+) -> list[tuple[str, int]]:
+    """Give the key and the version of each booking in a feed; one statement, with the past two.
+
+    There may be more than the cap, never fewer than it asks for. `cancelled` shows what was called off, too.
+    """
+    if not found.readable or found.scope is CalendarScope.FREE:
+        return []
+    window = Span(*calendars.window(now, rules))
+    today = calendars.midnight(now)
+    keys = _keys(session, found, Span(today, window.end), HOLDS, rules.cap)
+    keys += _keys(session, found, Span(window.start, today), HOLDS, rules.cap - len(keys), over=True)
+    if cancelled:
+        keys += _keys(session, found, window, CALLED_OFF, rules.cap)
+    return keys
+
+
+def _keys(
+    session: Session, found: Feed, within: Span, states: frozenset[State], most: int, *, over: bool = False
+) -> list[tuple[str, int]]:
+    """Give at most so many bookings that touch the span, the first to start first.
+
+    Of those that are `over` when it ends, the last to start come first.
+    """
+    if most <= 0:
+        return []
+    subject = found.subject
+    starts, ends = Booking.starts_at, Booking.ends_at
+    query: Any = select(_KEY, Booking.version)
+    if isinstance(subject, (Instrument, Facility)):
+        # What was called off is no longer in the ledger of time.
+        rows = Occupation if states <= HOLDS else BookingItem
+        starts, ends = rows.starts_at, rows.ends_at
+        query = query.join(rows, rows.booking_id == Booking.id).where(_of(subject, rows.instrument_id))
+        if isinstance(subject, Facility):
+            query = query.add_columns(starts).distinct()
+    elif subject is not None:
+        query = query.where(Booking.project_id == subject.id)
+    else:
+        query = query.where(Booking.person_id == found.actor.person_id)
+    query = query.where(Booking.state.in_(states), starts < within.end, ends > within.start)
+    # No use is longer: without this bound an index would be read from its very beginning.
+    query = query.where(starts > within.start - LONGEST)
+    if over:
+        query = query.where(ends <= within.end)
+    rows_ = session.execute(query.order_by(starts.desc() if over else starts).limit(most))
+    return list({key: version for key, version, *_ in rows_}.items())
+
+
+_KEY = cast_to(Booking.id, Text).label("key")
+"""A booking's id as the database writes it: to make ten thousand UUIDs costs more than the query."""
+
+
+def _of(subject: Instrument | Facility, column: Any) -> ColumnElement[bool]:
+    if isinstance(subject, Instrument):
+        return cast("ColumnElement[bool]", column == subject.id)
+    there = select(Instrument.id).where(Instrument.facility_id == subject.id)
+    return cast("ColumnElement[bool]", column.in_(there))
 
 
 def entries(
-    session: Session,
-    found: Feed,
-    *,
-    rules: FeedRules,
-    host: str,
-    key: bytes,
-    now: datetime,
-    cancelled: bool = False,
-) -> list[Entry]:
-    """Give the events of a feed in its order, what its owner may not know masked.
+    session: Session, found: Feed, *, keys: Sequence[str], host: str, secret: bytes
+) -> dict[str, list[Entry]]:
+    """Give the events of bookings by the bookings' keys, what the feed's owner may not know masked.
 
-    `host` and `key` make the UIDs, see `domain.calendars`. `cancelled` shows what was called off, too.
+    `host` and `secret` make the UIDs, see `domain.calendars`. A booking that shows nothing here has no event.
     """
-    if not found.readable:
-        return []
-    window = Span(*calendars.window(now, rules))
-    uids = _Uids(found, host, key)
-    if found.scope is CalendarScope.FREE and isinstance(found.subject, Instrument):
-        made = _free(session, found, found.subject, uids, rules=rules, now=now)
-    else:
-        rows = _rows(session, found, window, rules, now)
-        if cancelled:
-            rows += _bookings(session, found, window, CALLED_OFF, rules.cap)
-        made = _of_bookings(session, found, rows, uids) + _closures(session, found, window, uids, rules.cap)
-    inside = (entry for entry in made if entry.starts_at < window.end and entry.ends_at > window.start)
-    return calendars.within_cap(inside, now=now, cap=rules.cap)
+    rows: list[Any] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        rows += session.execute(_details(found).where(type_coerce(Booking.id, Uuid(as_uuid=False)).in_(some)))
+    places = _places(session, {row.instrument_id for row in rows})
+    shown = _shown(session, found.subject, places)
+    uids = _Uids(found, host, secret)
+    level = _Levels(found)
+    return {
+        key: _events(list(items), level, shown=shown, places=places, uids=uids)
+        for key, items in groupby(rows, key=itemgetter(0))
+    }
+
+
+_AT_ONCE = 1000
+
+
+def others(
+    session: Session, found: Feed, *, rules: FeedRules, host: str, secret: bytes, now: datetime
+) -> list[Entry]:
+    """Give the events of a feed that are no bookings: closures, or free time."""
+    subject = found.subject
+    uids = _Uids(found, host, secret)
+    if found.scope is CalendarScope.FREE and isinstance(subject, Instrument):
+        return _free(session, found, subject, uids, rules=rules, now=now)
+    if isinstance(subject, (Instrument, Facility)):
+        within = Span(*calendars.window(now, rules))
+        return _closures(session, found, subject, within, uids=uids, most=rules.cap)
+    return []
 
 
 class _Uids:
@@ -467,41 +551,25 @@ class _Uids:
         self.key = key
         self.busy = found.privacy is Privacy.BUSY
 
-    def of(self, thing: UUID | str, item: int | None = None, *, masked: bool = False) -> str:
-        uid = calendars.event_uid(str(thing), self.host, item)
+    def of(self, thing: str, item: int | None = None, *, masked: bool = False) -> str:
+        uid = calendars.event_uid(thing, self.host, item)
         return calendars.busy_uid(uid, self.host, self.key) if masked or self.busy else uid
 
 
-def _rows(session: Session, found: Feed, window: Span, rules: FeedRules, now: datetime) -> list[Any]:
-    today = calendars.midnight(now)
-    ahead = _bookings(session, found, Span(today, window.end), HOLDS, rules.cap)
-    room = rules.cap - len({row.id for row in ahead})
-    return ahead + _bookings(session, found, Span(window.start, today), HOLDS, room, over=True)
-
-
-def _bookings(
-    session: Session, found: Feed, within: Span, states: Iterable[State], most: int, *, over: bool = False
-) -> list[Any]:
-    """Give at most so many bookings, with a row for each item.
-
-    They touch the span, the first to start come first; `over` ones end in it, the last to start come first.
-    """
-    if most <= 0:
-        return []
-    wanted = _wanted(found, within, frozenset(states), most, over=over)
-    booking = aliased(Booking, wanted.subquery("wanted"))
-    query = (
+def _details(found: Feed) -> Any:
+    """Say how to read bookings with a row for each item, one booking after the other."""
+    query: Any = (
         select(
-            booking.id,
-            booking.version,
-            booking.sequence,
-            booking.created_at,
-            booking.updated_at,
-            booking.state,
-            booking.purpose,
-            booking.confidential,
-            booking.person_id,
-            booking.organisation_id,
+            _KEY,
+            Booking.version,
+            Booking.sequence,
+            Booking.created_at,
+            Booking.updated_at,
+            Booking.state,
+            Booking.purpose,
+            Booking.confidential,
+            (Booking.person_id == found.actor.person_id).label("mine"),
+            Booking.organisation_id,
             BookingItem.position,
             BookingItem.instrument_id,
             BookingItem.starts_at,
@@ -510,85 +578,36 @@ def _bookings(
             (literal("") if found.scope is CalendarScope.ME else Person.name).label("person"),
             (Project.name if found.privacy is Privacy.FULL else literal("")).label("project"),
         )
-        .join(BookingItem, BookingItem.booking_id == booking.id)
-        .order_by(booking.starts_at, booking.id, BookingItem.position)
+        .join(BookingItem, BookingItem.booking_id == Booking.id)
+        .order_by(Booking.id, BookingItem.position)
     )
     if found.scope is not CalendarScope.ME:
-        query = query.join(Person, Person.id == booking.person_id)
+        query = query.join(Person, Person.id == Booking.person_id)
     if found.privacy is Privacy.FULL:
-        query = query.outerjoin(Project, Project.id == booking.project_id)
-    return list(session.execute(query))
+        query = query.outerjoin(Project, Project.id == Booking.project_id)
+    return query
 
 
-def _wanted(found: Feed, within: Span, states: frozenset[State], most: int, *, over: bool) -> Select[Any]:
-    subject = found.subject
-    if isinstance(subject, (Instrument, Facility)):
-        ids = _ids_of_items(subject, within, most, over=over, held=states <= HOLDS)
-        return select(Booking).join(ids, ids.c.booking_id == Booking.id).where(Booking.state.in_(states))
-    whose = Booking.project_id == subject.id if subject else Booking.person_id == found.actor.person_id
-    return (
-        select(Booking)
-        .where(whose, Booking.state.in_(states), *_in(within, Booking.starts_at, Booking.ends_at, over=over))
-        .order_by(Booking.starts_at.desc() if over else Booking.starts_at)
-        .limit(most)
-    )
-
-
-def _ids_of_items(
-    subject: Instrument | Facility, within: Span, most: int, *, over: bool, held: bool
-) -> Subquery:
-    """Give the bookings that hold the instruments' time, or, no longer in the ledger, once asked for it."""
-    rows = Occupation if held else BookingItem
-    starts = Occupation.use_starts_at if held else BookingItem.starts_at
-    ends = Occupation.use_ends_at if held else BookingItem.ends_at
-    query = select(rows.booking_id, starts).where(
-        rows.booking_id.is_not(None), _of(subject, rows.instrument_id), *_in(within, starts, ends, over=over)
-    )
-    if held:
-        # The use lies within what is taken for it, and of that there is an index.
-        query = query.where(Occupation.starts_at < within.end, Occupation.ends_at > within.start)
-    first = query.order_by(starts.desc() if over else starts).distinct().limit(most).subquery()
-    return select(first.c.booking_id).distinct().subquery()
-
-
-def _of(subject: Instrument | Facility, column: Any) -> ColumnElement[bool]:
-    if isinstance(subject, Instrument):
-        return cast("ColumnElement[bool]", column == subject.id)
-    there = select(Instrument.id).where(Instrument.facility_id == subject.id)
-    return cast("ColumnElement[bool]", column.in_(there))
-
-
-def _in(within: Span, starts: Any, ends: Any, *, over: bool) -> list[ColumnElement[bool]]:
-    around = [starts < within.end, ends > within.start, starts > within.start - LONGEST]
-    return [*around, ends <= within.end] if over else around
-
-
-def _of_bookings(session: Session, found: Feed, rows: Sequence[Any], uids: _Uids) -> list[Entry]:
-    places = _places(session, {row.instrument_id for row in rows})
-    shown = _shown(session, found.subject, places)
-    level = _Levels(found)
-    made: list[Entry] = []
-    for _, group in groupby(rows, key=itemgetter(0)):
-        items = list(group)
-        spans = {(item.starts_at, item.ends_at) for item in items}
-        items = [item for item in items if item.instrument_id in shown]
-        if not items:
-            continue
-        seen = level.of(items[0], places[items[0].instrument_id].facility_id)
-        if seen is None:
-            continue
-        if len(spans) == 1:
-            made.append(_entry(found, items, seen, places=places, uids=uids, position=None))
-        else:
-            made += [
-                _entry(found, [item], seen, places=places, uids=uids, position=item.position)
-                for item in items
-            ]
-    return made
+def _events(
+    items: Sequence[Any],
+    level: "_Levels",
+    *,
+    shown: set[int],
+    places: Mapping[int, Place],
+    uids: _Uids,
+) -> list[Entry]:
+    first = items[0]
+    alike = all(item.starts_at == first.starts_at and item.ends_at == first.ends_at for item in items)
+    items = [item for item in items if item.instrument_id in shown]
+    seen = level.of(first, places[items[0].instrument_id].facility_id) if items else None
+    if seen is None:
+        return []
+    if alike:
+        return [_entry(items, seen, places=places, uids=uids, position=None)]
+    return [_entry([item], seen, places=places, uids=uids, position=item.position) for item in items]
 
 
 def _entry(
-    found: Feed,
     items: Sequence[Any],
     level: Level,
     *,
@@ -597,20 +616,28 @@ def _entry(
     position: int | None,
 ) -> Entry:
     first = items[0]
+    booking_id = _dashed(first.key)
     if level is Level.MASKED:
         # How often it moved and whether it is approved is not for others to know.
         return Entry(
-            uids.of(first.id, position, masked=True), Kind.BOOKING, first.id, first.version, 0,
+            uids.of(booking_id, position, masked=True), Kind.BOOKING, booking_id, first.version, 0,
             first.starts_at, first.ends_at, first.updated_at, first.updated_at, level,
         )  # fmt: skip
     at = tuple([places[item.instrument_id] for item in items])
     return Entry(
-        uids.of(first.id, position), Kind.BOOKING, first.id, first.version, first.sequence,
+        uids.of(booking_id, position), Kind.BOOKING, booking_id, first.version, first.sequence,
         first.starts_at, first.ends_at, first.created_at,
         max(first.updated_at, *[place.updated_at for place in at]), level, first.state, at,
-        tuple([item.quantity for item in items]), first.person_id == found.actor.person_id,
+        tuple([item.quantity for item in items]), first.mine,
         first.person, first.purpose, first.project or "",
     )  # fmt: skip
+
+
+def _dashed(key: str) -> str:
+    """Give a booking's id as everybody writes it; SQLite keeps it without the dashes."""
+    if len(key) > 32:
+        return key
+    return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
 
 
 def _places(session: Session, instrument_ids: Iterable[int]) -> dict[int, Place]:
@@ -671,7 +698,7 @@ class _Levels:
 
     def of(self, row: Any, facility_id: int) -> Level | None:
         """Give the level; None where a booking that was called off is nobody else's business."""
-        if row.person_id == self.actor.person_id:
+        if row.mine:
             return self.privacy
         if row.confidential or not self._may_see(row, facility_id):
             return None if row.state in CALLED_OFF else Level.MASKED
@@ -687,10 +714,9 @@ class _Levels:
         return self.known[key]
 
 
-def _closures(session: Session, found: Feed, within: Span, uids: _Uids, most: int) -> list[Entry]:
-    subject = found.subject
-    if not isinstance(subject, (Instrument, Facility)):
-        return []
+def _closures(
+    session: Session, found: Feed, subject: Instrument | Facility, within: Span, *, uids: _Uids, most: int
+) -> list[Entry]:
     rows = session.execute(
         select(
             Occupation.kind,
@@ -715,14 +741,14 @@ def _closures(session: Session, found: Feed, within: Span, uids: _Uids, most: in
     ).all()
     places = _places(session, {row.instrument_id for row in rows})
     level = Level.BUSY if found.privacy is Privacy.BUSY else Level.SUMMARY
-    made: dict[UUID | int, Entry] = {}
+    made: dict[str, Entry] = {}
     for row in rows:
         place = places[row.instrument_id]
-        key = row.closure_id or row.id
+        key = str(row.closure_id or f"occupation-{row.id}")
         since = row.created_at or place.updated_at
         whole = row.closure_id is not None and row.only is None and isinstance(subject, Facility)
         made[key] = Entry(
-            uids.of(row.closure_id or f"occupation-{row.id}"), row.kind, key, 1, 0,
+            uids.of(key), row.kind, key, 1, 0,
             row.use_starts_at, row.use_ends_at,
             since, max(since, place.updated_at), level,
             places=() if whole else (place,), purpose=row.reason or "",
@@ -747,7 +773,7 @@ def _free(
     return [
         Entry(
             uids.of(f"free-{subject.id}-{span.start:%Y%m%dT%H%M}-{span.end:%Y%m%dT%H%M}-{span.free}"),
-            None, subject.id, 1, 0, span.start, span.end, place.updated_at, place.updated_at,
+            None, subject.code, 1, 0, span.start, span.end, place.updated_at, place.updated_at,
             Level.SUMMARY, places=(place,), units=(span.free,),
         )
         for span in spans

@@ -108,7 +108,7 @@ def world_on_both(app_on_both: Flask, now: datetime, monkeypatch: pytest.MonkeyP
 def _world(app: Flask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(app, now)
     monkeypatch.setattr(ics, "utc_now", lambda: world.now)
-    monkeypatch.setattr(ics, "_rendered", ics._Rendered(most=100))
+    monkeypatch.setattr(ics, "_shelf", ics._Shelf(most=100))
     with db.transaction() as session:
         facility = make_facility(session, name_zh="平台", name_en="Platform", address="松山湖 1 号")
         world.facility = facility.code
@@ -435,7 +435,7 @@ def test_bytes_are_the_same_until_something_changes(world):
     assert world.get(path).data == first.data
     for copy in copies(world):  # as after a restart on another machine
         copy.unlink()
-    ics._rendered = ics._Rendered(most=100)
+    ics._shelf = ics._Shelf(most=100)
     again = world.get(path)
     assert (again.data, again.headers["ETag"]) == (first.data, first.headers["ETag"])
     world.now += timedelta(days=1)  # nothing enters the window nor leaves it

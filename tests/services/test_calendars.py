@@ -49,7 +49,9 @@ def facility(session: Session) -> Facility:
 
 @pytest.fixture
 def sem(session: Session, facility: Facility) -> Instrument:
-    return make_instrument(session, facility=facility, code="SEM", name_zh="电镜", name_en="SEM", location="B 204")
+    return make_instrument(
+        session, facility=facility, code="SEM", name_zh="电镜", name_en="SEM", location="B 204"
+    )
 
 
 @pytest.fixture
@@ -115,7 +117,13 @@ def entries(
     session: Session, secret: str, now: datetime, rules: FeedRules | None = None, **more
 ) -> list[Entry]:
     found = read(session, secret)
-    return calendars.entries(session, found, rules=rules or FeedRules(), host=HOST, key=KEY, now=now, **more)
+    rules = rules or FeedRules()
+    keys = [key for key, _ in calendars.outline(session, found, rules=rules, now=now, **more)]
+    made = calendars.entries(session, found, keys=keys, host=HOST, secret=KEY)
+    rest = calendars.others(session, found, rules=rules, host=HOST, secret=KEY, now=now)
+    return sorted(
+        [*(entry for group in made.values() for entry in group), *rest], key=lambda entry: entry.starts_at
+    )
 
 
 def shown(
