@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -37,13 +37,15 @@ def make_engine(
 
     SQLite: the driver never begins by itself; writers (execution option `write`) begin IMMEDIATE, so that two never
     count the same room; WAL with full sync, so that an acknowledged commit outlives a power loss.
-    PostgreSQL: psycopg 3, sessions in UTC.
+    PostgreSQL: psycopg 3, sessions in UTC. What faults say, which goes to logs, holds no values of either.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10)
+        engine = create_engine(
+            parsed, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10, hide_parameters=True
+        )
         _sqlite_policy(engine, foreign_keys=foreign_keys)
         return engine
     parsed = parsed.set(drivername="postgresql+psycopg")
@@ -56,6 +58,7 @@ def make_engine(
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"options": options, "connect_timeout": 5, "application_name": "yiqi"},
     )
 
@@ -153,6 +156,20 @@ def reading() -> Iterator[Session]:
         finally:
             # Ends the transaction too; a rollback before it would empty what was read.
             session.close()
+
+
+def analyse() -> None:
+    """Refresh what the planner knows of the tables, and on PostgreSQL what a covering index may answer alone.
+
+    :raises Unavailable: if the database cannot be reached
+    """
+    with _known_faults():
+        if engine().dialect.name == "sqlite":
+            with transaction() as session:
+                session.execute(text("ANALYZE"))
+            return
+        with engine().execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 @contextmanager

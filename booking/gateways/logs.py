@@ -12,6 +12,8 @@ _SECRETS = (
     (re.compile(r"(/(?:password-resets|confirmations)/[0-9a-fA-F-]{36}/)[^\s/?\"']+"), r"\1***"),
     (re.compile(r"yiqi_[A-Za-z0-9_-]{8,}"), "yiqi_***"),
     (re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@"), r"\1***@"),
+    # PostgreSQL quotes the row that it refused.
+    (re.compile(r"(DETAIL:  ).*?(?=\n\n|\n\[SQL|\nCONTEXT|\nHINT|\Z)", re.DOTALL), r"\1***"),
 )
 
 

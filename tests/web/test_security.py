@@ -22,6 +22,7 @@ from booking.http.identity import actor
 from booking.http.limits import network
 from booking.services import availability
 from booking.services.bookings import KeyReused, Stale
+from models import Person
 from models.guards import CAPACITY
 from tests import cast
 from tests.web.browsing import csrf_token, send, sign_in
@@ -483,6 +484,23 @@ def test_no_secret_is_logged(app, lines):
         assert secret not in everything
     with client.session_transaction() as cookie:
         assert cookie["_user_id"] not in everything
+
+
+def test_faults_of_the_database_are_logged_without_their_values(app_on_both, caplog):
+    canary = f"canary-{uuid4()}@example.org"
+
+    def collide():
+        with db.transaction() as session:
+            for _ in range(2):
+                session.add(Person(email=canary, name="Ada", password_hash=canary, created_at=cast.JOINED))
+            session.flush()
+
+    app_on_both.add_url_rule("/collide", "collide", open_to_all(collide))
+    app_on_both.testing = False
+    assert app_on_both.test_client().get("/collide").status_code == 500
+    told = "\n".join(JsonLines().format(record) for record in caplog.records)
+    assert "IntegrityError" in told
+    assert canary not in told
 
 
 def test_nobody_writes_a_line_of_the_log(app, lines):
