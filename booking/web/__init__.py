@@ -7,10 +7,10 @@ blueprint = Blueprint("web", __name__)
 # They need the blueprint above. One a line: a new file of pages is a new line here.
 from booking.web import accounts as accounts  # noqa: E402
 from booking.web import approvals as approvals  # noqa: E402
-from booking.web import calendars as calendars  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
 from booking.web import booking_form as booking_form  # noqa: E402
 from booking.web import bookings as bookings  # noqa: E402
+from booking.web import calendars as calendars  # noqa: E402
 from booking.web import cards as cards  # noqa: E402
 from booking.web import catalogue as catalogue  # noqa: E402
 from booking.web import closures as closures  # noqa: E402
