@@ -14,9 +14,8 @@ from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.i18n import format_duration
+from booking.i18n import format_duration, name_of
 from booking.i18n import gettext as _
-from booking.i18n import name_of
 from booking.services import availability, catalogue, facilities, instruments
 from booking.services.availability import Offer
 from booking.services.catalogue import Filters

@@ -1,4 +1,4 @@
-"""Instruments as cards: what it costs this reader, when it is free next, and the link that books that time."""
+"""Instruments as cards: what one costs this reader, when it is free next, the link that books that time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,9 +74,7 @@ def class_of(row: Instrument, actor: Actor) -> CustomerClass:
     return availability.customer_class(actor, row.facility.organisation_id)
 
 
-def in_force(
-    prices: Iterable[InstrumentPrice], customer: CustomerClass, day: date
-) -> list[InstrumentPrice]:
+def in_force(prices: Iterable[InstrumentPrice], customer: CustomerClass, day: date) -> list[InstrumentPrice]:
     """Give the prices of a class on a day, those by time first."""
     found = [
         price
@@ -90,13 +88,12 @@ def in_force(
 
 def book_href(code: str, start: datetime, end: datetime, zone: str, quantity: int = 1) -> str:
     """Give the address of the booking form, filled in; times stand on the facility's clock."""
-    more = {"quantity": quantity} if quantity > 1 else {}
     return url_for(
         "web.new_booking",
         instrument=code,
         start=local_time(start, zone),
         end=local_time(end, zone),
-        **more,
+        quantity=quantity if quantity > 1 else None,
     )
 
 

@@ -184,7 +184,7 @@ def _week(session: Session, who: Actor, row: Instrument, monday: date, now: date
 
 
 def _wish(next_free: Span | None, drawn: week.Week, zone: str) -> tuple[str, str]:
-    """Give what the form of a time begins with: the first begin of the week that is shown, or the next free one."""
+    """Give what the form of a time begins with: the first begin of the week shown, or the next free one."""
     begins = [begin for day in drawn.days for begin in day.begins]
     span = Span(begins[0].start, begins[0].end) if begins else next_free
     if span is None:
@@ -193,8 +193,8 @@ def _wish(next_free: Span | None, drawn: week.Week, zone: str) -> tuple[str, str
 
 
 def _week_href(code: str, day: date, view: str) -> str:
-    more = {"view": view} if view != VIEWS[0] else {}
-    return url_for("web.instrument", code=code, day=day.isoformat(), _anchor="calendar", **more)
+    other = view if view != VIEWS[0] else None
+    return url_for("web.instrument", code=code, day=day.isoformat(), view=other, _anchor="calendar")
 
 
 def opening_lines(hours: Iterable[WeeklyHours], today: date) -> list[tuple[int, list[WeeklyHours]]]:

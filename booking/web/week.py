@@ -51,7 +51,7 @@ class Why(enum.StrEnum):
 class Block:
     """A stretch of one day: `row` is its first quarter of an hour and `rows` how many it covers.
 
-    `use` is the earliest use that begins in a free block; `bar` is the ledger's entry, which the reader may know more of.
+    `use` is the earliest use that begins in a free block; `bar` is the ledger's entry of it.
     """
 
     sort: Sort
@@ -173,7 +173,7 @@ def _midnight(day: date, zone: str) -> datetime:
 
 
 def _hours(week: Span, zone: str, opened: Sequence[Span], bars: Sequence[Bar]) -> tuple[int, int]:
-    """Give the first hour shown and the one after the last, so that all open and booked time is on the paper."""
+    """Give the first hour shown and the one after the last, so that all open and booked time is there."""
     spans = intersect(opened, [week])
     spans += intersect([Span(bar.start, bar.end) for bar in bars if bar.kind is Kind.BOOKING], [week])
     if not spans:
@@ -243,7 +243,9 @@ class _Paper:
         found: list[Block] = []
         for bar in bars:
             if bar.mine:
-                found += self._fill(_sort_of(bar), intersect([Span(bar.use_start, bar.use_end)], [shown]), bar)
+                found += self._fill(
+                    _sort_of(bar), intersect([Span(bar.use_start, bar.use_end)], [shown]), bar
+                )
         return found
 
     def _free(self, free: Iterable[FreeSpan], shown: Span) -> list[Block]:
@@ -275,7 +277,9 @@ class _Paper:
     def _allowed(self) -> Span:
         earliest = self.now + timedelta(minutes=self.policy.notice)
         horizon = self.policy.horizon
-        latest = datetime.max.replace(tzinfo=UTC) if horizon is None else self.now + timedelta(minutes=horizon)
+        latest = (
+            datetime.max.replace(tzinfo=UTC) if horizon is None else self.now + timedelta(minutes=horizon)
+        )
         return Span(earliest, max(earliest, latest))
 
     def _begins(self, free: Sequence[FreeSpan], shown: Span) -> list[Begin]:

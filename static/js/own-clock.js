@@ -12,8 +12,8 @@ for (const note of document.querySelectorAll("[data-own-clock]")) {
     .replace("{hours}", Math.abs(difference) / 60)
     .replace("{way}", difference > 0 ? ahead : behind);
   note.hidden = false;
-  for (const mark of document.querySelectorAll("[data-hour]")) {
-    const minute = (Number(mark.dataset.hour) * 60 + difference + 2 * 1440) % 1440;
+  for (const mark of document.querySelectorAll("[data-clock-hour]")) {
+    const minute = (Number(mark.dataset.clockHour) * 60 + difference + 2 * 1440) % 1440;
     const small = document.createElement("small");
     small.textContent = `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
     mark.append(small);
