@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -100,6 +101,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self._jobs.start()
 
     def _when_worker_ready(self, worker: Any) -> None:
+        # Ctrl+C reaches every process of the terminal, and the master asks its workers to end besides: the
+        # second signal, met while the first is handled, leaves a worker waiting for a lock that it holds.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if worker.age == 1:
             click.echo(_greeting(self._settings, self._address))
 
