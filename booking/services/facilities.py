@@ -87,7 +87,7 @@ def set_hours(
     )
     occupation.lock(session, session.scalars(follow))
     session.execute(delete(OpeningRule).where(OpeningRule.facility_id == facility.id))
-    session.add_all(_rows(hours, facility_id=facility.id))
+    session.add_all(rows_of(hours, facility_id=facility.id))
     session.flush()
     events.record(
         session,
@@ -109,7 +109,7 @@ def replace_own_hours(session: Session, *, instrument_id: int, hours: Sequence[W
     """
     check_hours(hours)
     session.execute(delete(OpeningRule).where(OpeningRule.instrument_id == instrument_id))
-    session.add_all(_rows(hours, instrument_id=instrument_id))
+    session.add_all(rows_of(hours, instrument_id=instrument_id))
     session.flush()
 
 
@@ -146,7 +146,8 @@ def _sorted(hours: Sequence[WeeklyHours]) -> list[WeeklyHours]:
     return sorted(hours, key=lambda rule: (rule.weekday, rule.opens, rule.closes))
 
 
-def _rows(hours: Sequence[WeeklyHours], **owner: int) -> list[OpeningRule]:
+def rows_of(hours: Sequence[WeeklyHours], **owner: int) -> list[OpeningRule]:
+    """Make the rows of weekly hours; `owner` is the facility_id or the instrument_id."""
     return [
         OpeningRule(
             weekday=rule.weekday,

@@ -19,7 +19,7 @@ from booking.domain.inventory import (
     contradictions,
 )
 from booking.domain.sheets import MOST_ERRORS, CellError
-from booking.services import catalogue, events, instruments, networks, occupation
+from booking.services import catalogue, events, facilities, instruments, networks, occupation
 from booking.services.instruments import Draft, State, Station
 from models import (
     Category,
@@ -227,7 +227,7 @@ def _write_facilities(session: Session, plan: _Plan) -> None:
         facility = Facility(**values, code=record.code, organisation=organisations[code])
         session.add(facility)
         session.flush()
-        session.add_all(_rules(hours, facility_id=facility.id))
+        session.add_all(facilities.rows_of(hours, facility_id=facility.id))
         plan.facilities[record.code] = facility
     for facility, changes in plan.edited_facilities:
         _edit_facility(session, facility, changes)
@@ -245,19 +245,13 @@ def _edit_facility(session: Session, facility: Facility, changes: Mapping[str, t
                 .values(revision=Instrument.revision + 1)
             )
             session.execute(delete(OpeningRule).where(OpeningRule.facility_id == facility.id))
-            session.add_all(_rules(after, facility_id=facility.id))
+            session.add_all(facilities.rows_of(after, facility_id=facility.id))
         elif name == "operator.kind":
             facility.organisation.kind = OrganisationKind(after)
         elif name.startswith("operator."):
             setattr(facility.organisation, name.removeprefix("operator."), after)
         else:
             setattr(facility, name, after)
-
-
-def _rules(hours: Iterable[WeeklyHours], **owner: int) -> list[OpeningRule]:
-    return [
-        OpeningRule(weekday=rule.weekday, opens=rule.opens, closes=rule.closes, **owner) for rule in hours
-    ]
 
 
 def _plan_networks(session: Session, plan: _Plan, actor: Actor, inventory: Inventory) -> None:
@@ -537,7 +531,7 @@ def _write_instruments(session: Session, plan: _Plan, now: datetime) -> None:
     ids = {row.code: row.id for row, _ in made}
     ids |= {code: station.id for code, station in plan.stations.items() if station.id}
     for row, found in made:
-        session.add_all(_rules(found.values["opening"], instrument_id=row.id))
+        session.add_all(facilities.rows_of(found.values["opening"], instrument_id=row.id))
         if found.values["parts"]:
             station_ids = [ids[code] for code in found.values["parts"]]
             instruments.write_parts(session, line_id=row.id, station_ids=station_ids)
