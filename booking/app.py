@@ -2,6 +2,7 @@
 
 from flask import Flask
 from jinja2 import StrictUndefined
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -108,7 +109,7 @@ def _shape_templates(app: Flask) -> None:
     )
 
 
-def _check_database(engine: db.Engine) -> None:
+def _check_database(engine: Engine) -> None:
     """Refuse to serve what would break later, or worse, would let pass what the ledger's guards refuse."""
     newest = db.newest_migration()
     try:

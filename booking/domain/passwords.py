@@ -8,21 +8,22 @@ LONGEST = 256
 _LEET = str.maketrans("@4301$57!", "aaeoissti")
 _COMMON = frozenset(
     """
-    password passwort passw0rd motdepasse contrasena wachtwoord mima mimamima woaini woaiwojia wobuzhidao
-    woshishui woaizhongguo zhongguo nihao nihaoma xiaoming baobao beijing shanghai guangdong dongguan guangxi
-    qwerty qwertz azerty qwertyuiop qwertyui asdfghjkl asdfasdf asdfgh asdf zxcvbnm zxcvbn zxcv qazwsx
-    qazwsxedc qweasd qweasdzxc qwer qwerasdf qweqwe poiuytrewq lkjhgfdsa mnbvcxz abcdefg
-    abcdefgh abcdef abcd abc abcabc letmein welcome iloveyou iloveu loveme lovely sunshine princess monkey dragon football baseball basketball
-    superman batman spiderman starwars pokemon master shadow michael jordan jennifer michelle charlie daniel
-    jessica ashley nicole hunter harley ranger buster thomas robert andrew joshua matthew anthony william
-    admin administrator root toor guest user test testing tester demo default changeme change secret trustno
-    login access system server manager computer internet samsung google facebook linkedin microsoft windows
-    apple android iphone huawei xiaomi tencent alibaba baidu taobao wechat weixin
-    freedom whatever killer cookie flower summer winter spring autumn monday friday january december cheese
-    chocolate banana orange purple yellow silver golden diamond forever family friends friend hello helloworld
-    mustang corvette ferrari mercedes porsche yamaha soccer hockey tennis liverpool arsenal chelsea barcelona
-    lab labor laboratory science research university student professor teacher
-    booking yiqi instrument instruments equipment facility pilotplant
+    password passwort passw0rd motdepasse contrasena wachtwoord mima mimamima woaini woaiwojia
+    wobuzhidao woshishui woaizhongguo zhongguo nihao nihaoma xiaoming baobao beijing shanghai guangdong
+    dongguan guangxi qwerty qwertz azerty qwertyuiop qwertyui asdfghjkl asdfasdf asdfgh asdf zxcvbnm
+    zxcvbn zxcv qazwsx qazwsxedc qweasd qweasdzxc qwer qwerasdf qweqwe poiuytrewq lkjhgfdsa mnbvcxz
+    abcdefg abcdefgh abcdef abcd abc abcabc letmein welcome iloveyou iloveu loveme lovely sunshine
+    princess monkey dragon football baseball basketball superman batman spiderman starwars pokemon
+    master shadow michael jordan jennifer michelle charlie daniel jessica ashley nicole hunter harley
+    ranger buster thomas robert andrew joshua matthew anthony william admin administrator root toor
+    guest user test testing tester demo default changeme change secret trustno login access system
+    server manager computer internet samsung google facebook linkedin microsoft windows apple android
+    iphone huawei xiaomi tencent alibaba baidu taobao wechat weixin freedom whatever killer cookie
+    flower summer winter spring autumn monday friday january december cheese chocolate banana orange
+    purple yellow silver golden diamond forever family friends friend hello helloworld mustang corvette
+    ferrari mercedes porsche yamaha soccer hockey tennis liverpool arsenal chelsea barcelona lab labor
+    laboratory science research university student professor teacher booking yiqi instrument instruments
+    equipment facility pilotplant
     """.split()  # noqa: SIM905 - a list of quoted words reads worse
 )
 _SEQUENCES = (

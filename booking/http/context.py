@@ -1,5 +1,6 @@
 """What every part of the HTTP floor asks about the request at hand."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import current_app, request, url_for
@@ -22,7 +23,7 @@ def for_programs() -> bool:
     return best in {"application/json", "application/problem+json"}
 
 
-def public_url_for(endpoint: str, **values: object) -> str:
+def public_url_for(endpoint: str, **values: Any) -> str:
     """Give the full address of a page under the configured public URL, whatever host the request named."""
     return settings().public_url.rstrip("/") + url_for(endpoint, **values)
 

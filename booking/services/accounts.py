@@ -35,6 +35,8 @@ from models import (
 PasswordHash = NewType("PasswordHash", str)
 Place = Organisation | Facility | Network
 
+CONFIRM_EMAIL, RESET_PASSWORD = Purpose.CONFIRM_EMAIL.value, Purpose.RESET_PASSWORD.value
+
 LIVES = {Purpose.RESET_PASSWORD: timedelta(hours=1), Purpose.CONFIRM_EMAIL: timedelta(days=3)}
 """How long a mailed link works."""
 
@@ -269,12 +271,12 @@ def _mail_link(
     events.record(session, actor=himself, kind=kind, now=now, subject=_subject(person), link_id=str(link_id))
 
 
-def link_owner(session: Session, *, link_id: UUID, secret: str, purpose: Purpose, now: datetime) -> Candidate:
+def link_owner(session: Session, *, link_id: UUID, secret: str, purpose: str, now: datetime) -> Candidate:
     """Give whose link it is, without using it up.
 
     :raises NotFound: if there is no such link, it was used, has run out, or its person may not sign in
     """
-    person = _open_link(session, link_id, secret, purpose, now)[1]
+    person = _open_link(session, link_id, secret, Purpose(purpose), now)[1]
     return _candidate(person.id, person.password_hash, person.email_confirmed_at)
 
 

@@ -1,6 +1,6 @@
 """One's own account, its sessions and API tokens; and everybody's, for the administrator."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -325,7 +325,7 @@ def _person_page(person_id: UUID, form: dict[str, str], errors: dict[str, str]) 
     with reading() as session:
         someone = accounts.some_person(session, actor=actor(), person_id=person_id)
         places = accounts.places_of(session, memberships=someone.memberships)
-        offered = [
+        offered: list[tuple[str, Sequence[accounts.Place]]] = [
             (_("Facilities"), facilities.listing(session)),
             (_("Organisations"), organisations.listing(session)),
             (_("Networks"), networks.listing(session)),

@@ -20,7 +20,7 @@ from booking.http.logs import security
 from booking.i18n import gettext as _
 from booking.i18n import name_of
 from booking.services import accounts, organisations, rate_limits, sign_in
-from booking.services.accounts import Candidate, Purpose
+from booking.services.accounts import CONFIRM_EMAIL, RESET_PASSWORD, Candidate
 from booking.services.rate_limits import Limit
 from booking.web import blueprint
 
@@ -180,7 +180,7 @@ def mail_sent() -> str:
 @open_to_all
 def confirmation(link_id: UUID, secret: str) -> Answer:
     """Ask for the password of the account that is to be confirmed."""
-    if _owner(link_id, secret, Purpose.CONFIRM_EMAIL) is None:
+    if _owner(link_id, secret, CONFIRM_EMAIL) is None:
         return _link_is_over()
     return render_template("sign_in/confirmation.html", errors={})
 
@@ -191,7 +191,7 @@ def confirm(link_id: UUID, secret: str) -> Answer:
     """Confirm the address and begin a session."""
     form = fields("password")
     limits.count((BY_ACCOUNT, str(link_id)), (BY_NETWORK, limits.network()))
-    found = _owner(link_id, secret, Purpose.CONFIRM_EMAIL)
+    found = _owner(link_id, secret, CONFIRM_EMAIL)
     if found is None:
         return _link_is_over()
     if not accounts.matches(found.password_hash, form["password"]):
@@ -207,7 +207,7 @@ def confirm(link_id: UUID, secret: str) -> Answer:
     return redirect("/", 303)
 
 
-def _owner(link_id: UUID, secret: str, purpose: Purpose) -> Candidate | None:
+def _owner(link_id: UUID, secret: str, purpose: str) -> Candidate | None:
     try:
         with reading() as session:
             return accounts.link_owner(
@@ -250,7 +250,7 @@ def submit_ask_reset() -> Answer:
 @open_to_all
 def reset(link_id: UUID, secret: str) -> Answer:
     """Ask for the new password."""
-    if _owner(link_id, secret, Purpose.RESET_PASSWORD) is None:
+    if _owner(link_id, secret, RESET_PASSWORD) is None:
         return _link_is_over()
     return render_template("sign_in/reset.html", errors={})
 
@@ -261,7 +261,7 @@ def submit_reset(link_id: UUID, secret: str) -> Answer:
     """Set the new password; every session of the person ends."""
     form = fields("password")
     limits.count((RESETS, limits.network()))
-    found = _owner(link_id, secret, Purpose.RESET_PASSWORD)
+    found = _owner(link_id, secret, RESET_PASSWORD)
     if found is None:
         return _link_is_over()
     try:
