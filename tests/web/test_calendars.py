@@ -11,6 +11,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from booking import db
+from booking.i18n import use_locale
 from booking.web.calendars import client_name
 from models import CalendarLink, Person, Project, ProjectMember
 from tests import cast
@@ -241,7 +242,8 @@ def test_the_last_reader_is_named(app, ada):
     ],
 )
 def test_programs_are_known_by_what_they_call_themselves(agent, name):
-    assert client_name(agent) == name
+    with use_locale("en"):
+        assert client_name(agent) == name
 
 
 def test_what_a_reader_calls_itself_is_only_text(app, ada):
