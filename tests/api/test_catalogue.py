@@ -86,7 +86,8 @@ def test_an_instrument_has_rules_and_prices(world_on_both: World):
 
 
 def test_an_unknown_instrument_is_not_found(world: World):
-    for path in ("/instruments/NONE", "/instruments/sem", "/instruments/NONE/free?from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z"):  # fmt: skip
+    day = "from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z"
+    for path in ("/instruments/NONE", "/instruments/sem", f"/instruments/NONE/free?{day}"):
         assert world.get(path).status_code == 404, path
 
 

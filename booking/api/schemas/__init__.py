@@ -1,1 +1,1 @@
-"""booking/api/schemas"""
+"""What comes in and what goes out, a file per noun."""

@@ -30,6 +30,8 @@ _LENGTH = re.compile(
 )
 _KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 _REFUSED = frozenset({"Cc", "Cs"})
 """Control characters, and halves of surrogate pairs, which no database can keep."""
 
@@ -154,7 +156,8 @@ class Text(fields.String):
         """Keep the bound; `lines` lets line ends and tabs through."""
         self.allowed = frozenset("\n\r\t") if lines else frozenset()
         checks = [validate.Length(max=longest, error="too_long_text"), self._printable]
-        super().__init__(validate=checks, **kwargs)
+        said = {"pattern": _LINES if lines else _LINE, **kwargs.pop("metadata", {})}
+        super().__init__(validate=checks, metadata=said, **kwargs)
         self.longest = longest
 
     def _printable(self, text: str) -> None:

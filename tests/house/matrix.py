@@ -1,0 +1,170 @@
+"""Who may do what at every address: the rules as somebody outside the code would write them down.
+
+A line of figures gives the answer to each role, in the order of ROLES. `in` is a redirect to the page for
+signing in, `non` is a redirect after which nothing has changed.
+
+ visitor        nobody signed in
+ outsider       Cleo, of a company; the thing is Ben's
+ stranger       Ben; the thing is Ada's, of his own university
+ owner          Ben; the thing is his
+ leader         Ada, who leads the bookings of Ben's university
+ elsewhere      Tam; the thing is Ben's at a facility where Tam is nobody
+ manager        Tam; the thing is Ben's at the facility that Tam manages
+ operator       Tam; the thing is Ben's at a facility where Tam is an operator
+ officer        Nora, of a network in which the facility is
+ administrator  Root
+"""
+
+from typing import NamedTuple
+
+ROLES = (
+    "visitor",
+    "outsider",
+    "stranger",
+    "owner",
+    "leader",
+    "elsewhere",
+    "manager",
+    "operator",
+    "officer",
+    "administrator",
+)
+
+
+class Case(NamedTuple):
+    """What is asked: an endpoint by a method, and which of its things where there are several."""
+
+    endpoint: str
+    method: str
+    thing: str = ""
+
+
+_ANYBODY = "200 200 200 200 200 200 200 200 200 200"
+_MEMBERS = "401 200 200 200 200 200 200 200 200 200"
+_PEOPLE = " in 200 200 200 200 200 200 200 200 200"
+_GONE = "404 404 404 404 404 404 404 404 404 404"
+
+_TABLE = {
+    # --- the programming interface ----------------------------------------------------------------
+    #                                         vis out str own lea els man ope off adm
+    Case("api-docs.openapi", "GET"): _ANYBODY,
+    Case("api-docs.docs", "GET"): _ANYBODY,
+    Case("api-instruments.search", "GET"): _ANYBODY,
+    Case("api-instruments.one", "GET"): _ANYBODY,
+    Case("api-instruments.one", "GET", "hidden"): "404 404 404 404 404 404 200 200 200 200",
+    Case("api-availability.free", "GET"): _ANYBODY,
+    Case("api-availability.free", "GET", "hidden"): "404 404 404 404 404 404 200 200 200 200",
+    Case("api-availability.of_instrument", "GET"): _ANYBODY,
+    Case("api-availability.of_instrument", "GET", "hidden"): "404 404 404 404 404 404 200 200 200 200",
+    Case("api-availability.of_facility", "GET"): _ANYBODY,
+    Case("api-availability.find", "GET"): _ANYBODY,
+    Case("api-facilities.listing", "GET"): _ANYBODY,
+    Case("api-facilities.one", "GET"): _ANYBODY,
+    Case("api-facilities.all_networks", "GET"): _ANYBODY,
+    Case("api-facilities.closed", "GET"): "401 403 403 403 403 403 200 200 403 200",
+    Case("api-facilities.close", "POST"): "401 403 403 403 403 403 201 403 403 201",
+    Case("api-facilities.lift", "DELETE"): "401 403 403 403 403 403 204 403 403 204",
+    Case("api-accounts.me", "GET"): _MEMBERS,
+    Case("api-bookings.place", "POST"): "401 201 201 201 201 201 201 201 201 201",
+    Case("api-bookings.place", "POST", "hidden"): "401 404 404 404 404 404 409 409 404 409",
+    Case("api-bookings.dry_run", "POST"): _MEMBERS,
+    Case("api-bookings.dry_run", "POST", "move"): "401 404 404 200 200 404 200 200 404 200",
+    Case("api-bookings.listing", "GET"): _MEMBERS,
+    Case("api-bookings.one", "GET"): "401 404 404 200 200 404 200 200 404 200",
+    Case("api-bookings.change", "PATCH"): "401 404 404 200 200 404 200 403 404 200",
+    Case("api-bookings.cancel", "POST"): "401 404 404 200 200 404 200 403 404 200",
+    Case("api-bookings.decide", "POST"): "401 403 403 403 403 404 200 403 403 200",
+    Case("api-bookings.check_in", "POST"): "401 404 404 200 403 404 200 200 404 200",
+    Case("api-bookings.check_out", "POST"): "401 404 404 200 403 404 200 200 404 200",
+    Case("api-bookings.feedback", "POST"): "401 404 404 200 403 404 403 403 404 200",
+    Case("api-calendars.listing", "GET"): _MEMBERS,
+    Case("api-calendars.make", "POST"): "401 201 201 201 201 201 201 201 201 201",
+    Case("api-calendars.make", "POST", "hidden"): "401 404 404 404 404 404 201 201 201 201",
+    Case("api-calendars.make", "POST", "facility"): "401 403 403 403 403 403 201 201 403 201",
+    Case("api-calendars.make", "POST", "project"): "401 404 201 201 201 404 404 404 404 404",
+    Case("api-calendars.revoke", "DELETE"): "401 404 404 204 404 404 404 404 404 404",
+    # --- what programs fetch ----------------------------------------------------------------------
+    Case("feeds.feed", "GET"): _ANYBODY,  # the address is the key
+    Case("feeds.feed", "GET", "guess"): _GONE,
+    Case("feeds.robots", "GET"): _ANYBODY,
+    Case("static", "GET"): _ANYBODY,
+    Case("styles", "GET"): _ANYBODY,
+    Case("web.alive", "GET"): _ANYBODY,
+    Case("web.fit", "GET"): _ANYBODY,
+    Case("web.counts", "GET"): _ANYBODY,  # from this very machine
+    Case("web.counts", "GET", "from elsewhere"): "403 403 403 403 403 403 403 403 403 403",
+    # --- pages for everybody ----------------------------------------------------------------------
+    Case("web.home", "GET"): _ANYBODY,
+    Case("web.catalogue", "GET"): _ANYBODY,
+    Case("web.instrument", "GET"): _ANYBODY,
+    Case("web.instrument", "GET", "hidden"): "404 404 404 404 404 404 200 200 200 200",
+    Case("web.all_facilities", "GET"): _ANYBODY,
+    Case("web.facility", "GET"): _ANYBODY,
+    Case("web.network", "GET"): _ANYBODY,
+    Case("web.free", "GET"): _ANYBODY,
+    Case("web.language", "POST"): "303 303 303 303 303 303 303 303 303 303",
+    Case("web.sign_in", "GET"): "200 303 303 303 303 303 303 303 303 303",
+    Case("web.submit_sign_in", "POST"): "422 422 422 422 422 422 422 422 422 422",
+    Case("web.sign_out", "POST"): "303 303 303 303 303 303 303 303 303 303",
+    Case("web.sign_up", "GET"): "200 303 303 303 303 303 303 303 303 303",
+    Case("web.submit_sign_up", "POST"): "303 303 303 303 303 303 303 303 303 303",
+    Case("web.mail_sent", "GET"): _ANYBODY,
+    Case("web.confirmation", "GET"): _GONE,  # without the letter's secret
+    Case("web.confirm", "POST"): _GONE,
+    Case("web.ask_reset", "GET"): _ANYBODY,
+    Case("web.submit_ask_reset", "POST"): "303 303 303 303 303 303 303 303 303 303",
+    Case("web.reset", "GET"): _GONE,
+    Case("web.submit_reset", "POST"): _GONE,
+    # --- one's own account ------------------------------------------------------------------------
+    Case("web.account", "GET"): _PEOPLE,
+    Case("web.submit_account", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.password", "GET"): _PEOPLE,
+    Case("web.submit_password", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.sessions", "GET"): _PEOPLE,
+    Case("web.end_session", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    Case("web.end_other_sessions", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.tokens", "GET"): _PEOPLE,
+    Case("web.make_token", "POST"): " in 201 201 201 201 201 201 201 201 201",
+    Case("web.revoke_token", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    Case("web.calendars", "GET"): _PEOPLE,
+    Case("web.make_calendar", "POST"): " in 201 201 201 201 201 201 201 201 201",
+    Case("web.make_calendar", "POST", "facility"): " in 403 403 403 403 403 201 201 403 201",
+    Case("web.renew_calendar", "POST"): " in 404 404 201 404 404 404 404 404 404",
+    Case("web.revoke_calendar", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    # --- bookings ---------------------------------------------------------------------------------
+    Case("web.my_bookings", "GET"): _PEOPLE,
+    Case("web.new_booking", "GET"): _PEOPLE,
+    Case("web.place_booking", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.place_booking", "POST", "hidden"): " in 404 404 404 404 404 409 409 404 409",
+    Case("web.booking", "GET"): " in 404 404 200 200 404 200 200 404 200",
+    Case("web.booking_file", "GET"): " in 404 404 200 200 404 200 200 404 200",
+    Case("web.change_booking", "GET"): " in 404 404 200 200 404 200 403 404 200",
+    Case("web.submit_change", "POST"): " in 404 404 303 303 404 303 403 404 303",
+    Case("web.cancel_booking", "POST"): " in 404 404 303 303 404 303 403 404 303",
+    Case("web.check_in", "POST"): " in 404 404 303 403 404 303 303 404 303",
+    Case("web.check_out", "POST"): " in 404 404 303 403 404 303 303 404 303",
+    Case("web.give_feedback", "POST"): " in 404 404 303 403 404 403 403 404 303",
+    # --- the facility's desk ----------------------------------------------------------------------
+    Case("web.desk", "GET"): " in 403 403 403 403 404 200 200 403 200",
+    Case("web.closures", "GET"): " in 403 403 403 403 404 200 200 403 200",
+    Case("web.new_closure", "GET"): " in 403 403 403 403 404 200 403 403 200",
+    Case("web.make_closure", "POST"): " in 403 403 403 403 404 303 403 403 303",
+    Case("web.lift_closure", "POST"): " in 403 403 403 403 403 303 403 403 303",
+    Case("web.approvals", "GET"): " in 403 403 403 403 200 200 200 403 200",
+    Case("web.decide_several", "POST"): " in 403 403 403 403 non 303 non 403 303",
+    Case("web.approve_booking", "POST"): " in 403 403 403 403 404 303 403 403 303",
+    Case("web.reject_booking", "POST"): " in 403 403 403 403 404 303 403 403 303",
+    # --- everybody's accounts ---------------------------------------------------------------------
+    Case("web.people", "GET"): " in 403 403 403 403 403 403 403 403 200",
+    Case("web.person", "GET"): " in 403 403 403 403 403 403 403 403 200",
+    Case("web.give_role", "POST"): " in 403 403 403 403 403 403 403 403 303",
+    Case("web.take_role", "POST"): " in 403 403 403 403 403 403 403 403 303",
+    Case("web.disable_person", "POST"): " in 403 403 403 403 403 403 403 403 303",
+    Case("web.enable_person", "POST"): " in 403 403 403 403 403 403 403 403 303",
+    Case("web.end_persons_sessions", "POST"): " in 403 403 403 403 403 403 403 403 303",
+}
+
+MATRIX: dict[Case, dict[str, str]] = {
+    case: dict(zip(ROLES, line.split(), strict=True)) for case, line in _TABLE.items()
+}
+"""What each role is answered."""

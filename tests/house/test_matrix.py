@@ -1,0 +1,539 @@
+"""Every address asked by every role: the matrix's answer, nothing changed by a refusal, no secret told."""
+
+import hashlib
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from flask import session as flask_session
+from flask.testing import FlaskClient
+from flask_wtf.csrf import generate_csrf
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from booking import db
+from booking.domain.access import Role
+from booking.domain.occupation import Item
+from booking.domain.spans import Span
+from booking.http.guard import guards
+from booking.services import bookings, calendars, closures, facilities
+from models import (
+    ApiToken,
+    Booking,
+    CalendarScope,
+    ClosureKind,
+    Event,
+    Facility,
+    Instrument,
+    Membership,
+    Person,
+    Privacy,
+    Project,
+    ProjectMember,
+    SignIn,
+)
+from tests import cast
+from tests.factories import make_facility, make_instrument, make_network
+from tests.house.matrix import MATRIX, ROLES, Case
+
+NOW = datetime.now(UTC).replace(second=0, microsecond=0)
+NOW -= timedelta(minutes=NOW.minute % 15)
+SOON = NOW.replace(minute=0, hour=1) + timedelta(days=7)
+ZONE = ZoneInfo("Asia/Shanghai")
+
+WHO = {
+    "visitor": (None, "lab"),
+    "outsider": ("cleo", "lab"),
+    "stranger": ("ben", "ada's"),
+    "owner": ("ben", "lab"),
+    "leader": ("ada", "lab"),
+    "elsewhere": ("tam", "yard"),
+    "manager": ("tam", "lab"),
+    "operator": ("tam", "hall"),
+    "officer": ("nora", "lab"),
+    "administrator": ("root", "lab"),
+}
+"""Each role: who asks, and of which of the four places below."""
+
+
+@dataclass
+class Things:
+    """What can be asked about: one of everything of one person at one facility."""
+
+    facility: str
+    owner: str
+    free: str = ""
+    hidden: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    purpose: str = ""
+
+
+@dataclass
+class World:
+    app: Flask
+    template: Path
+    path: Path
+    things: dict[str, Things] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    secrets: dict[str, list[str]] = field(default_factory=dict)
+    network: str = "NET"
+    feed: str = ""
+
+    def restore(self) -> None:
+        """Put the database back as it was made."""
+        db.dispose()
+        for name in ("", "-wal", "-shm"):
+            Path(f"{self.path}{name}").unlink(missing_ok=True)
+        shutil.copyfile(self.template, self.path)
+        db.init(f"sqlite:///{self.path}")
+
+
+# --- what there is ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(make_app: Callable[..., Flask], sqlite_url: str, tmp_path: Path) -> World:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    found = World(make_app(sqlite_url), tmp_path / "template.sqlite3", path)
+    with db.transaction() as session:
+        _people_and_places(session, found)
+    for name in (None, "ada", "ben", "cleo", "tam", "nora", "root"):
+        found.cookies[name or "visitor"] = _browser(found, name)
+    with db.engine().connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.dispose()
+    shutil.copyfile(path, found.template)
+    found.restore()
+    return found
+
+
+def _people_and_places(session: Session, world: World) -> None:
+    lab = make_facility(session, code="LAB", name_en="Laboratory")
+    yard = make_facility(session, code="YARD", name_en="Yard")
+    hall = make_facility(session, code="HALL", name_en="Hall")
+    network = make_network(session, lab, code=world.network)
+    people = {
+        "ada": cast.ada(session),
+        "ben": cast.ben(session),
+        "cleo": cast.cleo(session),
+        "tam": cast.tam(session, lab),
+        "nora": cast.nora(session, network),
+        "root": cast.root(session),
+    }
+    session.add(Membership(person_id=people["tam"].id, role=Role.OPERATOR, facility_id=hall.id))
+    # Random words stand for what nobody else may read: names, project and purposes.
+    hidden = {name: f"{name}-{secrets.token_hex(6)}" for name in ("ada", "ben", "project")}
+    for name in ("ada", "ben"):
+        people[name].name = hidden[name]
+    project = Project(
+        code="P-1",
+        name=hidden["project"],
+        organisation_id=cast.university(session).id,
+        leader_id=people["ada"].id,
+    )
+    session.add(project)
+    session.flush()
+    session.add_all(ProjectMember(project_id=project.id, person_id=people[n].id) for n in ("ada", "ben"))
+    world.tokens = {name: cast.token(session, person) for name, person in people.items()}
+    for place, facility, owner in (
+        ("lab", lab, "ben"),
+        ("ada's", lab, "ada"),
+        ("yard", yard, "ben"),
+        ("hall", hall, "ben"),
+    ):
+        world.things[place] = _things(session, facility, people[owner], people["root"], project)
+    _, world.feed = calendars.make(
+        session,
+        actor=cast.actor_of(session, people["cleo"]),
+        scope=CalendarScope.INSTRUMENT,
+        subject=world.things["lab"].ids["planned_at"],
+        privacy=Privacy.FULL,
+        locale="en",
+        now=NOW,
+    )
+    # The letters of all this are out, or /readyz would miss the jobs.
+    session.execute(update(Event).values(dispatched_at=NOW))
+    of = {place: things.purpose for place, things in world.things.items()}
+    everything = [*hidden.values(), *of.values()]
+    world.secrets = {
+        "visitor": everything,
+        "outsider": everything,
+        "officer": everything,
+        "stranger": [of["ada's"]],
+        "elsewhere": [of["yard"]],
+    }
+
+
+def _things(session: Session, facility: Facility, owner: Person, root: Person, project: Project) -> Things:
+    """Make a booking in each state, a closure, a feed, a session and a token."""
+    facility = facilities.by_code(session, code=facility.code)
+    who = cast.actor_of(session, owner)
+    things = Things(facility.code, owner.email, purpose=f"purpose-{secrets.token_hex(6)}")
+
+    def book(instrument: Instrument, start: datetime, end: datetime, *, placed: datetime) -> Booking:
+        return bookings.place(
+            session,
+            actor=who,
+            items=[Item(instrument.id, Span(start, end))],
+            purpose=things.purpose,
+            project_id=project.id,
+            confidential=True,
+            now=placed,
+        )
+
+    at, begins, runs, ends, closes, free = (make_instrument(session, facility) for _ in range(6))
+    asks = make_instrument(session, facility, approval_required=True)
+    hidden = make_instrument(session, facility, published=False)
+    hours = timedelta(hours=1)
+    yesterday = NOW - timedelta(days=1)
+    planned = book(at, SOON, SOON + hours, placed=NOW)
+    asked = book(asks, SOON, SOON + hours, placed=NOW)
+    begun = book(begins, NOW, NOW + 2 * hours, placed=yesterday)
+    running = book(runs, NOW, NOW + 2 * hours, placed=yesterday)
+    bookings.check_in(session, actor=who, booking_id=running.id, now=NOW)
+    ended = book(ends, NOW - 3 * hours, NOW - hours, placed=yesterday)
+    bookings.check_in(session, actor=who, booking_id=ended.id, now=NOW - 3 * hours)
+    bookings.check_out(session, actor=who, booking_id=ended.id, now=NOW - 2 * hours)
+    closed, _ = closures.make(
+        session,
+        actor=cast.actor_of(session, root),
+        facility_id=facility.id,
+        instrument_id=closes.id,
+        span=Span(SOON, SOON + hours),
+        kind=ClosureKind.MAINTENANCE,
+        reason="",
+        imposed=False,
+        now=NOW,
+    )
+    link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
+    other = SignIn(
+        person_id=owner.id,
+        secret_hash=secrets.token_bytes(32),
+        created_at=NOW,
+        seen_at=NOW,
+        expires_at=NOW + timedelta(days=14),
+    )
+    token = ApiToken(
+        person_id=owner.id, name="x", secret_hash=secrets.token_bytes(32), scopes=["read"], created_at=NOW
+    )
+    session.add_all([other, token])
+    session.flush()
+    held = session.scalars(select(Membership).where(Membership.person_id == owner.id)).first()
+    things.free, things.hidden = free.code, hidden.code
+    things.ids = {
+        "planned": str(planned.id),
+        "planned_at": at.code,
+        "asked": str(asked.id),
+        "begun": str(begun.id),
+        "running": str(running.id),
+        "ended": str(ended.id),
+        "closure": str(closed.id),
+        "calendar": str(link.id),
+        "session": str(other.id),
+        "token": str(token.id),
+        "person": str(owner.id),
+        "membership": str(held.id),
+        "project": str(project.id),
+    }
+    return things
+
+
+def _browser(world: World, name: str | None) -> tuple[str, str]:
+    """Give the cookie of a browser in which somebody signed in, and the token of its pages."""
+    client = world.app.test_client()
+    if name is not None:
+        with db.transaction() as session:
+            person = session.scalars(select(Person).where(Person.email == f"{name}@example.org")).one()
+            cast.sign_in(client, session, person)
+    with client.session_transaction() as cookie:
+        kept = dict(cookie)
+    with world.app.test_request_context():
+        flask_session.update(kept)
+        token = generate_csrf()
+        kept = dict(flask_session)
+    with client.session_transaction() as cookie:
+        cookie.update(kept)
+    return client.get_cookie(world.app.config["SESSION_COOKIE_NAME"]).value, token
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+def rfc(at: datetime) -> str:
+    return at.isoformat()
+
+
+def span_typed(start: datetime, end: datetime) -> dict[str, str]:
+    """A span as forms have it, on the facility's clock."""
+    typed = {}
+    for name, at in (("start", start), ("end", end)):
+        local = at.astimezone(ZONE)
+        typed |= {f"{name}_date": local.strftime("%Y-%m-%d"), f"{name}_time": local.strftime("%H:%M")}
+    return typed
+
+
+LATER = SOON + timedelta(hours=3), SOON + timedelta(hours=4)
+WINDOW = {"from": rfc(SOON), "to": rfc(SOON + timedelta(days=1))}
+
+
+def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the values in the address, and what else is sent: json, data, headers."""
+    hidden = t.hidden if case.thing == "hidden" else t.free
+    wish = {"instrument_id": hidden, "start": rfc(LATER[0]), "end": rfc(LATER[1])}
+    code = {"instrument_id": hidden, **WINDOW}
+    typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
+    i = t.ids
+    decided = {f"version-{i['asked']}": "1", "decision": "approve", "chosen": i["asked"]}
+    asked: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "api-instruments.one": ({"instrument_id": hidden}, {}),
+        "api-availability.free": (code, {}),
+        "api-availability.of_instrument": (
+            code if case.thing else {"instrument_id": i["planned_at"], **WINDOW},
+            {},
+        ),
+        "api-availability.of_facility": ({"facility_id": t.facility, **WINDOW}, {}),
+        "api-availability.find": ({"duration": "PT1H", **WINDOW}, {}),
+        "api-facilities.one": ({"facility_id": t.facility}, {}),
+        "api-facilities.closed": ({"facility_id": t.facility, **WINDOW}, {}),
+        "api-facilities.close": ({"facility_id": t.facility}, {"json": wish | {"instrument_id": t.free}}),
+        "api-facilities.lift": ({"facility_id": t.facility, "closure_id": i["closure"]}, {}),
+        "api-bookings.place": ({}, {"json": wish}),
+        "api-bookings.dry_run": (
+            {},
+            {"json": wish | ({"booking_id": i["planned"]} if case.thing == "move" else {})},
+        ),
+        "api-bookings.one": ({"booking_id": i["planned"]}, {}),
+        "api-bookings.change": (
+            {"booking_id": i["planned"]},
+            {"json": {"purpose": "other"}, "headers": {"If-Match": "*"}},
+        ),
+        "api-bookings.cancel": ({"booking_id": i["planned"]}, {"json": {}}),
+        "api-bookings.decide": ({"booking_id": i["asked"]}, {"json": {"decision": "approve"}}),
+        "api-bookings.check_in": ({"booking_id": i["begun"]}, {"json": {}}),
+        "api-bookings.check_out": ({"booking_id": i["running"]}, {"json": {}}),
+        "api-bookings.feedback": ({"booking_id": i["ended"]}, {"json": {"rating": 5}}),
+        "api-calendars.make": (
+            {},
+            {
+                "json": {
+                    "": {"scope": "me"},
+                    "hidden": {"scope": "instrument", "id": hidden},
+                    "facility": {"scope": "facility", "id": t.facility},
+                    "project": {"scope": "project", "id": i["project"]},
+                }.get(case.thing)
+            },
+        ),
+        "api-calendars.revoke": ({"calendar_id": i["calendar"]}, {}),
+        "feeds.feed": ({"token": "guessed" if case.thing == "guess" else world.feed}, {}),
+        "static": ({"filename": "js/menu.js"}, {}),
+        "styles": ({"names": "tokens+base"}, {}),
+        "web.counts": ({}, {"environ_base": {"REMOTE_ADDR": "192.0.2.7" if case.thing else "127.0.0.1"}}),
+        "web.instrument": ({"code": hidden if case.thing else i["planned_at"]}, {}),
+        "web.facility": ({"code": t.facility}, {}),
+        "web.network": ({"code": world.network}, {}),
+        "web.language": ({}, {"data": {"locale": "en", "next": "/"}}),
+        "web.submit_sign_in": (
+            {},
+            {"data": {"email": "ada@example.org", "password": "not hers", "next": ""}},
+        ),
+        "web.sign_out": ({}, {"data": {}}),
+        "web.submit_sign_up": (
+            {},
+            {
+                "data": {
+                    "name": "Ada",
+                    "email": "ada@example.org",
+                    "password": cast.PASSWORD,
+                    "organisation": "",
+                }
+            },
+        ),
+        "web.confirmation": ({"link_id": str(uuid4()), "secret": "guessed"}, {}),
+        "web.confirm": (
+            {"link_id": str(uuid4()), "secret": "guessed"},
+            {"data": {"password": cast.PASSWORD}},
+        ),
+        "web.submit_ask_reset": ({}, {"data": {"email": "ada@example.org"}}),
+        "web.reset": ({"link_id": str(uuid4()), "secret": "guessed"}, {}),
+        "web.submit_reset": (
+            {"link_id": str(uuid4()), "secret": "guessed"},
+            {"data": {"password": cast.PASSWORD}},
+        ),
+        "web.submit_account": ({}, {"data": {"name": "Other", "locale": "en", "zone": "UTC"}}),
+        "web.submit_password": (
+            {},
+            {"data": {"password": cast.PASSWORD, "new_password": "a kite made of other paper"}},
+        ),
+        "web.end_session": ({"sign_in_id": i["session"]}, {"data": {}}),
+        "web.end_other_sessions": ({}, {"data": {}}),
+        "web.make_token": (
+            {},
+            {"data": {"name": "x", "days": "30", "password": cast.PASSWORD, "scopes": "read"}},
+        ),
+        "web.revoke_token": ({"token_id": i["token"]}, {"data": {}}),
+        "web.make_calendar": (
+            {},
+            {
+                "data": {
+                    "what": f"facility:{t.facility}" if case.thing else "me",
+                    "privacy": "summary",
+                    "locale": "en",
+                }
+            },
+        ),
+        "web.renew_calendar": ({"calendar_id": i["calendar"]}, {"data": {}}),
+        "web.revoke_calendar": ({"calendar_id": i["calendar"]}, {"data": {}}),
+        "web.new_booking": ({"instrument": i["planned_at"]}, {}),
+        "web.place_booking": ({}, {"data": typed | {"purpose": "x"}}),
+        "web.booking": ({"booking_id": i["planned"]}, {}),
+        "web.booking_file": ({"booking_id": i["planned"]}, {}),
+        "web.change_booking": ({"booking_id": i["planned"]}, {}),
+        "web.submit_change": (
+            {"booking_id": i["planned"]},
+            {"data": typed | {"instrument": i["planned_at"], "version": "1", "purpose": "x"}},
+        ),
+        "web.cancel_booking": ({"booking_id": i["planned"]}, {"data": {"reason": "", "version": "1"}}),
+        "web.check_in": ({"booking_id": i["begun"]}, {"data": {}}),
+        "web.check_out": ({"booking_id": i["running"]}, {"data": {}}),
+        "web.give_feedback": ({"booking_id": i["ended"]}, {"data": {"rating": "5"}}),
+        "web.desk": ({"facility": t.facility}, {}),
+        "web.closures": ({"facility": t.facility}, {}),
+        "web.new_closure": ({"facility": t.facility}, {}),
+        "web.make_closure": (
+            {},
+            {
+                "data": {
+                    "facility": t.facility,
+                    "instrument": t.free,
+                    **span_typed(*LATER),
+                    "kind": "maintenance",
+                    "reason": "",
+                    "way": "planned",
+                }
+            },
+        ),
+        "web.lift_closure": ({"closure_id": i["closure"]}, {"data": {}}),
+        "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
+        "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
+        "web.reject_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
+        "web.person": ({"person_id": i["person"]}, {}),
+        "web.give_role": (
+            {"person_id": i["person"]},
+            {"data": {"role": "manager", "place": t.facility}},
+        ),
+        "web.take_role": ({"person_id": i["person"], "membership_id": i["membership"]}, {"data": {}}),
+        "web.disable_person": ({"person_id": i["person"]}, {"data": {}}),
+        "web.enable_person": ({"person_id": i["person"]}, {"data": {}}),
+        "web.end_persons_sessions": ({"person_id": i["person"]}, {"data": {}}),
+    }
+    return asked.get(case.endpoint, ({}, {}))
+
+
+def ask(world: World, case: Case, role: str) -> TestResponse:
+    """Ask as the role: programs by token, people by cookie."""
+    name, place = WHO[role]
+    values, sent = request_of(case, world.things[place], world)
+    path = world.app.url_map.bind("localhost").build(case.endpoint, values, method=case.method)
+    client: FlaskClient = world.app.test_client()
+    if case.endpoint.startswith("api-"):
+        headers = dict(sent.pop("headers", {}))
+        if name is not None:
+            headers["Authorization"] = f"Bearer {world.tokens[name]}"
+        return client.open(path, method=case.method, headers=headers, **sent)
+    cookie, token = world.cookies[name or "visitor"]
+    client.set_cookie(world.app.config["SESSION_COOKIE_NAME"], cookie)
+    if "data" in sent:
+        sent = sent | {"data": sent["data"] | {"csrf_token": token}}
+    return client.open(path, method=case.method, **sent)
+
+
+# --- what is answered ---------------------------------------------------------------------------
+
+BOOKKEEPING = {
+    ("api_token", "used_at"),
+    ("sign_in", "seen_at"),
+    ("calendar_link", "fetched_at"),
+    ("calendar_link", "agent"),
+    ("calendar_link", "address"),
+}
+"""That somebody came at all; no answer depends on it."""
+
+
+def checksum(path: Path) -> str:
+    """What stands in the database, but for the bookkeeping of visits."""
+    found = hashlib.sha256()
+    with sqlite3.connect(path) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        for (table,) in tables.fetchall():
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            kept = ", ".join(f'"{name}"' for name in names if (table, name) not in BOOKKEEPING)
+            rows = connection.execute(f'SELECT {kept} FROM "{table}"')  # noqa: S608 - our own names
+            found.update(f"{table}{sorted(map(repr, rows))}".encode())
+    connection.close()
+    return found.hexdigest()
+
+
+def told(answer: TestResponse) -> str:
+    """The answer as the matrix writes it."""
+    if answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in"):
+        return "in"
+    return str(answer.status_code)
+
+
+def failures(world: World, cases: list[Case]) -> Iterator[str]:
+    untouched = checksum(world.path)
+    for case in cases:
+        for role in ROLES:
+            expected = MATRIX[case][role]
+            answer = ask(world, case, role)
+            where = f"{case.method} {case.endpoint} {case.thing} as {role}"
+            found = told(answer)
+            if found != expected.replace("non", "303"):
+                yield f"{where}: {found}, not {expected}"
+            changed = checksum(world.path) != untouched
+            harmless = case.method == "GET" or expected in {"in", "non"} or expected >= "4"
+            if changed and harmless:
+                yield f"{where}: something was changed"
+            for secret in world.secrets.get(role, ()):
+                if secret in answer.text:
+                    yield f"{where}: {secret} was told"
+            answer.close()
+            if changed:
+                world.restore()
+
+
+def test_every_answer_is_that_of_the_matrix(world: World):
+    known = {(endpoint, method) for endpoint, method, _ in guards(world.app)}
+    cases = [case for case in MATRIX if (case.endpoint, case.method) in known]
+    found = list(failures(world, cases))
+    assert not found, "\n".join(found)
+
+
+def test_every_address_stands_in_the_matrix(app: Flask):
+    routes = {(endpoint, method) for endpoint, method, _ in guards(app)}
+    mapped = {(case.endpoint, case.method) for case in MATRIX}
+    assert sorted(routes - mapped) == []
+    assert sorted(mapped - routes) == []
+
+
+def test_the_secrets_are_there_for_the_entitled(world: World):
+    """Or it would prove nothing that the others do not find them."""
+    for case in (
+        Case("api-bookings.one", "GET"),
+        Case("web.booking", "GET"),
+        Case("web.booking_file", "GET"),
+    ):
+        for role in ("owner", "leader", "manager", "operator", "administrator"):
+            purpose = world.things[WHO[role][1]].purpose
+            assert (purpose in ask(world, case, role).text) is (MATRIX[case][role] == "200"), (case, role)
