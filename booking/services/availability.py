@@ -114,7 +114,7 @@ def hours_of(
     return {
         row.id: (
             zones[row.facility_id],
-            tuple(of_instrument.get(row.id) or of_facility.get(row.facility_id, ())),
+            tuple(of_instrument.get(row.id) or of_facility.get(row.facility_id) or ()),
         )
         for row in rows
     }
@@ -277,9 +277,7 @@ def customer_class(actor: Actor, organisation_id: int) -> CustomerClass:
     return CustomerClass.INTERNAL if organisation_id in actor.organisations else CustomerClass.EXTERNAL
 
 
-def estimates(
-    session: Session, *, actor: Actor, items: Sequence[Item], now: datetime
-) -> list[pricing.Charge | None]:
+def estimates(session: Session, *, actor: Actor, items: Sequence[Item]) -> list[pricing.Charge | None]:
     """Give what each item will cost this actor by the prices in force on its first day; None is negotiated."""
     rows = session.execute(
         select(Instrument.id, Facility.organisation_id, Facility.zone)
@@ -340,7 +338,7 @@ def find(
     starts = _earliest(session, rows, duration, within, quantity, now)
     starts = sorted(starts, key=lambda found: (found[1].start, found[0].code))[:limit]
     items = [Item(row.id, span, quantity) for row, span in starts]
-    charges = estimates(session, actor=actor, items=items, now=now)
+    charges = estimates(session, actor=actor, items=items)
     return [
         Offer(row.id, row.code, span.start, span.end, charge.amount if charge else None)
         for (row, span), charge in zip(starts, charges, strict=True)
@@ -348,7 +346,7 @@ def find(
 
 
 def next_free(
-    session: Session, *, actor: Actor, instrument_ids: Sequence[int], now: datetime, days: int = 30
+    session: Session, *, instrument_ids: Sequence[int], now: datetime, days: int = 30
 ) -> dict[int, Span | None]:
     """Give the next time at which one unit can be had for the instrument's shortest use, within so many days."""
     rows = session.scalars(
@@ -386,7 +384,7 @@ def _earliest(
 
 def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
     query = select(Facility.id, Facility.zone).where(Facility.id.in_({row.facility_id for row in rows}))
-    return {place: name for place, name in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 def alternatives(
@@ -404,7 +402,7 @@ def alternatives(
         return []
     return [
         *_nearest(session, row, item, now, booking_id),
-        *_equal(session, actor, row, item, now),
+        *_equal(session, row, item, now),
     ]
 
 
@@ -426,7 +424,7 @@ def _nearest(
     return [Alternative(row.id, row.code, start, start + length, "nearest") for start in starts]
 
 
-def _equal(session: Session, actor: Actor, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
+def _equal(session: Session, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
     """Look at instruments of the same kind and category, those of the same facility first."""
     if row.category_code is None:
         return []
