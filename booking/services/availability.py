@@ -384,7 +384,7 @@ def _earliest(
 
 def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
     query = select(Facility.id, Facility.zone).where(Facility.id.in_({row.facility_id for row in rows}))
-    return dict(session.execute(query).tuples().all())
+    return {row.id: row.zone for row in session.execute(query)}
 
 
 def alternatives(
