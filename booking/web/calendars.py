@@ -175,11 +175,11 @@ def _choices(extra: Any, facilities: list[Any], projects: list[Any]) -> list[tup
     """Give what a feed may show, as options of a select."""
     found: list[tuple[str, Any]] = [("me", _("My bookings"))]
     if extra is not None:
-        options = [
-            (f"instrument:{extra.code}", _("When it is taken")),
-            (f"free:{extra.code}", _("When it is free")),
+        name = name_of(extra)
+        found += [
+            (f"instrument:{extra.code}", _("%(instrument)s: when it is taken", instrument=name)),
+            (f"free:{extra.code}", _("%(instrument)s: when it is free", instrument=name)),
         ]
-        found.append((name_of(extra), options))
     if facilities:
         found.append((_("Whole facilities"), [(f"facility:{row.code}", name_of(row)) for row in facilities]))
     if projects:

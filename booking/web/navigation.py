@@ -44,7 +44,12 @@ PAGES = (
         _signed_in,
         frozenset({"web.new_booking", "web.booking", "web.change_booking"}),
     ),
-    Page("web.calendars", lambda: _("Calendars"), _signed_in),
+    Page(
+        "web.calendars",
+        lambda: _("Calendars"),
+        _signed_in,
+        frozenset({"web.make_calendar", "web.renew_calendar"}),
+    ),
     Page(
         "web.desk",
         lambda: _("Desk"),
