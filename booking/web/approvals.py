@@ -233,14 +233,14 @@ def _requests(session: Session, shown: Sequence[Booking], now: datetime) -> list
     """Put to each request its price and its days; the statements do not grow in number with the requests."""
     if not shown:
         return []
-    estimates = _estimates(session, shown, now)
+    estimates = _estimates(session, shown)
     strips = _strips(session, shown, now)
     return [
         Request(
             booking=booking,
             zone=booking.items[0].instrument.facility.zone,
             estimate=estimates[booking.id],
-            waits=now - booking.created_at,
+            waits=_roughly(now - booking.created_at),
             over=booking.ends_at <= now,
             strip=strips.get(booking.id),
         )
@@ -248,7 +248,15 @@ def _requests(session: Session, shown: Sequence[Booking], now: datetime) -> list
     ]
 
 
-def _estimates(session: Session, shown: Sequence[Booking], now: datetime) -> dict[UUID, Estimate]:
+def _roughly(length: timedelta) -> timedelta:
+    """Give a length in whole days, hours or minutes: nobody needs the age of a request more exactly."""
+    for unit in (timedelta(days=1), timedelta(hours=1)):
+        if length >= unit:
+            return length // unit * unit
+    return length
+
+
+def _estimates(session: Session, shown: Sequence[Booking]) -> dict[UUID, Estimate]:
     """Ask for the prices of all bookings of one organisation at once."""
     payers: dict[object, list[Booking]] = {}
     for booking in shown:
@@ -256,7 +264,7 @@ def _estimates(session: Session, shown: Sequence[Booking], now: datetime) -> dic
     found: dict[UUID, Estimate] = {}
     for group in payers.values():
         items = [item for booking in group for item in items_of(booking)]
-        charges = iter(availability.estimates(session, actor=payer_of(group[0]), items=items, now=now))
+        charges = iter(availability.estimates(session, actor=payer_of(group[0]), items=items))
         for booking in group:
             found[booking.id] = Estimate(tuple(next(charges) for _item in booking.items))
     return found

@@ -3,6 +3,7 @@
 import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -88,6 +89,8 @@ def show_new_booking() -> Answer:
         part = request.args.get("part") == "verdict"
         own = projects.of_actor(session, actor=actor())
         wish = _new_wish(typed, instrument, own)
+        if not any(typed[name] for name in SPAN_FIELDS):
+            wish = replace(wish, errors={})  # nobody typed anything wrong: nothing was free to propose
         judged = judge(session, wish, [instrument], typed, now)
     if part:
         return _fragment(judged, wish, instrument)
@@ -159,7 +162,7 @@ def _from_address(session: Session, instrument: Instrument, now: datetime) -> di
         hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
         given["confidential"] = "1" if hidden else ""
     if not any(given[name] for name in SPAN_FIELDS):
-        found = availability.next_free(session, actor=actor(), instrument_ids=[instrument.id], now=now)
+        found = availability.next_free(session, instrument_ids=[instrument.id], now=now)
         if (span := found[instrument.id]) is not None:
             given |= typed_span(span, zone)
     elif not given["end_time"]:

@@ -158,7 +158,7 @@ def booking_page(
         booking = bookings.get(session, actor=actor(), booking_id=booking_id)
         lines = bookings.history(session, actor=actor(), booking_id=booking_id)
         project = projects.by_ids(session, ids=[booking.project_id])
-        estimate = _estimate(session, booking, now)
+        estimate = _estimate(session, booking)
         closed = _closed(session, booking, now)
     zone = booking.items[0].instrument.facility.zone
     page = render_template(
@@ -201,9 +201,11 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
     """Give what the reader may do to the booking now."""
     who, moves = actor(), possible(booking.state)
     manages = bookings.may_on(who, "booking.approve", booking)
+    # Whoever decides about a request rejects it; to withdraw it is for those who asked.
+    decides = booking.state is State.REQUESTED and manages and booking.person_id != who.person_id
     wanted = {
         "change": Action.CHANGE in moves and booking.ends_at > now,
-        "cancel": Action.CANCEL in moves and (booking.starts_at > now or manages),
+        "cancel": Action.CANCEL in moves and not decides and (booking.starts_at > now or manages),
         "approve": Action.APPROVE in moves and booking.ends_at > now,
         "reject": Action.REJECT in moves,
         "check_in": Action.CHECK_IN in moves and check_in_opens(booking) <= now < booking.ends_at,
@@ -227,9 +229,9 @@ def check_in_opens(booking: Booking) -> datetime:
     )
 
 
-def _estimate(session: Session, booking: Booking, now: datetime) -> Estimate:
+def _estimate(session: Session, booking: Booking) -> Estimate:
     payer = payer_of(booking)
-    return Estimate(tuple(availability.estimates(session, actor=payer, items=items_of(booking), now=now)))
+    return Estimate(tuple(availability.estimates(session, actor=payer, items=items_of(booking))))
 
 
 def payer_of(booking: Booking) -> Actor:

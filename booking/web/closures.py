@@ -155,16 +155,15 @@ def _all_of(session: Session, facility: Facility) -> list[Instrument]:
 @blueprint.get("/closures/new", endpoint="new_closure")
 @needs("closure.make")
 def show_new_closure() -> Answer:
-    """Show the form; with a span in the address it already lists the bookings that are met."""
+    """Show the form, with the bookings that its time would meet."""
     now = utc_now()
     with reading() as session:
         facility, all_of = _place(
             session, request.args.get("facility", ""), request.args.get("instrument", "")
         )
         typed = _from_address(facility, now)
-        given = bool(request.args.get("start") or request.args.get("start_date"))
         intake, span, instrument_id = _read(typed, facility, all_of)
-        met = _affected(session, facility, instrument_id, span) if given and not intake.errors else None
+        met = _affected(session, facility, instrument_id, span) if not intake.errors else None
     if request.args.get("part") == "verdict":
         return render_template("closures/affected_alone.html", met=met, zone=facility.zone)
     return _form_page(facility, all_of, typed, intake.errors, met)
