@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Select,
+    String,
+    Subquery,
     and_,
     case,
     exists,
@@ -17,7 +19,9 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
+    type_coerce,
     union_all,
 )
 from sqlalchemy.orm import Session
@@ -40,8 +44,14 @@ from models import (
 
 MOST_PER_PAGE = 100
 MOST_PAGES = 10_000
+MOST_TAGGED = 20_000
+"""Of more hits than this the capabilities are not counted: nobody reads on, and it would be most of the cost."""
+
+MOST_CHOICES = 50
+"""So many facilities or networks are worth showing beside the results, the largest."""
+
 MOST_CAPABILITIES = 30
-"""So many tags are worth showing beside the results."""
+"""So many tags are."""
 
 LONGEST_FILTER = 200
 _CAPABILITY = re.compile(r"([a-z0-9_]{1,60})(?:(>=|<=)(\d{1,10}(?:\.\d{1,3})?))?", re.ASCII)
@@ -93,28 +103,12 @@ class Page:
     facets: dict[str, list[Facet]]
 
 
-class _Group(NamedTuple):
-    """How many hits share facility, kind and class."""
-
-    facility_id: int
-    kind: str
-    category: str
-    number: int
-
-
 class _Found(NamedTuple):
-    """What one walk over the hits gives: groups, numbers by tag, and the ids of the page in order."""
+    """What one statement tells: how many, the ids of the page in order, and counts by facet and key."""
 
-    groups: list[_Group]
-    tags: dict[str, int]
+    total: int
     ids: list[int]
-
-
-class _Places(NamedTuple):
-    """Facilities by id, and by id the networks that each is in."""
-
-    facilities: dict[int, tuple[str, str, str]]
-    networks: dict[int, list[tuple[str, str, str]]]
+    counts: dict[str, dict[Any, int]]
 
 
 def matching(filters: Filters, actor: Actor) -> Select[int]:
@@ -142,18 +136,14 @@ def search(
     :raises Invalid: if there is no such page
     """
     _check_page(page, page_size)
-    hits = _hits(filters, actor, locale).cte("hits")
     offset = (page - 1) * page_size
-    found = _walk(session, filters, hits, limit=page_size, offset=offset, tags=facets)
-    places = _places(session, {group.facility_id for group in found.groups})
-    keep = _tests(filters, places)
-    kept = [group for group in found.groups if all(test(group) for test in keep.values())]
+    found = _ask(session, filters, actor, locale, limit=page_size, offset=offset, facets=facets)
     return Page(
         items=_items(session, found.ids),
-        total=sum(group.number for group in kept),
+        total=found.total,
         page=page,
         page_size=page_size,
-        facets=_facets(session, filters, found, places, keep) if facets else {},
+        facets=_facets(session, filters, found.counts) if facets else {},
     )
 
 
@@ -219,50 +209,68 @@ def _able(instrument_id: Any, wanted: str) -> ColumnElement[bool]:
     return exists().where(*conditions)
 
 
-# One walk over the hits
+# One statement
 
 
-def _walk(session: Session, filters: Filters, hits: CTE, *, limit: int, offset: int, tags: bool) -> _Found:
-    """Count the hits by group and by tag, and take the page: one statement, which reads the texts once."""
-    narrowed = _narrowed(filters, hits.c)
-    able = {name: narrowed.pop(name) for name in ("capability",) if name in narrowed}
-    parts = [
-        _group_rows(hits, able.values()),
-        _page_rows(hits, [*narrowed.values(), *able.values()], limit, offset),
-    ]
-    if tags:
-        parts.append(_tag_rows(hits, narrowed.values()))
-    return _sorted_out(session.execute(union_all(*parts)))
-
-
-def _sorted_out(rows: Iterable[Any]) -> _Found:
-    groups: list[_Group] = []
-    tags: dict[str, int] = {}
-    page: list[tuple[int, int]] = []
-    for what, number, kind, word, count in rows:
-        if what == "group":
-            groups.append(_Group(number, kind, word or "", count))
-        elif what == "tag":
-            tags[word] = count
-        else:
-            page.append((count, number))
-    return _Found(groups, tags, [place for _, place in sorted(page)])
-
-
-def _hits(filters: Filters, actor: Actor, locale: str) -> Select[*tuple[Any, ...]]:
-    """Give the select of all that match the words, before any filter, with what counting and sorting need."""
+def _ask(
+    session: Session,
+    filters: Filters,
+    actor: Actor,
+    locale: str,
+    *,
+    limit: int,
+    offset: int,
+    facets: bool,
+) -> _Found:
+    """Count and take the page in one statement, which reads the words of each instrument once."""
     found = words_of.words(filters.q)
-    query = select(
-        Instrument.id,
-        Instrument.facility_id,
-        Instrument.kind,
-        Instrument.category_code,
-        (_name(locale) if found else Instrument.code).label("name"),
-        (_rank(found) if found else literal(0)).label("rank"),
-    ).where(instruments.visible(actor))
-    if not found:
-        return query
-    return query.join(InstrumentText, InstrumentText.instrument_id == Instrument.id).where(*_contains(found))
+    source = _hits(found, actor, locale) if found else _everything(actor)
+    narrowed = _narrowed(filters, source.c)
+    page = _page(source, [*narrowed.values()], limit, offset)
+    parts = [_row("page", page.c.id, None, page.c.place), _total(source, narrowed)]
+    if facets:
+        parts += _facet_rows(source, filters, narrowed)
+    total, places = 0, []
+    counts: dict[str, dict[Any, int]] = {name: {} for name in _FACETS}
+    for what, number, word, count in session.execute(union_all(*parts)):
+        if what == "total":
+            total = count
+        elif what == "page":
+            places.append((count, number))
+        else:
+            counts[what][word if number is None else number] = count
+    return _Found(total, [place for _, place in sorted(places)], counts)
+
+
+class _Source(NamedTuple):
+    """Where hits come from: columns, the condition that stays to be asked, and their order."""
+
+    c: Any
+    where: list[ColumnElement[bool]]
+    order: tuple[Any, ...]
+
+
+def _everything(actor: Actor) -> _Source:
+    """Take the instruments as they stand, so that an index gives the page; by code."""
+    return _Source(Instrument, [instruments.visible(actor)], (Instrument.code,))
+
+
+def _hits(found: Sequence[str], actor: Actor, locale: str) -> _Source:
+    """Take those that have all the words: the texts are read once, whatever is counted of the hits."""
+    hits = (
+        select(
+            Instrument.id,
+            Instrument.facility_id,
+            Instrument.kind,
+            Instrument.category_code,
+            _name(locale).label("name"),
+            _rank(found).label("rank"),
+        )
+        .join(InstrumentText, InstrumentText.instrument_id == Instrument.id)
+        .where(instruments.visible(actor), *_contains(found))
+        .cte("hits")
+    )
+    return _Source(hits.c, [], (hits.c.rank, hits.c.name, hits.c.id))
 
 
 def _name(locale: str) -> ColumnElement[str]:
@@ -285,119 +293,129 @@ def _rank(found: Sequence[str]) -> ColumnElement[int]:
     )
 
 
-def _group_rows(hits: CTE, conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    c = hits.c
-    return (
-        select(literal("group"), c.facility_id, c.kind, c.category_code, func.count())
-        .where(*conditions)
-        .group_by(c.facility_id, c.kind, c.category_code)
+def _row(what: str, number: Any, word: Any, count: Any) -> Select[*tuple[Any, ...]]:
+    """Give a row of the union: what it tells, of which id or word, how many."""
+    return select(
+        literal(what),
+        null() if number is None else number,
+        null() if word is None else type_coerce(word, String),
+        count,
     )
 
 
-def _tag_rows(hits: CTE, conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    return (
-        select(literal("tag"), null(), null(), Capability.tag, func.count())
-        .join_from(hits, Capability, Capability.instrument_id == hits.c.id)
-        .where(*conditions)
-        .group_by(Capability.tag)
-    )
-
-
-def _page_rows(
-    hits: CTE, conditions: Iterable[ColumnElement[bool]], limit: int, offset: int
-) -> Select[*tuple[Any, ...]]:
-    c = hits.c
-    order = (c.rank, c.name, c.id)
-    page = (
-        select(c.id, func.row_number().over(order_by=order).label("place"))
-        .where(*conditions)
-        .order_by(*order)
+def _page(source: _Source, conditions: Iterable[ColumnElement[bool]], limit: int, offset: int) -> Subquery:
+    """Give the ids of the page with their places in the order."""
+    few = (
+        select(source.c.id, *(column.label(f"order_{i}") for i, column in enumerate(source.order)))
+        .where(*source.where, *conditions)
+        .order_by(*source.order)
         .limit(limit)
         .offset(offset)
         .subquery()
     )
-    return select(literal("page"), page.c.id, null(), null(), page.c.place)
+    order = [few.c[f"order_{i}"] for i in range(len(source.order))]
+    return select(few.c.id, func.row_number().over(order_by=order).label("place")).subquery()
+
+
+def _total(source: _Source, narrowed: Mapping[str, ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
+    return _row("total", None, None, func.count(source.c.id)).where(*source.where, *narrowed.values())
+
+
+def _facet_rows(
+    source: _Source, filters: Filters, narrowed: Mapping[str, ColumnElement[bool]]
+) -> list[Select[*tuple[Any, ...]]]:
+    """Count the hits by facility, kind and class once, and sum that up for each facet without its own filter."""
+    able = [narrowed["capability"]] if "capability" in narrowed else []
+    c = source.c
+    groups = (
+        select(c.facility_id, c.kind, c.category_code, func.count(c.id).label("number"))
+        .where(*source.where, *able)
+        .group_by(c.facility_id, c.kind, c.category_code)
+        .cte("groups")
+    )
+    of_groups = _narrowed(replace(filters, capability=""), groups.c)
+    number = func.sum(groups.c.number)
+
+    def others(name: str) -> list[ColumnElement[bool]]:
+        return [test for other, test in of_groups.items() if other != name]
+
+    member = NetworkFacility.network_id
+    return [
+        _row("facility", groups.c.facility_id, None, number)
+        .where(*others("facility"))
+        .group_by(groups.c.facility_id),
+        _row("network", member, None, number)
+        .join(groups, groups.c.facility_id == NetworkFacility.facility_id)
+        .where(*others("network"))
+        .group_by(member),
+        _row("kind", None, groups.c.kind, number).where(*others("kind")).group_by(groups.c.kind),
+        _row("category", None, groups.c.category_code, number)
+        .where(groups.c.category_code.is_not(None), *others("category"))
+        .group_by(groups.c.category_code),
+        _tag_rows(source, groups, [test for name, test in narrowed.items() if name != "capability"]),
+    ]
+
+
+def _tag_rows(
+    source: _Source, groups: CTE, conditions: Iterable[ColumnElement[bool]]
+) -> Select[*tuple[Any, ...]]:
+    """Count the hits by what they can do, unless there are so many that nobody reads on."""
+    few = select(func.coalesce(func.sum(groups.c.number), 0)).scalar_subquery() <= MOST_TAGGED
+    return (
+        _row("capability", None, Capability.tag, func.count())
+        .join(source.c.id.table, Capability.instrument_id == source.c.id)
+        .where(few, *source.where, *conditions)
+        .group_by(Capability.tag)
+    )
 
 
 # Facets
 
-
-def _places(session: Session, facility_ids: Iterable[int]) -> _Places:
-    wanted = set(facility_ids)
-    query = select(Facility.id, Facility.code, Facility.name_zh, Facility.name_en)
-    facilities = {
-        place: (code, zh, en) for place, code, zh, en in session.execute(query.where(Facility.id.in_(wanted)))
-    }
-    members = (
-        select(NetworkFacility.facility_id, Network.code, Network.name_zh, Network.name_en)
-        .join(Network, Network.id == NetworkFacility.network_id)
-        .where(NetworkFacility.facility_id.in_(wanted))
-    )
-    networks: dict[int, list[tuple[str, str, str]]] = {}
-    for place, code, zh, en in session.execute(members):
-        networks.setdefault(place, []).append((code, zh, en))
-    return _Places(facilities, networks)
-
-
-def _tests(filters: Filters, places: _Places) -> dict[str, Callable[[_Group], bool]]:
-    """Give what each filter that is set asks of a group."""
-    tests: dict[str, Callable[[_Group], bool]] = {
-        "facility": lambda group: places.facilities[group.facility_id][0] == filters.facility.strip(),
-        "network": lambda group: any(
-            code == filters.network.strip() for code, _, _ in places.networks.get(group.facility_id, ())
-        ),
-        "kind": lambda group: group.kind == filters.kind.strip(),
-        "category": lambda group: group.category.startswith(filters.category.strip()),
-    }
-    return {name: test for name, test in tests.items() if getattr(filters, name).strip()}
+_FACETS = ("facility", "network", "kind", "category", "capability")
 
 
 def _facets(
-    session: Session,
-    filters: Filters,
-    found: _Found,
-    places: _Places,
-    keep: Mapping[str, Callable[[_Group], bool]],
+    session: Session, filters: Filters, counts: Mapping[str, Mapping[Any, int]]
 ) -> dict[str, list[Facet]]:
-    def counted(name: str, keys: Callable[[_Group], Iterable[str]]) -> dict[str, int]:
-        tests = [test for other, test in keep.items() if other != name]
-        counts: dict[str, int] = {}
-        for group in found.groups:
-            if all(test(group) for test in tests):
-                for key in keys(group):
-                    counts[key] = counts.get(key, 0) + group.number
-        return counts
-
-    facilities = {code: Term(zh, en) for code, zh, en in places.facilities.values()}
-    networks = {code: Term(zh, en) for rows in places.networks.values() for code, zh, en in rows}
-    categories = counted(
-        "category", lambda group: (group.category[:n] for n in (2, 4) if group.category[n - 2 :])
-    )
-    names = {
-        code: Term(zh, en)
-        for code, zh, en in session.execute(
-            select(Category.code, Category.name_zh, Category.name_en).where(Category.code.in_(categories))
-        )
-    }
-    by_facility = counted("facility", lambda group: (places.facilities[group.facility_id][0],))
-    by_network = counted(
-        "network", lambda group: (code for code, _, _ in places.networks.get(group.facility_id, ()))
-    )
-    tags = sorted(found.tags, key=lambda tag: (-found.tags[tag], tag))
+    tags = sorted(counts["capability"], key=lambda tag: (-counts["capability"][tag], tag))
     chosen = {part.split(">")[0].split("<")[0] for part in _listed(filters.capability)}
-    shown = [tag for i, tag in enumerate(tags) if i < MOST_CAPABILITIES or tag in chosen]
     return {
-        "facility": [_facet(key, facilities[key], by_facility[key]) for key in sorted(by_facility)],
-        "network": [_facet(key, networks[key], by_network[key]) for key in sorted(by_network)],
+        "facility": _named(session, Facility, counts["facility"], filters.facility),
+        "network": _named(session, Network, counts["network"], filters.network),
         "kind": [
-            _facet(key, name, count)
-            for counts in [counted("kind", lambda group: (group.kind,))]
-            for key, name in vocabulary.KINDS.items()
-            if (count := counts.get(key, 0))
+            _facet(kind, name, counts["kind"][kind])
+            for kind, name in vocabulary.KINDS.items()
+            if kind in counts["kind"]
         ],
-        "category": [_facet(key, names[key], categories[key]) for key in sorted(categories) if key in names],
-        "capability": [_facet(tag, vocabulary.ability_name(tag), found.tags[tag]) for tag in shown],
+        "category": _classes(session, counts["category"]),
+        "capability": [
+            _facet(tag, vocabulary.ability_name(tag), counts["capability"][tag])
+            for i, tag in enumerate(tags)
+            if i < MOST_CAPABILITIES or tag in chosen
+        ],
     }
+
+
+def _named(
+    session: Session, model: type[Facility | Network], counts: Mapping[int, int], chosen: str
+) -> list[Facet]:
+    most = sorted(counts, key=lambda place: (-counts[place], place))[:MOST_CHOICES]
+    query = select(model.id, model.code, model.name_zh, model.name_en)
+    rows = session.execute(
+        query.where(or_(model.id.in_(most), model.code == chosen.strip())).order_by(model.code)
+    )
+    return [Facet(code, zh, en, counts[place]) for place, code, zh, en in rows if place in counts]
+
+
+def _classes(session: Session, counts: Mapping[str, int]) -> list[Facet]:
+    """Give large classes with all that is below them, and middle ones."""
+    sums: dict[str, int] = {}
+    for code, count in counts.items():
+        for key in {code[:2], code[:4]}:
+            sums[key] = sums.get(key, 0) + count
+    query = select(Category.code, Category.name_zh, Category.name_en).where(Category.code.in_(sums))
+    rows = session.execute(query.order_by(Category.code))
+    return [Facet(code, zh, en, sums[code]) for code, zh, en in rows]
 
 
 def _facet(key: str, name: Term, count: int) -> Facet:
