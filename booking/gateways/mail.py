@@ -183,20 +183,19 @@ def _send(server: smtplib.SMTP, built: EmailMessage) -> None:
     try:
         server.send_message(built)
     except smtplib.SMTPRecipientsRefused as error:
-        code, why = next(iter(error.recipients.values()))
-        raise Refused(f"{code} {_said(why)}", lasting=code >= 500) from error
+        raise _refusal(*next(iter(error.recipients.values()))) from error
     except smtplib.SMTPDataError as error:
-        raise Refused(
-            f"{error.smtp_code} {_said(error.smtp_error)}", lasting=error.smtp_code >= 500
-        ) from error
+        raise _refusal(error.smtp_code, error.smtp_error) from error
     except smtplib.SMTPNotSupportedError as error:
         raise Refused(str(error), lasting=True) from error
     except (smtplib.SMTPException, OSError) as error:
         raise Unreachable(str(error)) from error
 
 
-def _said(why: bytes | str) -> str:
-    return why.decode("utf-8", "replace") if isinstance(why, bytes) else why
+def _refusal(code: int, why: bytes | str) -> Exception:
+    said = f"{code} {why.decode('utf-8', 'replace') if isinstance(why, bytes) else why}"
+    # By 421 the server says that it closes the connection, whatever the message.
+    return Unreachable(said) if code == 421 else Refused(said, lasting=code >= 500)
 
 
 def _file(built: EmailMessage, folder: Path) -> None:

@@ -6,6 +6,7 @@ in seconds; and that it is paused or cut off when the beat stands still for long
 Whoever comes back finds the lease's fence raised, and steps down.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -107,10 +108,14 @@ class ServerLock:
 
     def drop(self) -> None:
         """Give it back."""
-        self._held = False
         if self._connection is not None:
+            if self._held:
+                # The server drops it too when it notices that we are gone, which is a little later.
+                with contextlib.suppress(psycopg.Error):
+                    self._connection.execute("SELECT pg_advisory_unlock_all()")
             self._connection.close()
             self._connection = None
+        self._held = False
 
 
 def lock_for(settings: Settings) -> Lock:

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 
 class Sink:
-    """The messages in the order in which they came. `answer` may refuse one: it gives what the server says."""
+    """The messages in the order in which they came. `answer` gives what the server says to one."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -26,7 +26,7 @@ class Sink:
     def ids(self) -> list[str]:
         return [message["Message-ID"] for message in self.messages]
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         said = self.answer(message)
         if said.startswith("250"):
