@@ -175,6 +175,7 @@ def error_sentence(code: str) -> str:
         "too_small": _("This is too small."),
         "too_large": _("This is too much."),
         "too_long_text": _("This text is too long."),
+        "too_many": _("There are too many of them already."),
         "unknown": _("This is not known."),
         "control_characters": _("This text holds characters that cannot be shown."),
         "duplicate": _("This stands here twice."),

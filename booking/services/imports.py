@@ -40,7 +40,7 @@ CHUNK = 500
 """So many codes go into one statement."""
 
 
-class Broken(Exception):  # noqa: N818 - a file is broken; nothing went wrong here
+class Broken(Exception):
     """A file of which nothing was written, with everything that is wrong with it."""
 
     def __init__(self, errors: Sequence[CellError]) -> None:
@@ -112,7 +112,7 @@ def apply(session: Session, *, actor: Actor, inventory: Inventory, now: datetime
     """
     plan = _plan(session, actor, inventory, now, lock=True)
     catalogue.ensure_categories(session)
-    _write_facilities(session, plan)
+    _write_facilities(session, plan, now)
     _write_networks(session, plan, inventory.networks)
     _write_instruments(session, plan, now)
     outcome = plan.outcome()
@@ -207,7 +207,7 @@ def _plain(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]
     }
 
 
-def _write_facilities(session: Session, plan: _Plan) -> None:
+def _write_facilities(session: Session, plan: _Plan, now: datetime) -> None:
     organisations = {
         row.code: row
         for row in session.scalars(
@@ -234,6 +234,8 @@ def _write_facilities(session: Session, plan: _Plan) -> None:
     session.flush()
     renamed = [row.id for row, changes in plan.edited_facilities if set(changes) - {"opening", "contact"}]
     instruments.reindex(session, facility_ids=renamed)
+    # Calendars print the facility's name and address beside each instrument.
+    session.execute(update(Instrument).where(Instrument.facility_id.in_(renamed)).values(updated_at=now))
 
 
 def _edit_facility(session: Session, facility: Facility, changes: Mapping[str, tuple[Any, Any]]) -> None:

@@ -331,6 +331,15 @@ def test_a_facility_changes_with_its_operator_hours_and_search(session, now):
     assert catalogue.search(session, actor=VISITOR, filters=Filters(q="jiupingtai")).total == 1
 
 
+def test_a_new_name_or_place_of_a_facility_is_a_change_of_its_instruments(session, now):
+    apply(session, facility_file(), now)
+    later = now + timedelta(days=1)
+    apply(session, facility_file(opening="always"), later)
+    assert one(session, "NEW-1").updated_at == now  # no calendar prints the hours
+    apply(session, facility_file(opening="always", name_zh="旧平台"), later)
+    assert one(session, "NEW-1").updated_at == later
+
+
 def test_a_credit_code_belongs_to_one(session, now):
     code = "91110108551385082Q"
     apply(session, facility_file(uscc=code), now)
