@@ -1,14 +1,13 @@
 """`yiqi import`: an inventory file into the database, and a sheet to fill in."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from booking import db, wording
-from booking.config import Settings
+from booking.cli import read_settings, utc_now
 from booking.domain import inventory
 from booking.domain.access import SYSTEM
 from booking.domain.inventory import Inventory
@@ -21,13 +20,6 @@ from booking.services.imports import Broken, Outcome
 import_ = click.Group("import", help="Bring in what other systems know.")
 
 
-def open_database() -> Settings:
-    """Use the database of the settings; a console command may take its time over a statement."""
-    settings = Settings.from_env()
-    db.init(settings.url, pool_size=2, statement_timeout_ms=0)
-    return settings
-
-
 @import_.command("instruments")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
@@ -38,8 +30,9 @@ def instruments(file: Path, *, dry_run: bool) -> None:
     facilities and networks. Exits with 1 and one line for each fault when anything is wrong with the file.
     """
     found = _read(file)
-    open_database()
-    now = datetime.now(UTC)
+    # Twenty thousand rows may take their time.
+    db.init(read_settings().url, pool_size=2, statement_timeout_ms=0)
+    now = utc_now()
     try:
         if dry_run:
             with db.reading() as session:
