@@ -1,1 +1,1 @@
-"""booking"""
+"""Yiqi 仪起: instruments found, booked and shared."""

@@ -23,8 +23,9 @@ def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
 class Settings:
     """What the operator of the server decides. A field NAME is the variable YIQI_NAME; secrets also YIQI_NAME_FILE."""
 
-    instance: Path = _setting(
-        Path("instance"), "Folder of all that the server keeps: database, mail, logs, keys."
+    instance: Path = _setting(  # noqa: RUF009 - a field, made as dataclasses.field makes it
+        Path("instance"),
+        "Folder of all that the server keeps: database, mail, logs, keys.",
     )
     database_url: str = _setting(
         "", "SQLAlchemy address of the database; empty is SQLite in the instance folder.", secret=True

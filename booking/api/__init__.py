@@ -30,7 +30,8 @@ def _modules() -> tuple[ModuleType, ...]:
         instruments,
     )
 
-    return accounts, availability, bookings, calendars, facilities, instruments
+    # In the order of the docs.
+    return instruments, availability, bookings, facilities, calendars, accounts
 
 
 def openapi_text(app: Flask) -> str:
@@ -55,4 +56,18 @@ def openapi() -> Response:
 @open_to_all
 def docs() -> str:
     """The document as a page on which one can try things."""
-    return render_template("api/docs.html")
+    from booking.api import reference  # noqa: PLC0415 - as rarely as the document
+
+    described = json.loads(openapi_text(current_app))
+    shared = described["components"]["responses"].items()
+    return render_template(
+        "api/docs.html",
+        about=[reference.words(part) for part in described["info"]["description"].split("\n\n")],
+        parts=reference.parts(described),
+        shapes=reference.shapes(described),
+        names=list(described["components"]["schemas"]),
+        errors=[
+            (name.removeprefix("Problem"), reference.words(said["description"])) for name, said in shared
+        ],
+        anchors=reference.anchors,
+    )

@@ -90,7 +90,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
         instead = []
         if not verdict.allowed:
             instead = availability.alternatives(
-                session, actor=who, items=items, now=now, booking_id=order["booking_id"]
+                session, items=items, now=now, booking_id=order["booking_id"]
             )
     return {
         "allowed": verdict.allowed,

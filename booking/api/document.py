@@ -21,16 +21,16 @@ OPENAPI = "3.1.0"
 ABOUT = """\
 Find pilot-plant instruments, book them without double bookings, and see them in calendars.
 
-**Signing in.** Send `Authorization: Bearer TOKEN` with a token from your account's page. A token has
+Signing in. Send `Authorization: Bearer TOKEN` with a token from your account's page. A token has
 scopes: `read`, `book`, `manage`. Scripts of a signed-in page may use the session's cookie instead; then every
 write carries the page's CSRF token in `X-CSRFToken`.
 
-**Times** are RFC 3339 with an offset, spans hold their start and not their end. Answers are in UTC.
+Times are RFC 3339 with an offset, spans hold their start and not their end. Answers are in UTC.
 
-**Errors** are RFC 9457 problems with a `code`. A refusal names every reason at once and what could
+Errors are RFC 9457 problems with a `code`. A refusal names every reason at once and what could
 be taken instead.
 
-**Versions.** A booking has an `ETag`; `PATCH` wants it in `If-Match`.
+Versions. A booking has an `ETag`; `PATCH` wants it in `If-Match`.
 """
 
 EVERYWHERE = (400, 401, 403, 422, 429, 503)

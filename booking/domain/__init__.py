@@ -1,1 +1,1 @@
-"""booking/domain"""
+"""What the trade is, in pure functions: no framework, no table, no clock."""

@@ -9,7 +9,6 @@ from booking.domain.hours import WeeklyHours, is_open, zone
 from booking.domain.occupation import Claim, Item
 from booking.domain.spans import Load, Span, peak
 
-
 LONGEST = timedelta(days=400)
 """No use may be longer, whatever the instrument's own limit."""
 
@@ -136,7 +135,7 @@ def _of_length(item: Item, known: Facts) -> list[Reason]:
 
 
 def _on_step(span: Span, step: int, zone_name: str) -> bool:
-    """Tell whether both ends stand on the facility's clock at a multiple of the step; steps over an hour count hours."""
+    """Tell whether both ends stand on the facility's clock on a step; steps over an hour count whole hours."""
     tz = zone(zone_name)
     for at in span:
         wall = at.astimezone(tz)

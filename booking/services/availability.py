@@ -169,14 +169,14 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
 
 
 def _free_of(
-    session: Session, rows: Sequence[Instrument], within: Span, now: datetime
+    session: Session, rows: Sequence[Instrument], within: Span, now: datetime, *, without: UUID | None = None
 ) -> dict[int, list[tuple[Span, int]]]:
     """Give stretches of open, future time and the units free in each, for each instrument."""
     widest = max((row.setup_minutes + row.cleanup_minutes for row in rows), default=0)
     around = padded(within, widest, widest)
     parts = occupation.parts_of(session, [row.id for row in rows])
     stations = {part.station_id for found in parts.values() for part in found}
-    view = occupation.look(session, {row.id for row in rows} | stations, around, now=now)
+    view = occupation.look(session, {row.id for row in rows} | stations, around, now=now, without=without)
     sizes = (
         {row.id: row.units for row in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
         if stations
@@ -388,11 +388,12 @@ def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
 
 
 def alternatives(
-    session: Session, *, actor: Actor, items: Sequence[Item], now: datetime, booking_id: UUID | None = None
+    session: Session, *, items: Sequence[Item], now: datetime, booking_id: UUID | None = None
 ) -> list[Alternative]:
     """Give what could be had instead of a refused wish: nearest times here, equal instruments at the same time.
 
-    Only for a wish of one item; every answer keeps the rules and fits the ledger as it was read.
+    Only for a wish of one item; every answer keeps the rules and fits the ledger as it was read. The time of the
+    booking that is being changed counts as free.
     """
     if len(items) != 1 or items[0].span.duration > WINDOW:
         return []
@@ -409,13 +410,12 @@ def alternatives(
 def _nearest(
     session: Session, row: Instrument, item: Item, now: datetime, booking_id: UUID | None
 ) -> list[Alternative]:
-    del booking_id  # its own time counts as taken: an alternative elsewhere is meant
     if not (row.bookable and row.published):
         return []
     wide = Span(max(item.span.start - NEAR, now), max(item.span.end, now) + NEAR)
     if wide.duration > WINDOW:
         return []
-    found = _free_of(session, [row], wide, now)[row.id]
+    found = _free_of(session, [row], wide, now, without=booking_id)[row.id]
     spans = merge(span for span, level in found if level >= item.quantity)
     policy = policy_of(row)
     name = _zones(session, [row])[row.facility_id]

@@ -183,7 +183,7 @@ def dry_run(
     _require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
     case = _case(session, seen, items, now, without=booking_id)
     reasons = tuple(refusals(items, case.claims, case.facts, now, before=before))
-    estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items, now=now)))
+    estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items)))
     approval = _first_state(actor, items, case.instruments) is State.REQUESTED
     return Verdict(not reasons, reasons, estimate, approval)
 
@@ -752,7 +752,7 @@ def _values(booking: Booking) -> dict[str, Any]:
     }
 
 
-def _loaded() -> Select[tuple[Booking]]:
+def _loaded() -> Select[Booking]:
     return (
         select(Booking)
         .options(
@@ -764,7 +764,7 @@ def _loaded() -> Select[tuple[Booking]]:
     )
 
 
-def _seen_by(query: Select[tuple[UUID]], actor: Actor) -> Select[tuple[UUID]]:
+def _seen_by(query: Select[UUID], actor: Actor) -> Select[UUID]:
     if actor.administrator:
         return query
     staffed = (

@@ -146,9 +146,7 @@ def of_facility(session: Session, *, actor: Actor, code: str) -> dict[int, str]:
     return {place: known for place, known in rows}
 
 
-def listed(
-    session: Session, *, actor: Actor, instrument_ids: Iterable[int]
-) -> dict[int, Instrument]:
+def listed(session: Session, *, actor: Actor, instrument_ids: Iterable[int]) -> dict[int, Instrument]:
     """Give those of these instruments that the actor may see, with what a list shows."""
     wanted = set(instrument_ids)
     query = select(Instrument).where(Instrument.id.in_(wanted), visible(actor)).options(*IN_A_LIST)

@@ -51,7 +51,7 @@ def register(blueprint: Blueprint) -> None:
 def cards(session: Session, *, actor: Actor, instruments: Sequence[Instrument], now: datetime) -> list[Card]:
     """Make the cards of instruments; the number of statements does not depend on theirs."""
     free = availability.next_free(
-        session, actor=actor, instrument_ids=[row.id for row in instruments], now=now, days=LOOK_AHEAD
+        session, instrument_ids=[row.id for row in instruments], now=now, days=LOOK_AHEAD
     )
     return [_card(row, actor, free.get(row.id), now) for row in instruments]
 

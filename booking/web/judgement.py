@@ -103,7 +103,7 @@ def judge(
     found: list[Alternative] = []
     if reasons:
         found = availability.alternatives(
-            session, actor=actor(), items=wish.items, now=now, booking_id=booking_id
+            session, items=wish.items, now=now, booking_id=booking_id
         )
     return Judgement(
         allowed=not reasons,

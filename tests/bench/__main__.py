@@ -14,8 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
@@ -145,9 +144,10 @@ def bench_reads(url: str, name: str, world: seed.World, count: int) -> None:
         end = start + timedelta(days=days)
         return f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
 
+    occupations = f"/api/v1/instruments/{world.full}/occupations"
     paths = {
-        f"week of one instrument ({world.a_day * 7} entries)": f"/api/v1/instruments/{world.full}/occupations?{window(7)}",
-        f"month ({world.a_day * 30})": f"/api/v1/instruments/{world.full}/occupations?{window(30)}",
+        f"week of one instrument ({world.a_day * 7} entries)": f"{occupations}?{window(7)}",
+        f"month ({world.a_day * 30})": f"{occupations}?{window(30)}",
         "free spans of a week": f"/api/v1/instruments/{world.full}/free?{window(7)}",
         f"find a time, {len(world.codes)} instruments": f"/api/v1/free?duration=PT2H&{window(7)}",
         "catalogue search": "/api/v1/instruments?q=bench",
@@ -242,9 +242,8 @@ def main() -> None:
     words = parser.parse_args()
     share = 10 if words.quick else 1
     engines = words.engine or ["sqlite", "postgresql"]
-    print(
-        f"# Yiqi benchmarks, {date.today()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"# Yiqi benchmarks, {datetime.now(UTC):%Y-%m-%d}, {machine}")
     print(f"load average at the start: {os.getloadavg()[0]:.1f}")
     with databases(engines) as urls:
         for name, url in urls.items():

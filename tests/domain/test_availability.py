@@ -19,7 +19,9 @@ def at(quarter: int) -> datetime:
 
 
 loads = st.lists(
-    st.builds(lambda a, n, q: Load(at(a), at(a + n), q), st.integers(0, 90), st.integers(1, 12), st.integers(1, 3)),
+    st.builds(
+        lambda a, n, q: Load(at(a), at(a + n), q), st.integers(0, 90), st.integers(1, 12), st.integers(1, 3)
+    ),
     max_size=8,
 )
 policies = st.builds(
@@ -50,7 +52,9 @@ def test_the_first_start_is_the_earliest_that_fits(some, policy, quarters):
     length = timedelta(minutes=15 * quarters)
     free = [s for s, _ in free_levels([DAY], some, 1, policy)]
     found = first_start(free, length, policy, ZERO, "UTC")
-    fitting = [at(q) for q in range(96) if at(q) + length <= DAY.end and fits(at(q), length, some, 1, policy, 1)]
+    fitting = [
+        at(q) for q in range(96) if at(q) + length <= DAY.end and fits(at(q), length, some, 1, policy, 1)
+    ]
     assert found == (fitting[0] if fitting else None)
 
 

@@ -14,7 +14,9 @@ POLICY = Policy(step=30, shortest=60, longest=240, notice=120, horizon=10 * 1440
 
 
 def codes(start: datetime, minutes: float, *, quantity: int = 1, before=None, now: datetime = NOW, **facts):
-    known = Facts(**{"code": "DG-1", "units": 2, "zone": "Asia/Shanghai", "policy": POLICY, "hours": ALWAYS} | facts)
+    known = Facts(
+        **{"code": "DG-1", "units": 2, "zone": "Asia/Shanghai", "policy": POLICY, "hours": ALWAYS} | facts
+    )
     span = Span(start, start + timedelta(minutes=minutes))
     around = padded(span, known.policy.setup, known.policy.cleanup)
     item = Item(7, span, quantity)
@@ -61,7 +63,10 @@ def test_quantity_against_units_and_what_is_taken():
 def test_set_up_and_clean_up_must_be_free_as_well():
     before = Load(later(hours=1), later(hours=1, minutes=31), 2)
     after = Load(later(hours=3, minutes=14), later(hours=4), 2)
-    touching = (Load(later(hours=1), later(hours=1, minutes=30), 2), Load(later(hours=3, minutes=15), later(hours=4), 2))
+    touching = (
+        Load(later(hours=1), later(hours=1, minutes=30), 2),
+        Load(later(hours=3, minutes=15), later(hours=4), 2),
+    )
     assert codes(later(hours=2), 60, loads=(before,)) == ["taken"]
     assert codes(later(hours=2), 60, loads=(after,)) == ["taken"]
     assert codes(later(hours=2), 60, loads=touching) == []
@@ -102,5 +107,7 @@ def test_a_taken_station_refuses_the_line():
     line = Facts("L", 1, "Asia/Shanghai", Policy(), ALWAYS)
     station = Facts("S", 1, "Asia/Shanghai", Policy(), ALWAYS, (Load(later(hours=3), later(hours=4), 1),))
     span = Span(later(hours=2), later(hours=5))
-    reasons = refusals([Item(1, span)], [Claim(1, span, span, 1), Claim(2, span, span, 1)], {1: line, 2: station}, NOW)
+    reasons = refusals(
+        [Item(1, span)], [Claim(1, span, span, 1), Claim(2, span, span, 1)], {1: line, 2: station}, NOW
+    )
     assert [(reason.code, reason.params["instrument"]) for reason in reasons] == [("taken", "S")]

@@ -1,6 +1,7 @@
 """Arithmetic of spans, against the slow and obvious way: minute by minute."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +25,7 @@ def covered(some) -> set[int]:
 
 
 def tidy(some) -> bool:
-    return all(s.start < s.end for s in some) and all(
-        a.end < b.start for a, b in zip(some, some[1:], strict=False)
-    )
+    return all(s.start < s.end for s in some) and all(a.end < b.start for a, b in pairwise(some))
 
 
 @given(st.lists(spans))

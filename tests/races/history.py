@@ -8,6 +8,7 @@ own: free, or held by one key.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from typing import Literal
 
@@ -83,7 +84,7 @@ def doubles(history: Iterable[Operation], final: Final) -> list[str]:
             ]
             spans.append((take.completed, min(ends, default=inf), take.key))
         spans.sort()
-        for (_, end, key), (start, _, rival) in zip(spans, spans[1:], strict=False):
+        for (_, end, key), (start, _, rival) in pairwise(spans):
             if start < end and key != rival:
                 faults.append(f"{slot} was surely held by {key} and {rival} at once")
     return faults

@@ -176,7 +176,7 @@ def test_next_free_of_many(session, ada):
         make_instrument(session, bookable=False),
     )
     place(session, ada, busy, 0, 5)
-    found = availability.next_free(session, actor=ada, instrument_ids=[busy.id, idle.id, hidden.id], now=NOW)
+    found = availability.next_free(session, instrument_ids=[busy.id, idle.id, hidden.id], now=NOW)
     assert found[busy.id].start == span(5, 6).start
     assert found[idle.id].start == NOW
     assert found[hidden.id] is None
@@ -193,7 +193,7 @@ def test_alternatives_nearest_and_equal(session, ada):
     make_instrument(session, facility=facility)
     for instrument in (wanted, taken):
         place(session, ada, instrument, 4, 6)
-    found = availability.alternatives(session, actor=ada, items=[Item(wanted.id, span(4, 6))], now=NOW)
+    found = availability.alternatives(session, items=[Item(wanted.id, span(4, 6))], now=NOW)
     assert [a.code for a in found if a.why == "equal"] == [near.code, elsewhere.code]
     nearest = [a for a in found if a.why == "nearest"]
     assert {a.code for a in nearest} == {wanted.code}

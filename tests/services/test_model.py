@@ -113,7 +113,7 @@ class Calendar(RuleBasedStateMachine):
         keys = [key for key, state in self.booked.items() if state in states]
         return data.draw(st.sampled_from(keys))
 
-    def any_in(*states: State) -> Any:  # noqa: N805
+    def any_in(*states: State) -> Any:
         return precondition(lambda self: any(state in states for state in self.booked.values()))
 
     # --- the commands ---
