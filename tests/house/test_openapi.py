@@ -18,6 +18,7 @@ from booking.api import openapi_text
 from booking.app import create_app
 from booking.config import Settings
 from booking.http.guard import guards
+from booking.wording import REASONS
 
 STORED = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -115,6 +116,13 @@ def test_paths_are_kebab_case(described):
     for path in described["paths"]:
         plain = re.sub(r"\{\w+\}", "", path)
         assert re.fullmatch(r"[a-z0-9/-]+", plain), path
+
+
+def test_the_guide_names_every_reason_of_a_refusal():
+    guide = (STORED.parent / "api.md").read_text()
+    at = guide.index("Reasons of a refusal:")
+    named = set(re.findall(r"`(\w+)`", guide[at : guide.index("One that is", at)]))
+    assert named == set(REASONS) - {"own_account"}  # which no operation of the API gives
 
 
 def test_the_page_of_docs_is_there(app: Flask):
