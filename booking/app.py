@@ -45,7 +45,6 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     logs.init(app, settings.log_level)
     metrics.init(app)
     locale.init(app, settings.default_locale)
-    static.init(app)
     headers.init(app, production=settings.production)
     identity.init(app)
     intake.init(app)
