@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
 from models import Booking, BookingItem, Closure, Event, Instrument, Occupation, Part, guards
+from models.base import UtcDateTime
 
 SHOWN = 20
 """Of each kind of fault so many are named; the rest are counted."""
@@ -113,7 +114,7 @@ def _overbooked(session: Session, now: datetime) -> Iterator[Fault]:
         step.c.at,
         func.sum(step.c.change).over(**window, rows=(None, 0)).label("taken"),
         func.sum(step.c.alone).over(**window, rows=(None, 0)).label("alone"),
-        func.lead(step.c.at).over(**window).label("until"),
+        func.lead(step.c.at, type_=UtcDateTime).over(**window).label("until"),
     ).subquery()
     query = (
         select(Instrument.code, Instrument.units, level.c.at, level.c.until, level.c.taken, level.c.alone)

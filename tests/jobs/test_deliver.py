@@ -159,7 +159,7 @@ def test_two_senders_at_once_send_each_message_once(settings, book):
     def send(reached):
         try:
             deliver.run(reached, never)
-        except Exception as error:  # told below, where the test can fail
+        except Exception as error:  # noqa: BLE001 - told below, where the test can fail
             faults.append(error)
 
     with sink() as server:

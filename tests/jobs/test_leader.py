@@ -1,5 +1,7 @@
 """One leads: death, pauses, outages and jumps of the clock included."""
 
+from typing import ClassVar
+
 import pytest
 
 from booking import db
@@ -19,7 +21,7 @@ class Clock:
 class FakeLock:
     """A lock that one of its kind holds, until it drops it or dies."""
 
-    held: dict[str, object] = {}
+    held: ClassVar[dict[str, object]] = {}
 
     def take(self) -> bool:
         return FakeLock.held.setdefault("by", self) is self

@@ -86,7 +86,7 @@ def test_that_all_is_well_is_noted_once_a_minute(process, monkeypatch):
     clock = datetime(2026, 11, 2, 8, tzinfo=UTC)
     noted = []
     monkeypatch.setattr(timetable, "utc_now", lambda: clock)
-    monkeypatch.setattr(jobs, "succeeded", lambda _session, *, job, now: noted.append(now))
+    monkeypatch.setattr(jobs, "succeeded", lambda _session, **told: noted.append(told["now"]))
     job = Job("odd", 2, lambda _settings, _halted: None)
     for _ in range(61):
         process._tick(job, Leads(), process.stopping)
