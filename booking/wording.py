@@ -364,6 +364,7 @@ _OF_CELLS: dict[str, Callable[[Params], str]] = {
     "duplicate_key": lambda p: _("The key “%(key)s” comes twice, the second time on line %(line)s.", **p),
     "broken_yaml": lambda p: _("The YAML is broken near line %(line)s.", **p),
     "yaml_reference": lambda p: _("References are not read; one stands on line %(line)s.", **p),
+    "yaml_values": lambda p: _("The YAML holds more than %(most)s values.", **p),
     "yaml_depth": lambda p: _("Lists and keys are nested too deeply on line %(line)s.", **p),
     "not_an_inventory": lambda _p: _("The file does not hold facilities and items."),
     "unknown_format": lambda _p: _("The name must end in .xlsx or .csv."),

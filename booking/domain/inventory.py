@@ -32,6 +32,7 @@ LONG_DAY = tuple(WeeklyHours(weekday, 480, 1320) for weekday in range(7))
 
 MOST_MINUTES = 400 * 24 * 60
 LONG_TEXT = 10_000
+MOST_HOURS = 200
 
 _DAYS = {
     name: number
@@ -65,6 +66,8 @@ def _hours(value: Any) -> tuple[WeeklyHours, ...]:
         days, _, times = str(part).rpartition(" ")
         opens, closes = _times(times, str(part))
         found |= {WeeklyHours(weekday, opens, closes) for weekday in _weekdays(days, str(part))}
+    if len(found) > MOST_HOURS:
+        raise Bad("too_many_in_list", most=MOST_HOURS)
     return tuple(sorted(found, key=lambda rule: (rule.weekday, rule.opens, rule.closes)))
 
 

@@ -23,6 +23,7 @@ MOST_ENTRIES = 200
 MOST_ROWS = 20_000
 MOST_COLUMNS = 200
 MOST_DEPTH = 12
+MOST_VALUES = 1_000_000
 MOST_ERRORS = 500
 """More errors than this help nobody; the rest is left out."""
 
@@ -317,7 +318,9 @@ def _line(node: Any) -> int:
 def _check_yaml(yaml: Any, text: str, loader: Any) -> None:
     """Walk the events, which takes neither memory nor stack, before anything is built of them."""
     depth = 0
-    for event in yaml.parse(text, Loader=loader):
+    for number, event in enumerate(yaml.parse(text, Loader=loader)):
+        if number > MOST_VALUES:
+            raise Unreadable("yaml_values", most=MOST_VALUES)
         if isinstance(event, yaml.AliasEvent):
             raise Unreadable("yaml_reference", line=_line(event))
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):

@@ -8,12 +8,10 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import Actor, NotFound, Subject, require
 from booking.domain.hours import DAY_MINUTES, WeeklyHours
+from booking.domain.inventory import MOST_HOURS
 from booking.domain.rules import Invalid
 from booking.services import events, occupation
 from models import Facility, Instrument, OpeningRule
-
-MOST_RULES = 200
-"""No facility's week needs more rules."""
 
 
 def by_code(session: Session, *, code: str) -> Facility:
@@ -118,7 +116,7 @@ def check_hours(hours: Sequence[WeeklyHours]) -> None:
 
     :raises Invalid: if a rule is not within one day, ends before it starts, or there are too many
     """
-    if len(hours) > MOST_RULES:
+    if len(hours) > MOST_HOURS:
         raise Invalid({"hours": "too_large"})
     for rule in hours:
         if rule.weekday not in range(7) or not 0 <= rule.opens <= DAY_MINUTES or rule.closes > DAY_MINUTES:

@@ -143,7 +143,7 @@ def of_facility(session: Session, *, actor: Actor, code: str) -> dict[int, str]:
     rows = session.execute(query.where(Facility.code == code, visible(actor)).order_by(Instrument.code)).all()
     if not rows:
         facilities.by_code(session, code=code)
-    return {place: known for place, known in rows}
+    return {row.id: row.code for row in rows}
 
 
 def listed(session: Session, *, actor: Actor, instrument_ids: Iterable[int]) -> dict[int, Instrument]:

@@ -266,6 +266,7 @@ def test_yaml_gives_plain_values():
         ("[" * 1000, "yaml_depth"),
         ("{a: " * 100_000, "yaml_depth"),
         ("a: \x01", "broken_yaml"),
+        ("[" + "[]," * (sheets.MOST_VALUES // 2) + "]", "yaml_values"),
     ],
 )
 def test_yaml_that_could_harm_is_refused(text, code):
