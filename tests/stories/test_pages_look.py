@@ -1,0 +1,206 @@
+"""Every page in a real browser: both languages, wide and narrow, light and dark, with no fault for accessibility.
+
+Each visit also leaves a picture in `test-artefacts/` for people to look at.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect
+
+from booking import db
+from booking.domain import inventory
+from booking.domain.access import SYSTEM
+from booking.services import accounts, imports, seeds
+from tests.browser import axe, shot, watch
+from tests.conftest import Databases
+from tests.servers import ROOT, GunicornServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+INVENTORY = ROOT / "booking" / "demo" / "inventory.yaml"
+SEM = "DG-SLAB-05"
+CHANNELS = "DG-SSB-04"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+WIDTHS = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 740}}
+SCHEMES = ("light", "dark")
+IN_A_WEEK = (datetime.now(SHANGHAI) + timedelta(days=7)).date()
+
+PAGES = {
+    "-": {
+        "home": "/",
+        "search": "/instruments?q=x",
+        "narrowed": "/instruments?kind=line&network=GUANYI",
+        "nothing": "/instruments?q=zyzzyva",
+        "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}",
+        "list": f"/instruments/{SEM}?day={IN_A_WEEK}&view=list",
+        "units": f"/instruments/{CHANNELS}?day={IN_A_WEEK}",
+        "line": "/instruments/DG-SLAB-06",
+        "facilities": "/facilities",
+        "facility": "/facilities/DG-SLAB",
+        "network": "/networks/GUANYI",
+        "free": "/free",
+        "free-mistake": "/free?minutes=x",
+        "missing": "/instruments/NONE",
+    },
+    "ada": {"home": "/", "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}"},
+    "tam": {"home": "/", "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}"},
+}
+"""The pages that each person looks at, by a short name for the picture."""
+
+
+@pytest.fixture(scope="module")
+def server(databases: Databases) -> Iterator[str]:
+    url = databases.clone("sqlite")
+    now = datetime.now(UTC)
+    db.init(url)
+    with db.transaction() as session:
+        found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
+        imports.apply(session, actor=SYSTEM, inventory=found, now=now)
+        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
+    db.dispose()
+    with GunicornServer(url, workers=1) as running:
+        yield running.base_url
+    databases.drop(url)
+
+
+def sign_in(page: Page, server: str, name: str) -> None:
+    page.goto(f"{server}/sign-in")
+    page.fill("[name=email]", f"{name}@example.org")
+    page.fill("[name=password]", seeds.PASSWORD)
+    page.click("main [type=submit]")
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+@pytest.mark.parametrize("who", list(PAGES))
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+def test_pages_have_no_fault_and_fit(browser, server, who, locale):
+    context = browser.new_context(locale=locale, viewport=WIDTHS["wide"], reduced_motion="reduce")
+    try:
+        faults = _visits(context.new_page(), server, who, locale)
+    finally:
+        context.close()
+    assert not faults, "\n".join(faults)
+
+
+def _visits(page: Page, server: str, who: str, locale: str) -> list[str]:
+    faults = watch(page)
+    if who != "-":
+        sign_in(page, server, who)
+    for name, path in PAGES[who].items():
+        page.goto(f"{server}{path}")
+        for width, size in WIDTHS.items():
+            page.set_viewport_size(size)
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                look = f"{name}-{'visitor' if who == '-' else who}-{locale}-{width}-{scheme}"
+                faults += [f"{look}: {line}" for line in axe(page)]
+                shot(page, look)
+            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                faults.append(f"{name}: scrolls sideways at {size['width']} px")
+    return faults
+
+
+def test_a_page_is_light(browser: Browser, server: str):
+    for path in ("/", "/instruments", f"/instruments/{SEM}", "/free"):
+        page = browser.new_page()
+        answers: list[Response] = []
+        page.on("response", lambda answer, answers=answers: answers.append(answer))
+        page.goto(f"{server}{path}", wait_until="networkidle")
+        assert len(answers) <= 10, [answer.url for answer in answers]
+        assert sum(len(answer.body()) for answer in answers) < 200_000, path
+        page.close()
+
+
+@pytest.mark.parametrize("javascript", [False])
+@pytest.mark.parametrize("locale", ["en"])
+def test_without_a_script_search_and_calendar_lead_to_the_form(page: Page, server: str):
+    page.goto(server)
+    page.fill("#q", "场发射")
+    page.press("#q", "Enter")
+    page.click("article h2 a")
+    page.goto(f"{page.url}?day={IN_A_WEEK}")
+    begin = page.locator(".begin a").first
+    asked = parse_qs(urlsplit(begin.get_attribute("href")).query)
+    assert asked["instrument"] == [SEM]
+    begin.click()
+    assert "/sign-in" in page.url
+    assert f"instrument%3D{SEM}" in page.url
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_three_clicks_from_home_to_a_booking(page: Page, server: str):
+    sign_in(page, server, "ben")
+    page.goto(server)
+    page.click("text=Find a time >> nth=0")
+    page.locator("main").get_by_role("link", name="Book", exact=False).first.click()
+    page.locator("main form [type=submit]").last.click()
+    page.wait_for_url(lambda url: "/bookings/" in url and "/new" not in url)
+
+
+@pytest.mark.parametrize("locale", ["en"])
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 1000}])
+def test_a_drag_over_free_time_fills_the_form(page: Page, server: str):
+    # A Sunday far ahead, on which nobody has booked.
+    sunday = IN_A_WEEK + timedelta(days=28 + 6 - IN_A_WEEK.weekday())
+    page.goto(f"{server}/instruments/{SEM}?day={sunday}")
+    column = page.locator(f'[data-day="{sunday}"] .day-times')
+    column.scroll_into_view_if_needed()
+    box = column.bounding_box()
+    hour = box["height"] / 14  # it is open from 8 to 22
+    across = box["x"] + box["width"] / 2
+    page.mouse.move(across, box["y"] + 2.1 * hour)
+    page.mouse.down()
+    page.mouse.move(across, box["y"] + 3 * hour)
+    page.mouse.move(across, box["y"] + 4.4 * hour)
+    expect(page.locator(".ghost")).to_have_text("10:00–12:30")
+    page.mouse.up()
+    expect(page.locator("#start")).to_have_value(f"{sunday}T10:00")
+    expect(page.locator("#end")).to_have_value(f"{sunday}T12:30")
+    expect(page.locator("[data-length]")).to_have_text("Chosen: 2 h 30 min")
+    page.fill("#start", f"{sunday}T14:00")
+    page.dispatch_event("#start", "change")
+    expect(page.locator("#end")).to_have_value(f"{sunday}T16:30")
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_arrow_keys_walk_over_the_begins(page: Page, server: str):
+    monday = IN_A_WEEK + timedelta(days=28 - IN_A_WEEK.weekday())
+    page.goto(f"{server}/instruments/{SEM}?day={monday}")
+    assert page.locator('.begin a[tabindex="0"]').count() == 1
+    page.locator(".begin a").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    focused = page.evaluate("document.activeElement.href")
+    assert parse_qs(urlsplit(focused).query)["start"] == [f"{monday + timedelta(days=1)}T08:30"]
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_menus_close_by_escape_and_give_the_focus_back(page: Page, server: str):
+    page.goto(server)
+    menu = page.locator(".site-tools [data-menu]").first
+    menu.locator("summary").press("Enter")
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_a_reader_elsewhere_sees_their_own_clock_too(browser: Browser, server: str):
+    context = browser.new_context(locale="en", timezone_id="Europe/Berlin")
+    page = context.new_page()
+    problems = watch(page)
+    page.goto(f"{server}/instruments/{SEM}?day=2026-12-01")
+    expect(page.locator("[data-own-clock]")).to_contain_text("Europe/Berlin, 7 h behind")
+    expect(page.locator('[data-clock-hour="9"] small')).to_have_text("02:00")
+    context.close()
+    assert not problems
+
+
+def test_pictures_are_kept_where_nobody_commits_them():
+    ignored = Path(ROOT / ".gitignore").read_text().split()
+    assert "test-artefacts/" in ignored
