@@ -70,7 +70,7 @@ def test_every_seeded_fault_is_found(history, end, said):
 
 
 def simulate(seed: int, flaw: str = ""):
-    """Run clients against a calendar that is right, but for the flaw: what they saw, the end, how often it was wrong."""
+    """Run clients against a calendar that is right, but for the flaw: what they saw, the end, the faults."""
     flawed = 0
     dice = random.Random(seed)
     holders: dict = {}
