@@ -50,12 +50,19 @@ def _keep_private(response: Response) -> None:
     page = response.mimetype == "text/html"
     identity = g.get("identity")
     if page:
-        response.vary.update(["Cookie", "Accept-Language"])
+        _vary(response, "Cookie, Accept-Language")
     elif identity is not None:
-        response.vary.update(["Authorization", "Cookie"])
+        _vary(response, "Authorization, Cookie")
     if "Cache-Control" in response.headers:
         return
     if identity is not None and identity.actor.signed_in:
         response.headers["Cache-Control"] = "no-store"
     elif page:
         response.headers["Cache-Control"] = "no-cache, private"
+
+
+def _vary(response: Response, names: str) -> None:
+    if "Vary" in response.headers:
+        response.vary.update(names.split(", "))
+    else:  # nearly always, and ten times as fast
+        response.headers["Vary"] = names

@@ -3,8 +3,10 @@
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from flask import Flask, Response, g, request, session
+from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from booking.db import reading, transaction
@@ -33,6 +35,16 @@ class _User(UserMixin):  # type: ignore[misc]
 
     def get_id(self) -> str:
         return self.secret
+
+
+class _Cookies(SecureCookieSessionInterface):
+    """Flask's signed cookies, with the signer made once and not for each request."""
+
+    _signer: Any = None
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        self._signer = self._signer or super().get_signing_serializer(app)
+        return self._signer
 
 
 def utc_now() -> datetime:
@@ -117,6 +129,7 @@ def forget() -> None:
 
 def init(app: Flask) -> None:
     """Know people by their cookie."""
+    app.session_interface = _Cookies()
     manager = LoginManager()
     # The secret itself is checked on the server; a changed network or browser version ends no session.
     manager.session_protection = None
