@@ -1,0 +1,60 @@
+"""Every sentence of code and templates has its Chinese, with the same places to fill."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
+METHODS = [("booking/**.py", "python"), ("templates/**", "jinja2")]
+PLACES = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
+LOCALES = ["zh_Hans_CN"]
+
+
+def sentences() -> dict[str, str]:
+    """Give every sentence by its key, the last of its forms."""
+    found = {}
+    for folder in ("booking", "templates"):
+        for _, _, message, _, _ in extract_from_dir(
+            ROOT / folder,
+            [(pattern.partition("/")[2], method) for pattern, method in METHODS if pattern.startswith(folder)],
+            keywords=KEYWORDS,
+        ):
+            forms = message if isinstance(message, tuple) else (message,)
+            if forms[0]:
+                found[forms[0]] = forms[-1]
+    return found
+
+
+def translated(locale: str) -> dict[str, tuple[str, ...]]:
+    with (ROOT / "booking" / "translations" / locale / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        catalogue = read_po(file, locale=locale)
+    return {
+        (m.id if isinstance(m.id, str) else m.id[0]): ((m.string,) if isinstance(m.string, str) else tuple(m.string))
+        for m in catalogue
+        if m.id
+    }
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_nothing_is_untranslated_and_nothing_is_left_over(locale):
+    wanted, known = sentences(), translated(locale)
+    assert len(wanted) > 500
+    assert sorted(wanted.keys() - known.keys()) == []
+    assert sorted(known.keys() - wanted.keys()) == []
+    assert [key for key, forms in known.items() if not all(forms)] == []
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_translation_fills_the_same_places(locale):
+    known = translated(locale)
+    wrong = [
+        (key, form)
+        for key, source in sentences().items()
+        for form in known.get(key, ())
+        if set(PLACES.findall(form)) != set(PLACES.findall(source))
+    ]
+    assert wrong == []
