@@ -18,15 +18,6 @@ from gunicorn.errors import AppImportError
 from booking.cli import read_settings, table
 from booking.config import BadSetting, Settings
 
-DEMO_PASSWORD = "yiqi-demo"  # noqa: S105 - printed for everybody to see; demo people never exist in production
-DEMO_PEOPLE = (
-    ("ada@example.org", "researcher, leads a project at a university"),
-    ("ben@example.org", "researcher, her student"),
-    ("cleo@example.org", "researcher at a company outside"),
-    ("tam@example.org", "manager of a facility"),
-    ("nora@example.org", "network officer"),
-    ("root@example.org", "administrator"),
-)
 PAUSE = 5.0
 """Seconds before jobs that died are started again."""
 
@@ -171,16 +162,18 @@ def _greeting(settings: Settings, address: tuple[str, int]) -> str:
     host, port = address
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
     lines = [f"Yiqi is ready: http://{f'[{shown}]' if ':' in shown else shown}:{port}"]
-    if not settings.production and (people := _demo_people()):
-        lines += [f"Sign in with the password {DEMO_PASSWORD} as", table([("", *row) for row in people])]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_demo_people(settings)])
 
 
-def _demo_people() -> tuple[tuple[str, str], ...]:
-    """Give the demo people and who they are; none unless all of them are there."""
+def _demo_people(settings: Settings) -> list[str]:
+    """Give how to sign in as the demo people; nothing unless all of them are there."""
     from booking.db import reading  # noqa: PLC0415 - the master process, which loads this file, never needs it
-    from booking.services import accounts  # noqa: PLC0415
+    from booking.services import accounts, seeds  # noqa: PLC0415
 
+    if settings.production:
+        return []
     with reading() as session:
-        there = all(accounts.by_email(session, email=email) for email, _ in DEMO_PEOPLE)
-    return DEMO_PEOPLE if there else ()
+        there = all(accounts.by_email(session, email=email) for email, _ in seeds.PEOPLE)
+    if not there:
+        return []
+    return [f"Sign in with the password {seeds.PASSWORD} as", table([("", *row) for row in seeds.PEOPLE])]
