@@ -208,6 +208,8 @@ def plain_text(text: str) -> str:
 
 def shorten(text: str, octets: int) -> str:
     """Return `text`, cut at a character and marked with … where its UTF-8 form is longer than `octets`."""
+    if len(text) * 4 <= octets:
+        return text  # short enough, whatever its characters
     data = text.encode("utf-8", "replace")
     if len(data) <= octets:
         return text

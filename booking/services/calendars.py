@@ -512,10 +512,11 @@ def entries(
 
     `host` and `secret` make the UIDs, see `domain.calendars`. A booking that shows nothing here has no event.
     """
-    rows: list[Any] = []
+    rows: list[_Item] = []
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        rows += session.execute(_details(found).where(type_coerce(Booking.id, Uuid(as_uuid=False)).in_(some)))
+        query = _details(found).where(type_coerce(Booking.id, Uuid(as_uuid=False)).in_(some))
+        rows += cast("Iterable[_Item]", session.execute(query))
     places = _places(session, {row.instrument_id for row in rows})
     shown = _shown(session, found.subject, places)
     uids = _Uids(found, host, secret)
@@ -557,7 +558,7 @@ class _Uids:
 
 
 def _details(found: Feed) -> Any:
-    """Say how to read bookings with a row for each item, one booking after the other."""
+    """Say how to read bookings with a row for each item, one booking after the other; `_Item` names the columns."""
     query: Any = (
         select(
             _KEY,
@@ -588,48 +589,71 @@ def _details(found: Feed) -> Any:
     return query
 
 
+class _Item(NamedTuple):
+    """A row of `_details`: a booking with one of its items."""
+
+    key: str
+    version: int
+    sequence: int
+    created_at: datetime
+    updated_at: datetime
+    state: State
+    purpose: str
+    confidential: bool
+    mine: bool
+    organisation_id: int | None
+    position: int
+    instrument_id: int
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int
+    person: str
+    project: str | None
+
+
 def _events(
-    items: Sequence[Any],
-    level: "_Levels",
-    *,
-    shown: set[int],
-    places: Mapping[int, Place],
-    uids: _Uids,
+    items: Sequence[_Item], level: "_Levels", *, shown: set[int], places: Mapping[int, Place], uids: _Uids
 ) -> list[Entry]:
     first = items[0]
-    alike = all(item.starts_at == first.starts_at and item.ends_at == first.ends_at for item in items)
-    items = [item for item in items if item.instrument_id in shown]
-    seen = level.of(first, places[items[0].instrument_id].facility_id) if items else None
+    kept = [item for item in items if item.instrument_id in shown]
+    seen = level.of(first, places[kept[0].instrument_id].facility_id) if kept else None
     if seen is None:
         return []
-    if alike:
-        return [_entry(items, seen, places=places, uids=uids, position=None)]
-    return [_entry([item], seen, places=places, uids=uids, position=item.position) for item in items]
+    if len(items) == 1 or len({(item.starts_at, item.ends_at) for item in items}) == 1:
+        return [_entry(kept, seen, places=places, uids=uids, position=None)]
+    return [_entry([item], seen, places=places, uids=uids, position=item.position) for item in kept]
 
 
 def _entry(
-    items: Sequence[Any],
+    items: Sequence[_Item],
     level: Level,
     *,
     places: Mapping[int, Place],
     uids: _Uids,
     position: int | None,
 ) -> Entry:
-    first = items[0]
-    booking_id = _dashed(first.key)
+    (
+        key, version, sequence, created_at, updated_at, state, purpose, _confidential, mine,
+        _organisation, _position, instrument_id, starts_at, ends_at, quantity, person, project,
+    ) = items[0]  # fmt: skip
+    booking_id = _dashed(key)
     if level is Level.MASKED:
         # How often it moved and whether it is approved is not for others to know.
         return Entry(
-            uids.of(booking_id, position, masked=True), Kind.BOOKING, booking_id, first.version, 0,
-            first.starts_at, first.ends_at, first.updated_at, first.updated_at, level,
+            uids.of(booking_id, position, masked=True), Kind.BOOKING, booking_id, version, 0,
+            starts_at, ends_at, updated_at, updated_at, level,
         )  # fmt: skip
-    at = tuple([places[item.instrument_id] for item in items])
+    at: tuple[Place, ...] = (places[instrument_id],)
+    units: tuple[int, ...] = (quantity,)
+    for item in items[1:]:
+        at = (*at, places[item.instrument_id])
+        units = (*units, item.quantity)
+    for place in at:
+        updated_at = max(updated_at, place.updated_at)
     return Entry(
-        uids.of(booking_id, position), Kind.BOOKING, booking_id, first.version, first.sequence,
-        first.starts_at, first.ends_at, first.created_at,
-        max(first.updated_at, *[place.updated_at for place in at]), level, first.state, at,
-        tuple([item.quantity for item in items]), first.mine,
-        first.person, first.purpose, first.project or "",
+        uids.of(booking_id, position), Kind.BOOKING, booking_id, version, sequence,
+        starts_at, ends_at, created_at, updated_at, level, state, at, units, mine,
+        person, purpose, project or "",
     )  # fmt: skip
 
 
@@ -696,7 +720,7 @@ class _Levels:
         self.in_project = found.scope is CalendarScope.PROJECT
         self.known: dict[tuple[int | None, int], bool] = {}
 
-    def of(self, row: Any, facility_id: int) -> Level | None:
+    def of(self, row: _Item, facility_id: int) -> Level | None:
         """Give the level; None where a booking that was called off is nobody else's business."""
         if row.mine:
             return self.privacy
@@ -704,7 +728,7 @@ class _Levels:
             return None if row.state in CALLED_OFF else Level.MASKED
         return self.privacy
 
-    def _may_see(self, row: Any, facility_id: int) -> bool:
+    def _may_see(self, row: _Item, facility_id: int) -> bool:
         if self.in_project:
             return True
         key = (row.organisation_id, facility_id)
