@@ -38,4 +38,9 @@ def look(settings: Settings) -> list[Fault]:
     open_database(settings)
     with db.rehearsal() as session:
         found = health.vitals(session, now=utc_now())
-    return health.faults(found, newest=db.newest_migration(), free=files.free_bytes(settings.instance))
+    return health.faults(
+        found,
+        newest=db.newest_migration(),
+        free=files.free_bytes(settings.instance),
+        production=settings.production,
+    )

@@ -83,8 +83,11 @@ def is_current(session: Session, *, newest: str) -> bool:
     return _revision(session) == newest and not guards.missing(session.connection())
 
 
-def faults(found: Vitals, *, newest: str, free: int) -> list[Fault]:
-    """Judge what was found; `newest` is the migration of this release, `free` the bytes left on the disk."""
+def faults(found: Vitals, *, newest: str, free: int, production: bool) -> list[Fault]:
+    """Judge what was found; `newest` is the migration of this release, `free` the bytes left on the disk.
+
+    Only in production must commits outlive a power loss.
+    """
     wrong = []
     if found.revision != newest:
         have = found.revision or "none"
@@ -93,7 +96,7 @@ def faults(found: Vitals, *, newest: str, free: int) -> list[Fault]:
         wrong.append(Fault("guards", f"missing: {', '.join(found.lacking)}"))
     if found.not_writable:
         wrong.append(Fault("read_only", found.not_writable))
-    if not found.durable:
+    if production and not found.durable:
         wrong.append(Fault("durability", "a power loss may take bookings that were confirmed"))
     if free < ROOM:
         wrong.append(Fault("disk", f"{free // 1_000_000} MB left"))

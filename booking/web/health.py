@@ -105,7 +105,7 @@ def _look() -> list[Fault]:
     except db.Unavailable as error:
         return [Fault("database", str(error))]
     free = files.free_bytes(settings().instance)
-    return health.faults(found, newest=db.newest_migration(), free=free)
+    return health.faults(found, newest=db.newest_migration(), free=free, production=settings().production)
 
 
 class _State:
