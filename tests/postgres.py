@@ -104,10 +104,10 @@ def server() -> Iterator[Cluster]:
 
     Durability is off: nothing here outlives the tests, and none of them cuts the power.
     """
-    folder = programs()
     home = Path(tempfile.mkdtemp(prefix="yiqi-pg-"))
-    as_user = _as_user(home)
     try:
+        as_user = _as_user(home)
+        folder = _runnable(programs(), as_user, home)
         _initialise([*as_user, folder / "initdb", "-D", home / "data"])
         cluster = Cluster(_free_port())
         with (home / "log").open("wb") as log:
@@ -167,6 +167,18 @@ def _as_user(home: Path) -> list[str]:
         raise RuntimeError("PostgreSQL refuses root: run the tests as another user")
     shutil.chown(home, "nobody")
     return ["setpriv", "--reuid=nobody", "--clear-groups"]
+
+
+def _runnable(folder: Path, as_user: list[str], home: Path) -> Path:
+    """Give the folder, or a copy of the programs where that user cannot read the checkout."""
+    tried = subprocess.run([*as_user, folder / "initdb", "--version"], capture_output=True, check=False)
+    if tried.returncode == 0:
+        return folder
+    package = folder.parents[1]
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        if source.is_dir():
+            shutil.copytree(source, home / source.name)
+    return home / folder.relative_to(package.parent)
 
 
 def dies_with_us() -> list[str]:
