@@ -76,6 +76,7 @@ def feed(token: str) -> Response:
     try:
         return _answer(secret_hash, cancelled=cancelled, now=utc_now())
     except NotFound:
+        forget(secret_hash)  # its person may have been deleted
         return _refusal(404, "There is no such calendar.")
     except Gone:
         forget(secret_hash)

@@ -5,7 +5,6 @@ A copy is named by the hash of its address's secret. It also spares rendering a 
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +20,10 @@ class Copy:
     body: bytes
 
 
-def read(folder: Path, name: str) -> Copy | None:
+def read(folder: Path, file_name: str) -> Copy | None:
     """Give the copy of this name, None if there is none or it is torn."""
     try:
-        with (folder / name).open("rb") as file:
+        with (folder / file_name).open("rb") as file:
             about = json.loads(file.readline())
             body = file.read()
         modified = datetime.fromtimestamp(about["modified"], UTC)
@@ -33,7 +32,7 @@ def read(folder: Path, name: str) -> Copy | None:
         return None
 
 
-def write(folder: Path, name: str, copy: Copy) -> None:
+def write(folder: Path, file_name: str, copy: Copy) -> None:
     """Keep a copy, whole or not at all, readable by this server alone.
 
     :raises OSError: if it cannot be written
@@ -44,17 +43,17 @@ def write(folder: Path, name: str, copy: Copy) -> None:
         try:
             file.write(json.dumps(about).encode() + b"\n")
             file.write(copy.body)
+            file.flush()
         except OSError:
             os.unlink(file.name)  # noqa: PTH108 - the name is a string
             raise
-    Path(file.name).replace(folder / name)
+    Path(file.name).replace(folder / file_name)
 
 
 def remove(folder: Path, secret_hash: bytes) -> None:
     """Forget every copy of an address."""
-    for path in folder.glob(f"{secret_hash.hex()}*"):
-        with suppress(FileNotFoundError):
-            path.unlink()
+    for cancelled in (False, True):
+        (folder / name(secret_hash, cancelled=cancelled)).unlink(missing_ok=True)
 
 
 def name(secret_hash: bytes, *, cancelled: bool) -> str:

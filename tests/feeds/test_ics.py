@@ -667,6 +667,15 @@ def test_a_304_is_a_fetch_as_well(world):
     assert _link().fetched_at == world.now
 
 
+def test_with_its_person_an_address_goes_without_a_trace(world):
+    path = world.make()
+    world.get(path)
+    with db.transaction() as session:
+        session.execute(delete(CalendarLink))
+    assert world.get(path).status_code == 404
+    assert copies(world) == []
+
+
 def test_what_cannot_be_noted_fails_no_answer(world, monkeypatch, caplog):
     path = world.make()
 
