@@ -1,6 +1,7 @@
 """Tokens, cookies, forged requests, and fields that nobody may set."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
@@ -171,6 +172,16 @@ def test_every_write_of_the_api_is_tried(world: World):
     }
     assert routes == set(ACCEPTED)
     assert models.Booking.__table__.c.person_id.name in COLUMNS
+
+
+def test_bodies_of_other_threads_are_never_read(world: World):
+    def ask(number: int) -> tuple[int, set[str]]:
+        field = f"canary_{number}"
+        return number, set(world.post("/bookings/dry-run", json={field: number, **WISH}).json["errors"])
+
+    with ThreadPoolExecutor(32) as pool:
+        for number, named in pool.map(ask, range(320)):
+            assert named == {f"canary_{number}"}
 
 
 # --- headers ------------------------------------------------------------------------------------

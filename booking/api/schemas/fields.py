@@ -77,7 +77,9 @@ class Instant(fields.AwareDateTime):
 
 def stamp(at: datetime) -> str:
     """Write a time in UTC as RFC 3339, ending in Z."""
-    return at.astimezone(UTC).isoformat()[: -len("+00:00")] + "Z"
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat()[:-6] + "Z"
 
 
 class QueryInstant(Instant):
