@@ -1,7 +1,6 @@
 """A real gunicorn on a free port, for tests that need processes, sockets and simultaneous clients."""
 
 import contextlib
-import errno
 import http.client
 import os
 import select
@@ -11,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +49,7 @@ class GunicornServer:
         self._faults_expected = faults_expected
         self._log = self.home / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: socket.socket | None = None
         self._gone: int | None = None
         clean = {name: value for name, value in os.environ.items() if not name.startswith("YIQI_")}
         self._env = clean | {
@@ -91,27 +90,26 @@ class GunicornServer:
             self._clean_up()
 
     def start(self) -> None:
-        """Start, on the same port when started again, and return when /healthz answers."""
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _bind(listener, self.port)
-            listener.listen(2048)
-            self.port = listener.getsockname()[1]
-            # Ends when the last process that holds its other side has ended, workers included.
-            self._gone, alive = os.pipe()
-            with self._log.open("ab") as log, os.fdopen(alive, "wb"):
-                self._process = subprocess.Popen(
-                    self._words(listener.fileno()),
-                    cwd=ROOT,
-                    env=self._env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[listener.fileno(), alive],
-                    start_new_session=True,
-                )
-        # The socket listens already, so this request waits in its queue until a worker takes it; and as
-        # only the server holds the socket now, its death cuts the request off.
+        """Start, on the same port when started again, and return when /healthz answers.
+
+        The socket that listens outlives a killed server: whoever asks meanwhile waits for the next one.
+        """
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+            self.port = self._listener.getsockname()[1]
+        # Ends when the last process that holds its other side has ended, workers included.
+        self._gone, alive = os.pipe()
+        with self._log.open("ab") as log, os.fdopen(alive, "wb"):
+            self._process = subprocess.Popen(
+                self._words(self._listener.fileno()),
+                cwd=ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._listener.fileno(), alive],
+                start_new_session=True,
+            )
         try:
             status = self._ask("/healthz")
         except (OSError, http.client.HTTPException) as error:
@@ -177,27 +175,20 @@ class GunicornServer:
         return self._process
 
     def _ask(self, path: str) -> int:
+        """Give the status of an answer, as soon as it comes or the server has died."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=STARTS_WITHIN)
         try:
             connection.request("GET", path)
+            ready, _, _ = select.select([connection.sock, self._gone], [], [], STARTS_WITHIN)
+            if connection.sock not in ready:
+                raise ConnectionError("the server died" if ready else f"no answer in {STARTS_WITHIN} s")
             return connection.getresponse().status
         finally:
             connection.close()
 
     def _clean_up(self) -> None:
         self.kill()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         shutil.rmtree(self.home, ignore_errors=True)
-
-
-def _bind(listener: socket.socket, port: int) -> None:
-    """Bind; a client that asks while nobody listens may for a moment be connected to itself on this very port."""
-    patience = time.monotonic() + STOPS_WITHIN
-    while True:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > patience:
-                raise
-            time.sleep(0.01)
-        else:
-            return

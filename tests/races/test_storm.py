@@ -100,13 +100,10 @@ class Storm:
             del held[key]  # nobody knows where it is now: the end will tell
 
     def ask(self, call: Call, op: Operation) -> Answer | None:
-        """Send once and note the outcome; a server that is not there was never asked."""
+        """Send once and note the outcome; who asks while the server is down waits for the next one."""
         op.invoked = time.monotonic()
         try:
             answer = send(self.port, call, timeout=30)
-        except ConnectionRefusedError:
-            self.stop.wait(0.02)
-            return None
         except (OSError, http.client.HTTPException, ValueError):  # cut off: anything may have happened
             self.history.append(op)
             return None
