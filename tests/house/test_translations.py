@@ -20,7 +20,11 @@ def sentences() -> dict[str, str]:
     for folder in ("booking", "templates"):
         for _, _, message, _, _ in extract_from_dir(
             ROOT / folder,
-            [(pattern.partition("/")[2], method) for pattern, method in METHODS if pattern.startswith(folder)],
+            [
+                (pattern.partition("/")[2], method)
+                for pattern, method in METHODS
+                if pattern.startswith(folder)
+            ],
             keywords=KEYWORDS,
         ):
             forms = message if isinstance(message, tuple) else (message,)
@@ -33,7 +37,9 @@ def translated(locale: str) -> dict[str, tuple[str, ...]]:
     with (ROOT / "booking" / "translations" / locale / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalogue = read_po(file, locale=locale)
     return {
-        (m.id if isinstance(m.id, str) else m.id[0]): ((m.string,) if isinstance(m.string, str) else tuple(m.string))
+        (m.id if isinstance(m.id, str) else m.id[0]): (
+            (m.string,) if isinstance(m.string, str) else tuple(m.string)
+        )
         for m in catalogue
         if m.id
     }
