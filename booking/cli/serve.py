@@ -14,6 +14,7 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 from gunicorn.errors import AppImportError
+from gunicorn.workers.gthread import ThreadWorker
 
 from booking.cli import read_settings, table
 from booking.config import BadSetting, Settings
@@ -58,7 +59,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "workers": settings.workers or (1 if settings.sqlite else 2),
             "threads": settings.threads,
             "timeout": 60,
@@ -101,6 +102,27 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _on_exit(self, _arbiter: Any) -> None:
         if self._jobs:
             self._jobs.stop(self._settings.graceful_seconds)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's worker of threads, one that loses nobody who stands at the door when it closes."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Let people in or not; a worker that ends lets those in who have come, and then shuts its door.
+
+        gunicorn keeps the door open without letting anybody in until the last request is answered, and then
+        throws all out who came meanwhile. Shut at once, it turns them away before they have said anything.
+        """
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            listener.setblocking(False)
+            before = -1
+            while self.nr_conns != before:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
 
 class _Jobs:

@@ -1,0 +1,44 @@
+"""Every form of message has its three files, and leads where there is something."""
+
+from uuid import uuid4
+
+import pytest
+from werkzeug.exceptions import NotFound
+
+from booking.domain import one_time
+from booking.jobs import letters
+from booking.jobs.timetable import TIMETABLE
+from booking.services import notifications
+from tests.house.sources import ROOT
+
+FOLDER = ROOT / "templates" / "mail"
+PARTS = {"subject.txt", "body.txt", "body.html"}
+
+
+def test_every_form_has_its_three_files_and_no_folder_is_left_over():
+    found = {path.name: {part.name for part in path.iterdir()} for path in FOLDER.iterdir() if path.is_dir()}
+    assert found == dict.fromkeys(notifications.TEMPLATES, PARTS)
+    assert FOLDER == letters.TEMPLATES / "mail"
+
+
+def test_subjects_are_one_line():
+    for path in FOLDER.glob("*/subject.txt"):
+        assert path.read_text(encoding="utf-8").count("\n") == 1, path
+
+
+@pytest.mark.parametrize(
+    "path", ["/bookings/{}", "/approvals", *(f"{path}/{{}}/secret" for path in one_time.PATHS.values())]
+)
+def test_what_messages_link_to_exists(app, path):
+    adapter = app.url_map.bind("localhost")
+    try:
+        endpoint, _ = adapter.match(path.format(uuid4()), method="GET")
+    except NotFound:
+        endpoint = None
+    assert endpoint is not None
+
+
+def test_each_job_stands_once_in_the_timetable():
+    names = [job.name for job in TIMETABLE]
+    assert len(set(names)) == len(names)
+    assert {job.work.__module__ for job in TIMETABLE} == {f"booking.jobs.{name}" for name in names}
