@@ -1,7 +1,7 @@
 """All tables of Yiqi; importing this module knows every one."""
 
 from models import guards
-from models.account import Membership, Person, PersonState
+from models.account import Membership, MembershipRequest, Person, PersonState
 from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarScope, Privacy
@@ -51,6 +51,7 @@ __all__ = [
     "JobLease",
     "JobRun",
     "Membership",
+    "MembershipRequest",
     "Network",
     "NetworkFacility",
     "Occupation",

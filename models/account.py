@@ -64,3 +64,15 @@ class Membership(Base):
     network_id: Mapped[int | None] = mapped_column(ForeignKey("network.id", ondelete="CASCADE"))
 
     person: Mapped[Person] = relationship(lazy="raise", back_populates="memberships")
+
+
+class MembershipRequest(Base):
+    """The organisation that somebody named at sign-up and that has not answered yet; it gives no right."""
+
+    __tablename__ = "membership_request"
+
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True)
+    organisation_id: Mapped[int] = mapped_column(
+        ForeignKey("organisation.id", ondelete="CASCADE"), index=True
+    )
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)

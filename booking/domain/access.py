@@ -114,6 +114,7 @@ RULES: dict[str, Rule] = {
     "calendar.make": _rule(Scope.BOOK, _R.SIGNED_IN),
     "calendar.staff": _rule(Scope.READ, *_STAFF),
     "account.keep": _rule(None, _R.SIGNED_IN),
+    "membership.grant": _rule(None, _R.LEADER),
     "person.administer": _rule(None),
     "event.read": _rule(None),
 }

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from booking.domain import one_time, passwords
-from booking.domain.access import VISITOR, Actor, NotFound, Role, require
+from booking.domain.access import VISITOR, Actor, Forbidden, NotFound, Role, Subject, could, may, require
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.text import clean_line
 from booking.services import events, sign_in
@@ -24,6 +24,7 @@ from models import (
     ApiToken,
     Facility,
     Membership,
+    MembershipRequest,
     Network,
     OneTimeLink,
     Organisation,
@@ -54,6 +55,9 @@ PLACES = {
 }
 """Of what each role is one."""
 
+MOST_REQUESTS = 200
+"""How many requests for membership are shown at once, the oldest first."""
+
 _TABLES: dict[str, Any] = {"organisation": Organisation, "facility": Facility, "network": Network}
 
 # Argon2id with 19 MiB, 2 passes, 1 lane: the least that OWASP's password storage sheet asks for, so that many
@@ -70,6 +74,15 @@ class Candidate:
     person_id: UUID
     password_hash: str | None
     confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Somebody who wants to be a member of an organisation."""
+
+    person: Person
+    organisation: Organisation
+    asked_at: datetime
 
 
 # --- passwords ------------------------------------------------------------------------------------
@@ -173,6 +186,8 @@ def sign_up(
 ) -> None:
     """Make an account that its owner confirms by a mailed link; `organisation` is a code or empty.
 
+    Naming an organisation makes nobody its member: it asks, and `grant_membership` answers.
+
     Whether the address was known shows nowhere: its owner gets a link to set a new password instead. An
     account that nobody confirmed yet takes the newest name and password; the link asks for that password
     again, so that whoever signed up with somebody else's address never gets it confirmed by its owner.
@@ -197,8 +212,17 @@ def sign_up(
     else:
         person.name, person.password_hash = name, password_hash
         session.execute(delete(Membership).where(Membership.person_id == person.id))
+        session.execute(delete(MembershipRequest).where(MembershipRequest.person_id == person.id))
     if place is not None:
-        session.add(Membership(person_id=person.id, role=Role.MEMBER, organisation_id=place.id))
+        session.add(MembershipRequest(person_id=person.id, organisation_id=place.id, asked_at=now))
+        events.record(
+            session,
+            actor=Actor(person_id=person.id, name=person.name),
+            kind="person.membership_asked",
+            now=now,
+            subject=_subject(person),
+            place=place.code,
+        )
     send_confirmation(session, person_id=person.id, key=key, now=now)
 
 
@@ -337,6 +361,16 @@ def own(session: Session, *, actor: Actor) -> Person:
     return _loaded(session, actor.person_id)
 
 
+def asked_organisation(session: Session, *, actor: Actor) -> Organisation | None:
+    """Give the organisation that has not yet answered whether the actor is its member, None if none was asked."""
+    require(actor, "account.keep")
+    return session.scalar(
+        select(Organisation)
+        .join(MembershipRequest, MembershipRequest.organisation_id == Organisation.id)
+        .where(MembershipRequest.person_id == actor.person_id)
+    )
+
+
 def change_profile(
     session: Session, *, actor: Actor, name: str, locale: str, zone: str, now: datetime
 ) -> Person:
@@ -395,6 +429,97 @@ def _set_password(
         .values(used_at=now)
     )
     events.record(session, actor=actor, kind="person.password_changed", now=now, subject=_subject(person))
+
+
+# --- who belongs to an organisation ---------------------------------------------------------------
+
+
+def membership_requests(session: Session, *, actor: Actor) -> list[Asking]:
+    """Give who waits for the actor's word to become a member, the oldest first, at most `MOST_REQUESTS`.
+
+    Whoever has not confirmed the address, or may not sign in, does not wait for anybody's word yet.
+
+    :raises Forbidden: if the actor neither leads an organisation nor administers
+    """
+    rows = session.execute(
+        select(Person, Organisation, MembershipRequest.asked_at)
+        .select_from(MembershipRequest)
+        .join(Person, Person.id == MembershipRequest.person_id)
+        .join(Organisation, Organisation.id == MembershipRequest.organisation_id)
+        .where(*_answered_by(actor))
+        .order_by(MembershipRequest.asked_at, Person.id)
+        .limit(MOST_REQUESTS)
+    )
+    return [Asking(person, organisation, asked_at) for person, organisation, asked_at in rows]
+
+
+def membership_requests_waiting(session: Session, *, actor: Actor) -> int:
+    """Give how many wait for the actor's word to become a member.
+
+    :raises Forbidden: if the actor neither leads an organisation nor administers
+    """
+    query = (
+        select(func.count())
+        .select_from(MembershipRequest)
+        .join(Person, Person.id == MembershipRequest.person_id)
+        .where(*_answered_by(actor))
+    )
+    return session.scalar(query) or 0
+
+
+def _answered_by(actor: Actor) -> list[ColumnElement[bool]]:
+    """Give what holds for those requests of confirmed people that the actor may answer."""
+    if not could(actor, "membership.grant"):
+        raise Forbidden("membership.grant", sign_in=not actor.signed_in)
+    confirmed = [Person.email_confirmed_at.is_not(None), Person.state == PersonState.ACTIVE]
+    if actor.administrator:
+        return confirmed
+    return [*confirmed, MembershipRequest.organisation_id.in_(actor.leads)]
+
+
+def grant_membership(session: Session, *, actor: Actor, person_id: UUID, now: datetime) -> None:
+    """Make somebody who asked a member of the organisation.
+
+    :raises Forbidden: if the actor neither leads an organisation nor administers
+    :raises NotFound: if the person asks for none of the actor's, or no more
+    """
+    request = _open_request(session, actor, person_id)
+    columns = {"person_id": person_id, "organisation_id": request.organisation_id}
+    if session.scalars(select(Membership.id).filter_by(**columns)).first() is None:
+        session.add(Membership(role=Role.MEMBER, **columns))
+    _answer(session, actor, request, kind="person.membership_granted", now=now)
+
+
+def refuse_membership(session: Session, *, actor: Actor, person_id: UUID, now: datetime) -> None:
+    """Refuse somebody who asked to be a member; the account stays as it is.
+
+    :raises Forbidden: if the actor neither leads an organisation nor administers
+    :raises NotFound: if the person asks for none of the actor's, or no more
+    """
+    request = _open_request(session, actor, person_id)
+    _answer(session, actor, request, kind="person.membership_refused", now=now)
+
+
+def _open_request(session: Session, actor: Actor, person_id: UUID) -> MembershipRequest:
+    """Give the request that the actor may answer; nobody else answers it in this transaction."""
+    found = session.scalar(
+        select(MembershipRequest)
+        .join(Person, Person.id == MembershipRequest.person_id)
+        .where(MembershipRequest.person_id == person_id, *_answered_by(actor))
+        .with_for_update(of=MembershipRequest)
+    )
+    if found is None or not may(actor, "membership.grant", Subject(organisation_id=found.organisation_id)):
+        raise NotFound("membership", person_id)
+    return found
+
+
+def _answer(session: Session, actor: Actor, request: MembershipRequest, *, kind: str, now: datetime) -> None:
+    place = session.get_one(Organisation, request.organisation_id)
+    session.delete(request)
+    session.flush()
+    events.record(
+        session, actor=actor, kind=kind, now=now, subject=f"person:{request.person_id}", place=place.code
+    )
 
 
 # --- administration -------------------------------------------------------------------------------
@@ -474,6 +599,13 @@ def grant(
         return found
     made = Membership(person_id=person.id, role=role, **columns)
     session.add(made)
+    if organisation is not None:
+        session.execute(
+            delete(MembershipRequest).where(
+                MembershipRequest.person_id == person.id,
+                MembershipRequest.organisation_id == organisation.id,
+            )
+        )
     session.flush()
     events.record(
         session,

@@ -111,6 +111,7 @@ def _account_page(form: dict[str, str], errors: dict[str, str]) -> str:
     with reading() as session:
         person = accounts.own(session, actor=actor())
         places = accounts.places_of(session, memberships=person.memberships)
+        asked = accounts.asked_organisation(session, actor=actor())
     zones = sorted({*ZONES, *([person.zone] if person.zone else [])})
     return render_template(
         "accounts/account.html",
@@ -119,6 +120,7 @@ def _account_page(form: dict[str, str], errors: dict[str, str]) -> str:
         errors=errors,
         zones=[(zone, zone.replace("_", " ")) for zone in zones],
         places=places,
+        asked=asked,
         role_name=role_name,
     )
 
@@ -288,6 +290,42 @@ def revoke_token(token_id: UUID) -> Response:
     return redirect(url_for("web.tokens"), 303)
 
 
+# --- who belongs to an organisation ---------------------------------------------------------------
+
+
+@blueprint.get("/memberships", endpoint="memberships")
+@needs("membership.grant")
+def show_memberships() -> str:
+    """Show who asks to be a member of my organisation."""
+    with reading() as session:
+        asking = accounts.membership_requests(session, actor=actor())
+    return render_template("accounts/memberships.html", asking=asking, zone=_zone())
+
+
+@blueprint.post("/memberships/<uuid:person_id>/approval")
+@needs("membership.grant")
+def grant_membership(person_id: UUID) -> Response:
+    """Make somebody who asked a member."""
+    fields()
+    with transaction() as session:
+        accounts.grant_membership(session, actor=actor(), person_id=person_id, now=utc_now())
+    security("membership_granted", person=str(person_id), by=str(actor().person_id))
+    flash(_("The membership was granted."), "success")
+    return redirect(url_for("web.memberships"), 303)
+
+
+@blueprint.post("/memberships/<uuid:person_id>/rejection")
+@needs("membership.grant")
+def refuse_membership(person_id: UUID) -> Response:
+    """Refuse somebody who asked to be a member."""
+    fields()
+    with transaction() as session:
+        accounts.refuse_membership(session, actor=actor(), person_id=person_id, now=utc_now())
+    security("membership_refused", person=str(person_id), by=str(actor().person_id))
+    flash(_("The membership was refused."), "success")
+    return redirect(url_for("web.memberships"), 303)
+
+
 # --- everybody ------------------------------------------------------------------------------------
 
 
@@ -301,9 +339,12 @@ def show_people() -> str:
         found, total = accounts.people(session, actor=actor(), words=words, page=page, page_size=page_size)
         memberships = [held for someone in found for held in someone.memberships]
         places = accounts.places_of(session, memberships=memberships)
+        asking = accounts.membership_requests(session, actor=actor())
     return render_template(
         "accounts/people.html",
         people=found,
+        asking=asking,
+        zone=_zone(),
         places=places,
         total=total,
         page=page,

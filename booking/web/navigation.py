@@ -13,7 +13,7 @@ from booking.domain.access import Actor
 from booking.http.context import settings
 from booking.http.identity import UnknownToken, actor
 from booking.i18n import gettext as _
-from booking.services import approvals
+from booking.services import accounts, approvals
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Page:
     label: Callable[[], str]
     shown: Callable[[Actor], bool] = lambda _who: True
     beside: frozenset[str] = field(default_factory=frozenset)
+    idle: Callable[[Actor], bool] = lambda _who: True
+    """Whether it is there while nothing waits on it."""
 
 
 def _signed_in(who: Actor) -> bool:
@@ -57,6 +59,12 @@ PAGES = (
         frozenset({"web.closures", "web.new_closure"}),
     ),
     Page("web.approvals", lambda: _("Approvals"), lambda who: access.could(who, "booking.approve")),
+    Page(
+        "web.memberships",
+        lambda: _("Members"),
+        lambda who: access.could(who, "membership.grant"),
+        idle=lambda who: bool(who.leads),
+    ),
 )
 """The pages of the header, in its order; `beside` are the pages that belong under one."""
 
@@ -120,7 +128,7 @@ def frame() -> Frame:
         locale=i18n.current_locale(),
         languages=i18n.LOCALES,
         address=request.full_path.rstrip("?") if request.method == "GET" else "/",
-        pages=_entries(PAGES, who, {"web.approvals": waiting}),
+        pages=_entries(PAGES, who, {"web.approvals": waiting, "web.memberships": _asking(who)}),
         account=_entries(ACCOUNT, who),
         footer=_entries(FOOTER, who),
         waiting=waiting,
@@ -148,11 +156,24 @@ def _waiting(who: Actor) -> int:
         return 0
 
 
+def _asking(who: Actor) -> int:
+    if not access.could(who, "membership.grant"):
+        return 0
+    try:
+        with reading() as session:
+            return accounts.membership_requests_waiting(session, actor=who)
+    except Unavailable:
+        return 0
+
+
 def _entries(pages: tuple[Page, ...], who: Actor, counts: dict[str, int] | None = None) -> list[Entry]:
+    known = counts or {}
     return [
-        Entry(href, page.label(), _here(page), (counts or {}).get(page.endpoint, 0))
+        Entry(href, page.label(), _here(page), known.get(page.endpoint, 0))
         for page in pages
-        if page.shown(who) and (href := _address(page.endpoint))
+        if page.shown(who)
+        and (page.idle(who) or known.get(page.endpoint))
+        and (href := _address(page.endpoint))
     ]
 
 

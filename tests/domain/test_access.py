@@ -43,6 +43,7 @@ EXPECTED = {
     "facility.desk": {"tam", "root"},
     "instrument.edit": {"tam", "root"},
     "instrument.see_unpublished": {"tam", "nora", "root"},
+    "membership.grant": {"ada", "root"},
     "person.administer": {"root"},
     "event.read": {"root"},
 }

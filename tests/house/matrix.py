@@ -154,6 +154,10 @@ _TABLE = {
     Case("web.decide_several", "POST"): " in 403 403 403 403 non 303 non 403 303",
     Case("web.approve_booking", "POST"): " in 403 403 403 403 404 303 403 403 303",
     Case("web.reject_booking", "POST"): " in 403 403 403 403 404 303 403 403 303",
+    # --- who belongs to an organisation; the thing is Cleo's wish to belong to Ben's university ---
+    Case("web.memberships", "GET"): " in 403 403 403 200 403 403 403 403 200",
+    Case("web.grant_membership", "POST"): " in 403 403 403 303 403 403 403 403 303",
+    Case("web.refuse_membership", "POST"): " in 403 403 403 303 403 403 403 403 303",
     # --- everybody's accounts ---------------------------------------------------------------------
     Case("web.people", "GET"): " in 403 403 403 403 403 403 403 403 200",
     Case("web.person", "GET"): " in 403 403 403 403 403 403 403 403 200",

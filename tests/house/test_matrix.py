@@ -36,6 +36,7 @@ from models import (
     Facility,
     Instrument,
     Membership,
+    MembershipRequest,
     Person,
     Privacy,
     Project,
@@ -132,6 +133,8 @@ def _people_and_places(session: Session, world: World) -> None:
         "root": cast.root(session),
     }
     session.add(Membership(person_id=people["tam"].id, role=Role.OPERATOR, facility_id=hall.id))
+    university = cast.university(session)
+    session.add(MembershipRequest(person_id=people["cleo"].id, organisation_id=university.id, asked_at=NOW))
     # Random words stand for what nobody else may read: names, project and purposes.
     hidden = {name: f"{name}-{secrets.token_hex(6)}" for name in ("ada", "ben", "project")}
     for name in ("ada", "ben"):
@@ -244,6 +247,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "token": str(token.id),
         "person": str(owner.id),
         "membership": str(held.id),
+        "asks": str(cast.cleo(session).id),
         "project": str(project.id),
     }
     return things
@@ -427,6 +431,8 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
         "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
         "web.reject_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
+        "web.grant_membership": ({"person_id": i["asks"]}, {"data": {}}),
+        "web.refuse_membership": ({"person_id": i["asks"]}, {"data": {}}),
         "web.person": ({"person_id": i["person"]}, {}),
         "web.give_role": (
             {"person_id": i["person"]},

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import func, select
 
 from booking.domain import one_time, passwords
-from booking.domain.access import SYSTEM, VISITOR, Forbidden, NotFound, Role
+from booking.domain.access import SYSTEM, VISITOR, Forbidden, NotFound, Role, Scope
 from booking.domain.rules import Invalid, Refused
 from booking.services import accounts, sign_in, tokens
 from booking.services.accounts import Purpose
-from models import ApiToken, Event, Membership, OneTimeLink, Person, PersonState, SignIn
+from models import ApiToken, Event, Membership, MembershipRequest, OneTimeLink, Person, PersonState, SignIn
 from tests import cast
 from tests.factories import make_facility, make_network
 
@@ -173,13 +173,9 @@ def test_hostile_passwords_are_judged_quickly():
 
 
 def test_sign_up_makes_an_account_that_waits_for_its_confirmation(session):
-    university = cast.university(session)
-    sign_up(session, organisation="UNI")
+    sign_up(session)
     dan = accounts.by_email(session, email="dan@example.org")
     assert dan.email_confirmed_at is None
-    assert session.scalars(select(Membership.organisation_id).filter_by(person_id=dan.id)).all() == [
-        university.id
-    ]
     assert kinds(session) == ["person.signed_up"]
     link_id, secret = newest_link(session)
     accounts.confirm(session, link_id=link_id, secret=secret, now=NOW)
@@ -219,15 +215,147 @@ def test_a_second_sign_up_before_the_confirmation_takes_the_newest_words_and_lin
     sign_up(session, name="Second", password_hash=accounts.PasswordHash("newer"))
     dan = accounts.by_email(session, email="dan@example.org")
     assert (dan.name, dan.password_hash) == ("Second", "newer")
-    assert session.scalar(select(func.count()).select_from(Membership)) == 0
+    assert session.scalar(select(func.count()).select_from(MembershipRequest)) == 0
     with pytest.raises(NotFound):
         accounts.confirm(session, link_id=older[0], secret=older[1], now=NOW)
+
+
+def test_a_second_sign_up_asks_the_newest_organisation(session):
+    cast.university(session)
+    company = cast.company(session)
+    sign_up(session, organisation="UNI")
+    sign_up(session, organisation="CO")
+    assert session.scalars(select(MembershipRequest.organisation_id)).all() == [company.id]
 
 
 def test_sign_up_with_an_unknown_organisation_is_refused(session):
     with pytest.raises(Invalid) as error:
         sign_up(session, organisation="NONE")
     assert error.value.errors == {"organisation": "unknown"}
+
+
+# --- who belongs to an organisation ---------------------------------------------------------------
+
+
+def newcomer(session, organisation="UNI") -> Person:
+    """Dan, who named an organisation and has confirmed the address."""
+    cast.university(session)
+    sign_up(session, organisation=organisation)
+    link_id, secret = newest_link(session)
+    accounts.confirm(session, link_id=link_id, secret=secret, now=NOW)
+    session.flush()
+    return accounts.by_email(session, email="dan@example.org")
+
+
+def actor_by_sign_in(session, person):
+    """What the person may do as the page and the programming interface find it."""
+    secret = sign_in.start(
+        session,
+        person_id=person.id,
+        agent="",
+        address="",
+        lifetime=timedelta(days=1),
+        now=NOW,
+    )
+    return sign_in.by_secret(session, secret=secret, idle=timedelta(hours=1), now=NOW).actor
+
+
+def test_naming_an_organisation_is_a_request_and_gives_no_right(session):
+    dan = newcomer(session)
+    assert session.scalars(select(Membership).filter_by(person_id=dan.id)).all() == []
+    who = actor_by_sign_in(session, dan)
+    assert (who.organisations, who.leads) == (frozenset(), frozenset())
+    assert accounts.asked_organisation(session, actor=who).code == "UNI"
+    assert kinds(session)[:2] == ["person.membership_asked", "person.signed_up"]
+
+
+@pytest.mark.parametrize("name", ["ada", "root"])
+def test_a_leader_or_the_administrator_makes_who_asked_a_member(session, name):
+    dan = newcomer(session)
+    actor = cast.actor_of(session, getattr(cast, name)(session))
+    (asking,) = accounts.membership_requests(session, actor=actor)
+    assert (asking.person.id, asking.organisation.code, asking.asked_at) == (dan.id, "UNI", NOW)
+    assert accounts.membership_requests_waiting(session, actor=actor) == 1
+    accounts.grant_membership(session, actor=actor, person_id=dan.id, now=NOW)
+    who = actor_by_sign_in(session, dan)
+    assert who.organisations == {cast.university(session).id}
+    assert who.leads == frozenset()
+    assert accounts.asked_organisation(session, actor=who) is None
+    assert accounts.membership_requests(session, actor=actor) == []
+    event = session.scalars(select(Event).where(Event.kind == "person.membership_granted")).one()
+    assert (event.actor_id, event.subject, event.data) == (
+        actor.person_id,
+        f"person:{dan.id}",
+        {"place": "UNI"},
+    )
+    with pytest.raises(NotFound):
+        accounts.grant_membership(session, actor=actor, person_id=dan.id, now=NOW)
+
+
+def test_a_refused_request_is_gone_and_the_account_stays(session):
+    dan = newcomer(session)
+    ada = cast.actor_of(session, cast.ada(session))
+    accounts.refuse_membership(session, actor=ada, person_id=dan.id, now=NOW)
+    session.flush()
+    assert session.scalars(select(MembershipRequest)).all() == []
+    assert session.scalars(select(Membership).filter_by(person_id=dan.id)).all() == []
+    assert kinds(session)[-1] == "person.membership_refused"
+    assert dan.state is PersonState.ACTIVE
+    with pytest.raises(NotFound):
+        accounts.grant_membership(session, actor=ada, person_id=dan.id, now=NOW)
+
+
+def test_nobody_answers_for_another_organisation(session):
+    dan = newcomer(session)
+    cleo = cast.cleo(session)
+    session.add(Membership(person_id=cleo.id, role=Role.LEADER, organisation_id=cast.company(session).id))
+    leader = cast.actor_of(session, cleo)
+    assert accounts.membership_requests(session, actor=leader) == []
+    assert accounts.membership_requests_waiting(session, actor=leader) == 0
+    for answer in (accounts.grant_membership, accounts.refuse_membership):
+        with pytest.raises(NotFound):
+            answer(session, actor=leader, person_id=dan.id, now=NOW)
+    assert session.get(MembershipRequest, dan.id) is not None
+
+
+def test_only_leaders_and_the_administrator_answer_requests(session):
+    dan = newcomer(session)
+    facility = make_facility(session)
+    people = [dan, cast.ben(session), cast.cleo(session), cast.tam(session, facility)]
+    people.append(cast.nora(session, make_network(session, facility)))
+    by_token = cast.actor_of(session, cast.ada(session), scopes=Scope)
+    before = kinds(session)
+    for actor in [VISITOR, by_token, *(cast.actor_of(session, person) for person in people)]:
+        for deed in (
+            lambda who: accounts.membership_requests(session, actor=who),
+            lambda who: accounts.membership_requests_waiting(session, actor=who),
+            lambda who: accounts.grant_membership(session, actor=who, person_id=dan.id, now=NOW),
+            lambda who: accounts.refuse_membership(session, actor=who, person_id=dan.id, now=NOW),
+        ):
+            with pytest.raises(Forbidden):
+                deed(actor)
+    assert kinds(session) == before
+    assert cast.actor_of(session, dan).organisations == frozenset()
+
+
+def test_nobody_is_approved_before_the_address_is_confirmed_nor_when_disabled(session, root):
+    cast.university(session)
+    sign_up(session, organisation="UNI")
+    dan = accounts.by_email(session, email="dan@example.org")
+    assert accounts.membership_requests(session, actor=root) == []
+    with pytest.raises(NotFound):
+        accounts.grant_membership(session, actor=root, person_id=dan.id, now=NOW)
+    dan.email_confirmed_at = NOW
+    assert accounts.membership_requests_waiting(session, actor=root) == 1
+    accounts.disable(session, actor=root, person_id=dan.id, now=NOW)
+    assert accounts.membership_requests_waiting(session, actor=root) == 0
+
+
+def test_a_role_that_the_administrator_gives_answers_the_request(session, root):
+    dan = newcomer(session)
+    accounts.grant_at(session, actor=root, person_id=dan.id, role="leader", place="UNI", now=NOW)
+    assert accounts.membership_requests(session, actor=root) == []
+    assert session.scalars(select(Membership.role).filter_by(person_id=dan.id)).all() == [Role.LEADER]
 
 
 def test_who_signed_up_is_no_candidate_for_more_than_a_confirmation(session):

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import func, select
 
 from booking import db
+from booking.domain.access import Role
 from booking.i18n import use_locale
 from booking.web.accounts import browser_name
-from models import ApiToken, Membership, Person, PersonState, SignIn
+from models import ApiToken, Membership, MembershipRequest, Person, PersonState, SignIn
 from tests import cast
 from tests.factories import make_facility
 from tests.web.browsing import send, sign_in
@@ -230,6 +231,91 @@ def test_nobody_revokes_anothers_token(app, ada):
     assert send(ada, f"/account/tokens/{token.id}/revocation").status_code == 404
     with db.reading() as session:
         assert session.scalars(select(ApiToken.revoked_at)).one() is None
+
+
+# --- who belongs to an organisation ---------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(app):
+    """Cleo, named as a hostile person would, asks to belong to the university."""
+    with db.transaction() as session:
+        cleo = session.get(Person, IDS["Cleo"])
+        cleo.name = "Cleo <script>"
+        session.add(
+            MembershipRequest(
+                person_id=cleo.id, organisation_id=cast.university(session).id, asked_at=cast.JOINED
+            )
+        )
+    return f"/memberships/{IDS['Cleo']}"
+
+
+def cleos_organisations():
+    with db.reading() as session:
+        held = session.scalars(select(Membership.organisation_id).filter_by(person_id=IDS["Cleo"])).all()
+        asked = session.scalars(select(MembershipRequest.organisation_id)).all()
+    return len(held), len(asked)
+
+
+@pytest.mark.parametrize("name", ["Ada", "Root"])
+def test_who_asks_becomes_a_member_by_a_yes(app, asking, name):
+    cleo, client = client_of(app, "Cleo"), client_of(app, name)
+    assert "Awaiting approval" in cleo.get("/account").text
+    page = client.get("/memberships").text
+    assert "Cleo &lt;script&gt;" in page
+    assert "cleo@example.org" in page
+    assert f'action="{asking}/approval"' in page
+    assert send(client, f"{asking}/approval").location == "/memberships"
+    assert "The membership was granted." in client.get("/memberships").text
+    assert cleos_organisations() == (2, 0)
+    page = cleo.get("/account").text
+    assert "University" in page
+    assert "Awaiting approval" not in page
+    assert send(client, f"{asking}/approval").status_code == 404
+
+
+def test_who_is_refused_stays_what_they_were(app, asking, ada):
+    assert send(ada, f"{asking}/rejection").location == "/memberships"
+    assert "Nobody waits for an answer" in ada.get("/memberships").text
+    assert cleos_organisations() == (1, 0)
+    assert "Awaiting approval" not in client_of(app, "Cleo").get("/account").text
+
+
+@pytest.mark.parametrize("name", ["Ben", "Cleo", "Tam", "Nora"])
+def test_nobody_else_answers(app, asking, name):
+    client = client_of(app, name)
+    assert client.get("/memberships").status_code == 403
+    for answer in ("approval", "rejection"):
+        assert send(client, f"{asking}/{answer}").status_code == 403
+    assert cleos_organisations() == (1, 1)
+
+
+def test_a_leader_of_another_organisation_learns_nothing(app, asking):
+    with db.transaction() as session:
+        company = cast.company(session)
+        session.add(Membership(person_id=IDS["Ben"], role=Role.LEADER, organisation_id=company.id))
+    ben = client_of(app, "Ben")
+    assert "cleo@example.org" not in ben.get("/memberships").text
+    for answer in ("approval", "rejection"):
+        assert send(ben, f"{asking}/{answer}").status_code == 404
+    assert cleos_organisations() == (1, 1)
+
+
+def test_an_answer_needs_the_token_of_a_page_and_takes_no_more(ada, asking):
+    assert ada.post(f"{asking}/approval", data={}).status_code == 400
+    assert send(ada, f"{asking}/approval", role="leader").status_code == 422
+    assert cleos_organisations() == (1, 1)
+
+
+def test_the_navigation_counts_who_asks(app, asking, ada, root):
+    ways = {name: client_of(app, name) for name in ("Ben", "Tam")} | {"Ada": ada, "Root": root}
+    for name, client in ways.items():
+        assert ('href="/memberships"' in client.get("/account").text) == (name in {"Ada", "Root"})
+    assert asking in root.get("/people").text
+    send(ada, f"{asking}/approval")
+    assert 'href="/memberships"' in ada.get("/account").text
+    assert 'href="/memberships"' not in root.get("/account").text
+    assert "Requests for membership" not in root.get("/people").text
 
 
 # --- everybody ------------------------------------------------------------------------------------

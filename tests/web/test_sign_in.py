@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from booking import db
 from booking.domain import one_time
 from booking.services import accounts
-from models import Event, OneTimeLink, Person, PersonState, SignIn
+from models import Event, Membership, OneTimeLink, Person, PersonState, SignIn
 from tests import cast
 from tests.web.browsing import csrf_token, send, sign_in
 
@@ -280,6 +280,18 @@ def test_signing_up_to_the_first_page(app, visitor):
     assert send(visitor, path, password=DAN["password"]).location == "/"
     assert "dan@example.org" in visitor.get("/account").text
     assert visitor.get(path).status_code == 404
+
+
+def test_an_organisation_that_was_named_makes_nobody_its_member(app, visitor):
+    with db.transaction() as session:
+        cast.university(session)
+    send(visitor, "/sign-up", **DAN | {"organisation": "UNI"})
+    send(visitor, mailed_path(app), password=DAN["password"])
+    page = visitor.get("/account").text
+    assert "Awaiting approval" in page
+    with db.reading() as session:
+        dan = session.scalars(select(Person).where(Person.email == DAN["email"])).one()
+        assert session.scalars(select(Membership).filter_by(person_id=dan.id)).all() == []
 
 
 def test_looking_at_a_link_uses_nothing_up(app, visitor):
