@@ -67,6 +67,16 @@ def nearest_starts(
     return distance[:count]
 
 
+def nearest_length(wish: timedelta, policy: Policy) -> timedelta:
+    """Give the length that the policy allows and that is closest to a wish, longer rather than shorter."""
+    step = timedelta(minutes=policy.step)
+    least = -(-timedelta(minutes=policy.shortest) // step)
+    steps = max(-(-wish // step), least)
+    if policy.longest is not None:
+        steps = min(steps, timedelta(minutes=policy.longest) // step)
+    return steps * step
+
+
 def on_step(at: datetime, step: int, zone_name: str) -> datetime:
     """Give the first instant from `at` on that stands on the facility's clock at a multiple of the step.
 

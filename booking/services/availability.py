@@ -392,8 +392,8 @@ def alternatives(
 ) -> list[Alternative]:
     """Give what could be had instead of a refused wish: nearest times here, equal instruments at the same time.
 
-    Only for a wish of one item; every answer keeps the rules and fits the ledger as it was read. The time of the
-    booking that is being changed counts as free.
+    Only for a wish of one item; every answer keeps the rules, its length too, and fits the ledger as it was
+    read. The time of the booking that is being changed counts as free.
     """
     if len(items) != 1 or items[0].span.duration > WINDOW:
         return []
@@ -419,8 +419,9 @@ def _nearest(
     spans = merge(span for span, level in found if level >= item.quantity)
     policy = policy_of(row)
     name = _zones(session, [row])[row.facility_id]
-    starts = availability.nearest_starts(spans, item.span, policy, now, name, count=3)
-    length = item.span.duration
+    length = availability.nearest_length(item.span.duration, policy)
+    wish = Span(item.span.start, item.span.start + length)
+    starts = availability.nearest_starts(spans, wish, policy, now, name, count=3)
     return [Alternative(row.id, row.code, start, start + length, "nearest") for start in starts]
 
 

@@ -80,7 +80,10 @@ if (timeline) {
     }
   });
 
-  // A day opens at this moment, not at midnight.
+  // It opens at this moment, else at the first bar, not at midnight.
   const now = timeline.querySelector(".lane-back > .now");
-  if (now) timeline.scrollLeft = Math.max(0, now.offsetLeft - timeline.clientWidth / 2);
+  const name = timeline.querySelector(".timeline-corner").offsetWidth;
+  const lefts = [...timeline.querySelectorAll(".bar")].map((bar) => bar.offsetLeft);
+  if (now) timeline.scrollLeft = now.offsetLeft - (timeline.clientWidth - name) / 2;
+  else if (lefts.length) timeline.scrollLeft = Math.min(...lefts) - 24;
 }

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking.domain.availability import first_start, free_levels, nearest_starts, on_step
+from booking.domain.availability import first_start, free_levels, nearest_length, nearest_starts, on_step
 from booking.domain.occupation import padded
 from booking.domain.rules import Policy
 from booking.domain.spans import Load, Span, merge, peak
@@ -90,3 +90,16 @@ def test_steps_follow_the_facilitys_clock():
     assert on_step(ZERO + timedelta(minutes=1), 30, "Asia/Kolkata") == ZERO + timedelta(minutes=30)
     assert on_step(ZERO + timedelta(minutes=1), 60, "Asia/Kolkata") == ZERO + timedelta(minutes=30)
     assert on_step(ZERO, 60, "UTC") == ZERO
+
+
+@given(
+    st.integers(1, 4), st.integers(1, 90), st.one_of(st.none(), st.integers(90, 400)), st.integers(1, 1000)
+)
+def test_the_nearest_length_is_allowed_and_what_is_allowed_stays(quarters, shortest, longest, minutes):
+    policy = Policy(step=15 * quarters, shortest=shortest, longest=longest)
+    length = nearest_length(timedelta(minutes=minutes), policy)
+    found = length.total_seconds() / 60
+    if -(-shortest // policy.step) * policy.step <= (longest or found):
+        assert found % policy.step == 0
+        assert shortest <= found <= (longest or found)
+        assert nearest_length(length, policy) == length

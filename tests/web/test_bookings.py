@@ -237,6 +237,13 @@ def test_every_reason_is_told_at_once(lab):
         assert words in said
 
 
+def test_a_wish_of_a_wrong_length_is_offered_one_that_is_allowed(lab):
+    answer = lab.send("ada", "/bookings/new", **form("SEM", at(9, 3), at(9, 7)))
+    assert answer.status_code == 409
+    choices = re.findall(r'name="instead" value="SEM (\S+) (\S+)"', answer.text)
+    assert (local(at(9)), local(at(9, 15))) in choices
+
+
 def test_some_units_of_many(lab):
     lab.book("ben", "BATH", at(9), at(11), quantity=3)
     page = lab.get("ada", "/bookings/new", instrument="BATH", start=local(at(9)), end=local(at(10))).text

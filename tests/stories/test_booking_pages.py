@@ -1,0 +1,234 @@
+"""The pages of booking and of the desk in a real browser: no fault for accessibility, and what scripts add to them."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, Response, expect
+
+from booking import db
+from booking.domain import inventory
+from booking.domain.access import SYSTEM
+from booking.services import accounts, imports, seeds
+from tests.browser import DESKTOP, PHONE, axe, shot, watch
+from tests.conftest import Databases
+from tests.servers import ROOT, GunicornServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+INVENTORY = ROOT / "booking" / "demo" / "inventory.yaml"
+SEM = "DG-SLAB-05"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+LOOKS = [
+    ("zh-CN", "light", PHONE),
+    ("zh-CN", "dark", DESKTOP),
+    ("en", "light", DESKTOP),
+    ("en", "dark", PHONE),
+]
+
+
+@pytest.fixture(scope="module")
+def server(databases: Databases) -> Iterator[str]:
+    url = databases.clone("sqlite")
+    now = datetime.now(UTC)
+    db.init(url)
+    with db.transaction() as session:
+        found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
+        imports.apply(session, actor=SYSTEM, inventory=found, now=now)
+        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
+    db.dispose()
+    with GunicornServer(url, workers=1) as running:
+        yield running.base_url
+    databases.drop(url)
+
+
+def sign_in(page: Page, server: str, name: str) -> None:
+    page.goto(f"{server}/sign-in")
+    page.fill("[name=email]", f"{name}@example.org")
+    page.fill("[name=password]", seeds.PASSWORD)
+    page.click("main form [type=submit]")
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def sunday(weeks: int) -> str:
+    """A Sunday far ahead, on which nobody has booked."""
+    today = datetime.now(SHANGHAI).date()
+    return (today + timedelta(days=6 - today.weekday(), weeks=weeks)).isoformat()
+
+
+def first_booking(page: Page, server: str, show: str) -> str:
+    page.goto(f"{server}/bookings?show={show}")
+    return page.locator(".booking-name a").first.get_attribute("href")
+
+
+def of_ada(page: Page, server: str) -> dict[str, str]:
+    ahead, waiting, over = (first_booking(page, server, show) for show in ("ahead", "waiting", "over"))
+    day = sunday(4)
+    return {
+        "mine": "/bookings",
+        "mine-over": "/bookings?show=over",
+        "new": f"/bookings/new?instrument={SEM}&start={day}T10:00&end={day}T12:00",
+        "new-refused": f"/bookings/new?instrument={SEM}&start={day}T03:10&end={day}T03:20",
+        "new-mistake": f"/bookings/new?instrument={SEM}&start=x&end={day}T03:20",
+        "new-units": f"/bookings/new?instrument=DG-SSB-04&start={day}T10:00&end={day}T18:00",
+        "booking": ahead,
+        "booking-waiting": waiting,
+        "booking-over": over,
+        "change": f"{ahead}/change",
+    }
+
+
+def of_tam(_page: Page, _server: str) -> dict[str, str]:
+    day = (datetime.now(SHANGHAI).date() + timedelta(days=3)).isoformat()
+    return {
+        "desk": f"/desk?day={day}",
+        "desk-week": f"/desk?day={day}&view=week",
+        "desk-list": f"/desk?day={day}&view=week&form=list",
+        "approvals": "/approvals",
+        "closures": "/closures",
+        "closure-new": "/closures/new",
+    }
+
+
+@pytest.mark.parametrize(("who", "pages"), [("ada", of_ada), ("tam", of_tam)])
+@pytest.mark.parametrize(("locale", "scheme", "size"), LOOKS)
+def test_pages_have_no_fault_and_fit(browser, server, who, pages, locale, scheme, size):
+    context = browser.new_context(
+        locale=locale,
+        color_scheme=scheme,
+        viewport=size,
+        reduced_motion="reduce",
+        timezone_id="Asia/Shanghai",
+    )
+    try:
+        page = context.new_page()
+        faults = watch(page)
+        sign_in(page, server, who)
+        for name, path in pages(page, server).items():
+            page.goto(f"{server}{path}")
+            faults += [f"{name}: {line}" for line in axe(page)]
+            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                faults.append(f"{name}: scrolls sideways")
+            shot(page, f"{name}-{who}-{locale}-{scheme}-{size['width']}")
+    finally:
+        context.close()
+    assert not faults, "\n".join(faults)
+
+
+def test_pages_are_light(page: Page, server: str):
+    sign_in(page, server, "tam")
+    for path in (f"/bookings/new?instrument={SEM}", "/desk?view=week", "/approvals"):
+        answers: list[Response] = []
+        fresh = page.context.new_page()
+        fresh.on("response", lambda answer, seen=answers: seen.append(answer))
+        fresh.goto(f"{server}{path}", wait_until="networkidle")
+        assert len(answers) <= 10, [answer.url for answer in answers]
+        assert sum(len(answer.body()) for answer in answers) < 200_000, path
+        fresh.close()
+
+
+# --- what scripts add -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_the_verdict_follows_what_one_types(page: Page, server: str):
+    sign_in(page, server, "ada")
+    day = sunday(5)
+    page.goto(f"{server}/bookings/new?instrument={SEM}&start={day}T10:00&end={day}T12:00")
+    expect(page.locator("[data-check]")).to_be_hidden()
+    page.fill("[name=purpose]", "kept")
+    page.fill("[name=start_time]", "03:10")
+    page.locator("[name=start_time]").blur()
+    expect(page.locator(".verdict.refused")).to_contain_text("is not open")
+    expect(page.locator("[data-announce]")).to_contain_text("cannot be booked")
+    assert page.input_value("[name=end_time]") == "05:10"  # the length is kept
+    page.locator(".instead-choice[data-here]").first.click()
+    expect(page.locator(".verdict.free")).to_be_visible()
+    assert page.input_value("[name=purpose]") == "kept"
+    assert page.input_value("[name=start_time]") != "03:10"
+    page.click("[data-send]")
+    page.wait_for_url(re.compile(r"/bookings/[0-9a-f-]{36}$"))
+    expect(page.locator(".purpose").first).to_have_text("kept")
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_a_double_click_books_once(page: Page, server: str):
+    sign_in(page, server, "ben")
+    day = sunday(6)
+    page.goto(f"{server}/bookings/new?instrument={SEM}&start={day}T10:00&end={day}T12:00")
+    page.fill("[name=purpose]", "clicked twice")
+    page.locator("[data-send]").dblclick(no_wait_after=True)
+    page.wait_for_url(re.compile(r"/bookings/[0-9a-f-]{36}$"))
+    page.goto(f"{server}/bookings?page_size=100")
+    assert page.get_by_text("clicked twice").count() == 1
+
+
+@pytest.mark.parametrize("locale", ["en"])
+@pytest.mark.parametrize("javascript", [False])
+def test_without_scripts_one_checks_takes_what_is_offered_and_books(page: Page, server: str):
+    sign_in(page, server, "ben")
+    day = sunday(7)
+    page.goto(f"{server}/bookings/new?instrument={SEM}&start={day}T03:00&end={day}T04:00")
+    page.fill("[name=purpose]", "kept")
+    page.click("[data-check]")
+    expect(page.locator(".verdict.refused")).to_be_visible()
+    page.locator(".instead-choice").first.click()
+    expect(page.locator(".verdict.free")).to_be_visible()
+    assert page.input_value("[name=purpose]") == "kept"
+    page.click("[data-send]")
+    page.wait_for_url(re.compile(r"/bookings/[0-9a-f-]{36}$"))
+    page.locator("details.cancel summary").click()
+    page.fill("[name=reason]", "no sample")
+    page.click("details.cancel [type=submit]")
+    expect(page.locator(".flashes")).to_contain_text("cancelled")
+    page.locator(".flashes a").click()
+    assert page.input_value("[name=start_date]") >= datetime.now(SHANGHAI).date().isoformat()
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_arrows_lead_from_bar_to_bar_and_words_filter_rows(page: Page, server: str):
+    sign_in(page, server, "tam")
+    page.goto(
+        f"{server}/desk?view=week&day={(datetime.now(SHANGHAI).date() + timedelta(days=3)).isoformat()}"
+    )
+    bars = page.locator("[data-bar]")
+    bars.first.focus()
+    expect(page.locator(".bar-card")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    row = "document.activeElement.closest('.timeline-row')?.dataset.words"
+    first, second = (
+        bars.first.evaluate("bar => bar.closest('.timeline-row').dataset.words"),
+        page.evaluate(row),
+    )
+    assert second
+    assert second != first
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(row) == first
+    page.keyboard.press("Escape")
+    expect(page.locator(".bar-card")).to_be_hidden()
+    page.fill("[name=q]", "slab-05")
+    expect(page.locator(".timeline-row:visible")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=slab-05"))
+    expect(page.locator(".timeline-row")).to_have_count(1)
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_whom_a_closure_meets_is_told_while_one_types(page: Page, server: str):
+    sign_in(page, server, "ada")
+    page.goto(f"{server}/bookings/new?instrument={SEM}&start={sunday(9)}T10:00&end={sunday(9)}T12:00")
+    page.click("[data-send]")
+    page.wait_for_url(re.compile(r"/bookings/[0-9a-f-]{36}$"))
+    page.context.clear_cookies()
+    sign_in(page, server, "tam")
+    page.goto(f"{server}/closures/new?instrument={SEM}&start={sunday(9)}T13:00&end={sunday(9)}T14:00")
+    expect(page.locator(".verdict.free")).to_be_visible()
+    page.fill("[name=start_time]", "11:00")
+    page.locator("[name=start_time]").blur()
+    expect(page.locator(".verdict.asks")).to_contain_text("1 booking stands in this time")
+    page.locator("main form.booking-form [type=submit]").last.click()
+    expect(page.locator("main")).to_contain_text("Not closed")
+    page.click("[name=anyway]")
+    expect(page.locator(".flashes")).to_contain_text("1 booking stands in this time")
