@@ -21,7 +21,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from booking import db
+from booking import db, i18n
 from booking.config import Settings
 from tests import postgres
 
@@ -227,6 +227,13 @@ def client(app: Flask) -> FlaskClient:
 def app_on_both(make_app: Callable[..., Flask], database_url: str) -> Flask:
     """The application on an empty database, once for each engine."""
     return make_app(database_url)
+
+
+@pytest.fixture(autouse=True)
+def _language_of_a_fresh_process() -> None:
+    """An application that an earlier test built has set the language of the whole process."""
+    i18n.set_default(i18n.SOURCE)
+    i18n.choose(None)
 
 
 # --- the outer world ----------------------------------------------------------------------------
