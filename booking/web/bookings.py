@@ -27,6 +27,7 @@ from booking.i18n import gettext as _
 from booking.i18n import name_of
 from booking.services import availability, bookings, projects
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
+from booking.services.calendars import CALLED_OFF
 from booking.web import blueprint
 from booking.web.forms import (
     LONGEST_NOTE,
@@ -424,9 +425,6 @@ def give_feedback(booking_id: UUID) -> Answer:
 
 # --- for one's calendar ---------------------------------------------------------------------------
 
-_TENTATIVE = frozenset({State.REQUESTED})
-_OFF = frozenset({State.CANCELLED, State.WITHDRAWN, State.REJECTED, State.EXPIRED, State.NO_SHOW})
-
 
 @blueprint.get("/bookings/<uuid:booking_id>.ics")
 @needs("booking.see")
@@ -454,12 +452,7 @@ def calendar_items(booking: Booking) -> list[CalendarItem]:
 
 def _calendar_item(booking: Booking, items: Sequence[BookingItem], number: int | None) -> CalendarItem:
     place = items[0].instrument
-    status = Status.CONFIRMED
-    if booking.state in _TENTATIVE:
-        status = Status.TENTATIVE
-    elif booking.state in _OFF:
-        status = Status.CANCELLED
-    where = (name_of(place.facility), place.location, place.facility.address)
+    where = (place.location, name_of(place.facility), place.facility.address)
     return CalendarItem(
         uid=event_uid(str(booking.id), settings().host_name, number),
         starts_at=items[0].starts_at,
@@ -467,12 +460,32 @@ def _calendar_item(booking: Booking, items: Sequence[BookingItem], number: int |
         created_at=booking.created_at,
         updated_at=booking.updated_at,
         sequence=booking.sequence,
-        status=status,
-        summary=", ".join(name_of(item.instrument) for item in items),
-        description="\n".join(part for part in (wording.state_name(booking.state), booking.purpose) if part),
+        status=_status(booking.state),
+        summary=_summary(booking, items),
+        description=booking.purpose,
         location=", ".join(part for part in where if part),
         url=public_url_for("web.booking", booking_id=booking.id),
     )
+
+
+def _status(state: State) -> Status:
+    if state is State.REQUESTED:
+        return Status.TENTATIVE
+    return Status.CANCELLED if state in CALLED_OFF else Status.CONFIRMED
+
+
+def _summary(booking: Booking, items: Sequence[BookingItem]) -> str:
+    """Say in a line what it is, in the words of the feeds."""
+    title = " + ".join(
+        name_of(item.instrument) + (f" × {item.quantity}" if item.quantity > 1 else "") for item in items
+    )
+    if booking.person_id != actor().person_id:
+        title = _("%(instrument)s (%(person)s)", instrument=title, person=booking.person.name)
+    if booking.state is State.REQUESTED:
+        return _("Awaiting approval: %(title)s", title=title)
+    if booking.state in CALLED_OFF:
+        return _("Cancelled: %(title)s", title=title)
+    return title
 
 
 templates_know()
