@@ -27,8 +27,9 @@ from tests import postgres
 
 pytest_plugins = ["tests.browser"]
 
-# A busy machine is no fault of the code: examples have no time limit of their own.
-hypothesis.settings.register_profile("yiqi", deadline=None, print_blob=True)
+# A busy machine is no fault of the code: neither an example nor its making has a time limit.
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("yiqi", deadline=None, suppress_health_check=SLOW, print_blob=True)
 hypothesis.settings.load_profile("yiqi")
 
 
