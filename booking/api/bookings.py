@@ -89,9 +89,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
         verdict = bookings.dry_run(session, actor=who, items=items, booking_id=order["booking_id"], now=now)
         instead = []
         if not verdict.allowed:
-            instead = availability.alternatives(
-                session, items=items, now=now, booking_id=order["booking_id"]
-            )
+            instead = availability.alternatives(session, items=items, now=now, booking_id=order["booking_id"])
     return {
         "allowed": verdict.allowed,
         "reasons": [reason_out(reason) for reason in verdict.reasons],

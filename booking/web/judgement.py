@@ -102,9 +102,7 @@ def judge(
     spans = [item.span for item in wish.items]
     found: list[Alternative] = []
     if reasons:
-        found = availability.alternatives(
-            session, items=wish.items, now=now, booking_id=booking_id
-        )
+        found = availability.alternatives(session, items=wish.items, now=now, booking_id=booking_id)
     return Judgement(
         allowed=not reasons,
         needs_approval=verdict.needs_approval,
