@@ -1,7 +1,9 @@
 """Open spans minus what is taken: free levels and the starts at which a use fits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import pairwise
 
 from booking.domain.hours import zone
 from booking.domain.rules import Policy
@@ -13,20 +15,46 @@ def free_levels(
 ) -> list[tuple[Span, int]]:
     """Give stretches of open time with the units free all through each, none left out but those with 0.
 
-    A use needs its set-up and clean-up free as well, so every load is widened: by the clean-up before its start and
-    by the set-up after its end. A use that keeps clear of the widened loads keeps its own buffers clear of the loads.
-    `blocked` is time in which nothing is free, such as that of a line whose station is taken; it is widened too.
+    A use needs its set-up and clean-up free as well, so every level reaches further: by the clean-up before its start
+    and by the set-up after its end. Where two levels reach, the higher counts, not their sum: they are not at one time.
+    `blocked` is time in which nothing is free, such as that of a line whose station is taken; it reaches as far.
     """
     before, after = timedelta(minutes=policy.cleanup), timedelta(minutes=policy.setup)
-    wide = [Load(load.start - before, load.end + after, load.quantity) for load in loads]
-    wide += [Load(span.start - before, span.end + after, units) for span in blocked]
+    together = [*loads, *(Load(span.start, span.end, units) for span in blocked)]
     room = merge(opened)
-    taken = list(levels(wide))
+    taken = list(_reaching(levels(together), before, after))
     free = [(span, units) for span in subtract(room, (span for span, _ in taken))]
     for span, level in taken:
         if level < units:
             free += [(part, units - level) for part in intersect(room, [span])]
     return sorted(free)
+
+
+def _reaching(
+    known: Iterable[tuple[Span, int]], before: timedelta, after: timedelta
+) -> Iterator[tuple[Span, int]]:
+    """Walk through time and give the highest level that reaches each stretch; the levels come in order."""
+    wide = [(Span(span.start - before, span.end + after), level) for span, level in known]
+    edges = sorted({edge for span, _ in wide for edge in (span.start, span.end)})
+    here: list[tuple[int, datetime]] = []  # highest first, with the end of its reach
+    coming = 0
+    stretch: tuple[Span, int] | None = None
+    for at, until in pairwise(edges):
+        while coming < len(wide) and wide[coming][0].start <= at:
+            span, level = wide[coming]
+            heappush(here, (-level, span.end))
+            coming += 1
+        while here and here[0][1] <= at:
+            heappop(here)
+        level = -here[0][0] if here else 0
+        if stretch and stretch[1] == level and stretch[0].end == at:
+            stretch = Span(stretch[0].start, until), level
+            continue
+        if stretch:
+            yield stretch
+        stretch = (Span(at, until), level) if level else None
+    if stretch:
+        yield stretch
 
 
 def first_start(
