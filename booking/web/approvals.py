@@ -315,4 +315,6 @@ def _strip(
     open_then = intersect(opened[item.instrument_id], [span])
     taken = [Span(bar.start, bar.end) for bar in around if bar.kind is Kind.BOOKING]
     paper = timeline.paper(first, count, zone, opened=open_then, spans=[wish, *taken])
-    return Strip(paper, timeline.row(paper, open_then, around, staff=True), paper.place(wish))
+    return Strip(
+        paper, timeline.row(paper, open_then, around, staff=True, width=timeline.STRIP), paper.place(wish)
+    )

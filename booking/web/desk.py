@@ -216,8 +216,8 @@ def _listed(
 ) -> list[tuple[Instrument, timeline.Block]]:
     """Give all bars of the window in the order of time, for those who read lists."""
     known = {place.id: place for place in places}
-    found = [(known[block.bar.instrument_id], block) for block in timeline.blocks(paper, bars, staff=True)]
-    return sorted(found, key=lambda one: (one[1].bar.use_start, one[0].code))
+    found = [(known[block.entry.instrument_id], block) for block in timeline.blocks(paper, bars, staff=True)]
+    return sorted(found, key=lambda one: (one[1].entry.use_start, one[0].code))
 
 
 def _runs(rows: Sequence[Booking], now: datetime) -> list[Run]:

@@ -172,4 +172,6 @@ def _strip(
     opened = availability.opening(session, instrument_ids=[instrument.id], within=whole)[instrument.id]
     spans = [Span(bar.start, bar.end) for bar in bars if bar.kind is Kind.BOOKING]
     paper = timeline.paper(first, days, zone, opened=opened, spans=[*spans, *([wish] if wish else [])])
-    return Strip(paper, timeline.row(paper, opened, bars), paper.place(wish) if wish else None)
+    return Strip(
+        paper, timeline.row(paper, opened, bars, width=timeline.STRIP), paper.place(wish) if wish else None
+    )

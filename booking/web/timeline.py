@@ -28,6 +28,15 @@ STEPS = (15, 30, 60)
 DAYTIME = (8, 18)
 """The hours shown where nothing is ever open."""
 
+NARROWEST = 576
+"""Pixels that a desk's row is wide at least, whatever the window; the style sheet says so."""
+
+STRIP = 240
+"""Pixels of a row under a form on a small phone."""
+
+TARGET = 24
+"""Pixels that a link is wide and high at least, so that a finger hits it."""
+
 MOST_BARS = 60
 """Bars of one row; an instrument of hundreds of channels has a list for the rest."""
 
@@ -102,18 +111,21 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A bar where it stands: lines of the paper, and within the bar those of the use."""
+    """A bar and its room on the paper, from line `first` to `last`, no narrower than a finger.
+
+    Lines within the room, from 1: `bar` of all that is taken, `use` without set-up and clean-up.
+    """
 
     first: int
     last: int
-    use_first: int
-    use_last: int
+    bar: tuple[int, int]
+    use: tuple[int, int]
     look: Look
     times: str
     title: str
     who: str
     word: str
-    bar: Bar
+    entry: Bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +167,14 @@ def _hours(spans: Iterable[Span], whole: Span, zone: ZoneInfo) -> tuple[int, int
     return (first, last) if first < last else DAYTIME
 
 
-def row(drawn: Paper, opened: Iterable[Span], bars: Sequence[Bar], *, staff: bool = False) -> Row:
-    """Lay one instrument's bars on the paper; staff read names, others what the mask leaves."""
-    found = blocks(drawn, bars, staff=staff)
+def row(
+    drawn: Paper, opened: Iterable[Span], bars: Sequence[Bar], *, staff: bool = False, width: int = NARROWEST
+) -> Row:
+    """Lay one instrument's bars on the paper; staff read names, others what the mask leaves.
+
+    `width` is how many pixels the row has at least.
+    """
+    found = blocks(drawn, bars, staff=staff, width=width)
     return Row(
         opened=[place for span in merge(opened) if (place := drawn.place(span)) is not None],
         blocks=found[:MOST_BARS],
@@ -165,29 +182,30 @@ def row(drawn: Paper, opened: Iterable[Span], bars: Sequence[Bar], *, staff: boo
     )
 
 
-def blocks(drawn: Paper, bars: Iterable[Bar], *, staff: bool = False) -> list[Block]:
+def blocks(drawn: Paper, bars: Iterable[Bar], *, staff: bool = False, width: int = NARROWEST) -> list[Block]:
     """Give the bars that have a place on the paper, in the order in which they came."""
-    return [block for bar in bars if (block := _block(drawn, bar, staff=staff)) is not None]
+    least = min(-(-drawn.columns * TARGET // width), drawn.columns)
+    return [block for bar in bars if (block := _block(drawn, bar, least, staff=staff)) is not None]
 
 
-def _block(drawn: Paper, bar: Bar, *, staff: bool) -> Block | None:
+def _block(drawn: Paper, bar: Bar, least: int, *, staff: bool) -> Block | None:
     place = drawn.place(Span(bar.start, bar.end))
     if place is None:
         return None
-    first, last = place
     use = drawn.place(Span(bar.use_start, bar.use_end)) or place
+    first = min(place[0], drawn.columns + 1 - least)
     look = look_of(bar, staff=staff)
     return Block(
         first=first,
-        last=last,
-        use_first=max(use[0], first) - first + 1,
-        use_last=min(use[1], last) - first + 1,
+        last=max(place[1], first + least),
+        bar=(place[0] - first + 1, place[1] - first + 1),
+        use=(use[0] - first + 1, use[1] - first + 1),
         look=look,
         times=i18n.format_span(bar.use_start, bar.use_end, drawn.zone.key),
         title=bar.title or "",
         who=bar.person or "",
         word=word_of(bar, look),
-        bar=bar,
+        entry=bar,
     )
 
 

@@ -49,16 +49,16 @@ if (timeline) {
   card.hidden = true;
   card.setAttribute("aria-hidden", "true"); // the bar itself says the same
   document.body.append(card);
-  for (const use of timeline.querySelectorAll(".bar-use[title]")) {
-    use.dataset.details = use.title;
-    use.removeAttribute("title");
+  for (const bar of timeline.querySelectorAll(".bar-link[title]")) {
+    bar.dataset.details = bar.title;
+    bar.removeAttribute("title");
   }
   const show = (event) => {
-    const use = event.target.closest?.(".bar-use");
-    card.hidden = !use;
-    if (!use) return;
-    card.textContent = use.dataset.details;
-    const box = use.getBoundingClientRect();
+    const bar = event.target.closest?.(".bar-link");
+    card.hidden = !bar;
+    if (!bar) return;
+    card.textContent = bar.dataset.details;
+    const box = bar.getBoundingClientRect();
     const left = Math.min(Math.max(box.left, 8), window.innerWidth - card.offsetWidth - 8);
     const below = box.bottom + 6 + card.offsetHeight < window.innerHeight;
     card.style.left = `${left}px`;

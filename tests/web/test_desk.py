@@ -12,7 +12,9 @@ from sqlalchemy import event
 
 from booking import db
 from booking.domain.lifecycle import State
+from booking.domain.occupation import Kind
 from booking.domain.spans import Span
+from booking.services.availability import Bar
 from booking.web import timeline
 from booking.web.forms import days_from
 from models import Instrument
@@ -224,6 +226,38 @@ def test_every_place_is_on_the_paper_and_keeps_the_order_of_time(first, days, ho
     assert paper.line(span.start) <= paper.line(span.start + timedelta(hours=2), up=True)
     if not span.overlaps(paper.span):
         assert place is None
+
+
+@given(
+    days=st.sampled_from([1, 7]),
+    starts=st.integers(-100, 11000),
+    lengths=st.tuples(st.integers(0, 90), st.integers(5, 2000), st.integers(0, 90)),
+    width=st.sampled_from([timeline.STRIP, timeline.NARROWEST]),
+)
+def test_every_bar_has_room_for_a_finger_and_its_use_inside(days, starts, lengths, width):
+    first = date(2026, 11, 2)
+    begin = days_from(first, 1, SHANGHAI).start + timedelta(minutes=starts)
+    setup, use, cleanup = (timedelta(minutes=minutes) for minutes in lengths)
+    bar = Bar(
+        instrument_id=1,
+        start=begin,
+        end=begin + setup + use + cleanup,
+        use_start=begin + setup,
+        use_end=begin + setup + use,
+        quantity=1,
+        kind=Kind.BOOKING,
+        booking_id=None,
+        title=None,
+        state=None,
+        mine=False,
+    )
+    paper = timeline.paper(first, days, SHANGHAI, spans=[days_from(first, days, SHANGHAI)])
+    for block in timeline.blocks(paper, [bar], width=width):
+        assert 1 <= block.first < block.last <= paper.columns + 1
+        assert (block.last - block.first) * width / paper.columns >= timeline.TARGET
+        for lines in (block.bar, block.use):
+            assert 1 <= lines[0] < lines[1] <= block.last - block.first + 1
+        assert paper.place(Span(bar.start, bar.end)) == tuple(block.first + line - 1 for line in block.bar)
 
 
 def test_the_style_sheet_has_a_class_for_every_place():
