@@ -203,7 +203,7 @@ def _block(drawn: Paper, bar: Bar, least: int, *, staff: bool) -> Block | None:
         look=look,
         times=i18n.format_span(bar.use_start, bar.use_end, drawn.zone.key),
         title=bar.title or "",
-        who=bar.person or "",
+        who="" if look is Look.MINE else bar.person or "",
         word=word_of(bar, look),
         entry=bar,
     )
