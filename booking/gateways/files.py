@@ -122,7 +122,7 @@ class Archive:
         :raises BadArchive: if a row is missing, added or changed
         """
         for member in self.members:
-            for _ in self.rows(member):
+            for _ in self._lines(member):
                 pass
 
     def rows(self, member: Member) -> Iterator[list[Any]]:
@@ -130,6 +130,9 @@ class Archive:
 
         :raises BadArchive: if they are not the rows that were written
         """
+        return (_row(line, member) for line in self._lines(member))
+
+    def _lines(self, member: Member) -> Iterator[bytes]:
         digest = hashlib.sha256()
         count = 0
         try:
@@ -137,7 +140,7 @@ class Archive:
                 while line := file.readline(LONGEST_LINE):
                     digest.update(line)
                     count += 1
-                    yield _row(line, member)
+                    yield line
         except (KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise BadArchive(f"table {member.table}: {error}") from error
         if count != member.rows or digest.hexdigest() != member.sha256:
@@ -159,7 +162,7 @@ def archive_from(path: Path) -> Iterator[Archive]:
 
 def _row(line: bytes, member: Member) -> list[Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode())
     except ValueError as error:
         raise BadArchive(f"table {member.table}: {error}") from error
     if not isinstance(row, list) or len(row) != len(member.columns):

@@ -8,8 +8,7 @@ the jobs.
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,6 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Date,
@@ -26,15 +24,12 @@ from sqlalchemy import (
     Float,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     String,
-    Table,
     TextClause,
     Uuid,
     delete,
     exists,
-    insert,
     inspect,
     select,
     text,
@@ -65,18 +60,7 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Integer, "integer"),
     (String, "text"),
 )
-_TYPES: dict[str, TypeEngine[Any]] = {
-    "time": UtcDateTime(),
-    "text": String(),
-    "uuid": Uuid(),
-    "bytes": LargeBinary(),
-    "json": JSON(none_as_null=True),
-    "boolean": Boolean(),
-    "date": Date(),
-    "float": Float(),
-    "decimal": Numeric(asdecimal=True),
-    "integer": BigInteger(),
-}
+_KNOWN = frozenset(kind for _, kind in _KINDS)
 _ENCODE: dict[str, Callable[[Any], Any]] = {
     "time": datetime.isoformat,
     "date": date.isoformat,
@@ -84,13 +68,29 @@ _ENCODE: dict[str, Callable[[Any], Any]] = {
     "decimal": str,
     "bytes": lambda value: base64.b64encode(value).decode(),
 }
-_DECODE: dict[str, Callable[[Any], Any]] = {
-    "time": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "uuid": UUID,
-    "decimal": Decimal,
+
+
+def _sqlite_time(value: str) -> str:
+    """Turn `2026-11-02T08:00:00+00:00` into `2026-11-02 08:00:00.000000`.
+
+    :raises ValueError: if it is no time in UTC
+    """
+    at = datetime.fromisoformat(value)
+    if at.utcoffset() != timedelta(0):
+        raise ValueError(f"no time in UTC: {value!r}")
+    return at.isoformat(" ", "microseconds")[:26]
+
+
+_STORED: dict[str, Callable[[Any], Any]] = {
+    "time": _sqlite_time,
+    "uuid": lambda value: UUID(value).hex,
+    "decimal": float,
+    "boolean": int,
+    "json": lambda value: json.dumps(value, ensure_ascii=False),
     "bytes": base64.b64decode,
 }
+"""How SQLite keeps what the archive holds in another form; SQLAlchemy's types read it so."""
+
 _COPIED: dict[str, Callable[[Any], Any]] = {
     "json": lambda value: json.dumps(value, ensure_ascii=False),
     "bytes": base64.b64decode,
@@ -218,27 +218,32 @@ def _check_fits(session: Session, table: str, columns: Columns) -> None:
     if table in LEFT_OUT or not found.has_table(table):
         raise Misfit(f"table {table} is not known here")
     known = {column["name"] for column in found.get_columns(table)}
-    strange = [name for name, kind in columns if name not in known or kind not in _TYPES]
+    strange = [name for name, kind in columns if name not in known or kind not in _KNOWN]
     if strange:
         raise Misfit(f"table {table} has no {', '.join(strange)}")
 
 
 def _insert(session: Session, table: str, columns: Columns, rows: Iterable[Row]) -> int:
-    target = Table(table, MetaData(), *(Column(name, _TYPES[kind]) for name, kind in columns))
-    readers = [(name, _DECODE.get(kind)) for name, kind in columns]
+    """Give SQLite the values as it keeps them, which spares the way through SQLAlchemy's types."""
+    connection = session.connection()
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(name) for name, _ in columns)
+    places = ", ".join("?" for _ in columns)
+    statement = f"INSERT INTO {quote(table)} ({names}) VALUES ({places})"  # noqa: S608 - checked and quoted
+    writers = [_STORED.get(kind) for _, kind in columns]
     count = 0
     source = iter(rows)
     while chunk := list(islice(source, CHUNK)):
-        values = [
-            {
-                name: value if read is None or value is None else read(value)
-                for (name, read), value in zip(readers, row, strict=True)
-            }
-            for row in chunk
-        ]
-        session.execute(insert(target), values)
+        connection.exec_driver_sql(statement, [_written(row, writers) for row in chunk])
         count += len(chunk)
     return count
+
+
+def _written(row: Row, writers: Sequence[Callable[[Any], Any] | None]) -> tuple[Any, ...]:
+    return tuple(
+        value if write is None or value is None else write(value)
+        for write, value in zip(writers, row, strict=True)
+    )
 
 
 def _copy(session: Session, table: str, columns: Columns, rows: Iterable[Row]) -> int:
@@ -250,12 +255,7 @@ def _copy(session: Session, table: str, columns: Columns, rows: Iterable[Row]) -
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
-            copy.write_row(
-                [
-                    value if write is None or value is None else write(value)
-                    for write, value in zip(writers, row, strict=True)
-                ]
-            )
+            copy.write_row(_written(row, writers))
             count += 1
     return count
 
