@@ -9,6 +9,8 @@ from typing import Any
 
 DEFAULT_SECRET = "change-me"  # noqa: S105 - what production refuses
 SHORTEST_SECRET = 32
+LANGUAGES = ("zh_Hans_CN", "zh_Hant_HK", "en")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class BadSetting(Exception):
@@ -86,12 +88,18 @@ class Settings:
             raise BadSetting(
                 f"YIQI_SECRET_KEY: production wants a key of at least {SHORTEST_SECRET} characters"
             )
-        try:
-            wrong = [minutes for minutes in self.remind if minutes < 1]
-        except ValueError:
-            wrong = [0]
-        if wrong:
-            raise BadSetting(f"YIQI_REMIND_MINUTES: {self.remind_minutes!r} is no list of minutes")
+        for name, sound, wanted in (
+            ("remind_minutes", _minutes(self.remind_minutes), "a list of minutes"),
+            ("default_locale", self.default_locale in LANGUAGES, f"one of {', '.join(LANGUAGES)}"),
+            ("log_level", self.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
+            ("public_url", self.public_url.startswith(("http://", "https://")), "an address, https://…"),
+            ("workers", self.workers >= 0, "0 or more"),
+            ("threads", self.threads >= 1, "1 or more"),
+            ("pool_size", self.pool_size >= 1, "1 or more"),
+            ("proxy_hops", self.proxy_hops >= 0, "0 or more"),
+        ):
+            if not sound:
+                raise BadSetting(f"YIQI_{name.upper()}: {getattr(self, name)!r} is not {wanted}")
 
     @property
     def remind(self) -> tuple[int, ...]:
@@ -142,6 +150,11 @@ def _read(env: Mapping[str, str], name: str, default: Any, secret: bool) -> Any:
     except ValueError:
         shown = "its value" if secret else repr(raw)
         raise BadSetting(f"{variable}: {shown} is no {type(default).__name__}") from None
+
+
+def _minutes(listed: str) -> bool:
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    return all(part.isdecimal() and int(part) > 0 for part in parts)
 
 
 def _parse(raw: str, kind: type) -> Any:

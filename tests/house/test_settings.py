@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from booking import config
+from booking import config, i18n
 from booking.config import DEFAULT_SECRET, BadSetting, Settings
 
 
@@ -28,11 +28,21 @@ def test_values_are_of_their_types():
         ("YIQI_REMIND_MINUTES", "soon"),
         ("YIQI_REMIND_MINUTES", "60,-5"),
         ("YIQI_REMIND_MINUTES", "0"),
+        ("YIQI_DEFAULT_LOCALE", "fr"),
+        ("YIQI_LOG_LEVEL", "LOUD"),
+        ("YIQI_PUBLIC_URL", "yiqi.example.org"),
+        ("YIQI_WORKERS", "-1"),
+        ("YIQI_THREADS", "0"),
+        ("YIQI_PROXY_HOPS", "-1"),
     ],
 )
 def test_a_value_of_the_wrong_form_is_named(name, value):
     with pytest.raises(BadSetting, match=name):
         Settings.from_env({name: value})
+
+
+def test_the_languages_to_choose_from_are_those_that_are_offered():
+    assert set(config.LANGUAGES) == set(i18n.LOCALES)
 
 
 def test_reminders_may_be_off():
