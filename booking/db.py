@@ -49,9 +49,9 @@ def make_engine(
         _sqlite_policy(engine, foreign_keys=foreign_keys)
         return engine
     parsed = parsed.set(drivername="postgresql+psycopg")
-    options = (
-        f"-c timezone=UTC -c statement_timeout={statement_timeout_ms} -c lock_timeout={statement_timeout_ms}"
-    )
+    # The last one: what a process locked that was paused or cut off within a transaction, comes free again.
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    options = " ".join(["-c timezone=UTC", *(f"-c {limit}={statement_timeout_ms}" for limit in limits)])
     return create_engine(
         parsed,
         pool_size=pool_size,
