@@ -2,10 +2,21 @@
 
 from models import guards
 from models.account import Membership, MembershipRequest, Person, PersonState
+from models.approval import (
+    ApprovalStep,
+    Approver,
+    BookingPaper,
+    Chemical,
+    Delegation,
+    Need,
+    PaperKind,
+    StepState,
+)
 from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarScope, Privacy
 from models.closure import Closure, ClosureKind
+from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk
 from models.delivery import Channel, Delivery, Reminder
 from models.event import Event
 from models.facility import Facility, OpeningRule
@@ -22,44 +33,84 @@ from models.instrument import (
 )
 from models.job import JobLease, JobRun
 from models.network import Network, NetworkFacility
+from models.notice import HookKind, NoticeWish, Pace, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
 from models.project import Project, ProjectMember
+from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
+from models.rule import CalendarDay, DayKind, Rule, RuleKind
+from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
 from models.token import ApiToken
+from models.transfer import Transfer, TransferState
+from models.waitlist import (
+    EntryState,
+    Freed,
+    Hold,
+    OfferState,
+    WaitlistEntry,
+    WaitlistInstrument,
+    WaitlistOffer,
+)
 
 __all__ = [
     "ApiToken",
+    "Appeal",
+    "ApprovalStep",
+    "Approver",
+    "Badge",
+    "Ban",
     "Base",
     "Booking",
     "BookingItem",
+    "BookingPaper",
+    "CalendarDay",
     "CalendarLink",
     "CalendarScope",
     "Capability",
     "Category",
+    "Certificate",
+    "CertificateState",
     "Channel",
+    "Chemical",
     "Closure",
     "ClosureKind",
+    "CreditEntry",
+    "CreditRule",
+    "DayKind",
+    "Delegation",
     "Delivery",
     "Document",
+    "EntryState",
     "Event",
     "Facility",
+    "Fault",
+    "FaultState",
+    "Freed",
+    "Hold",
+    "HookKind",
     "Instrument",
     "InstrumentKind",
     "InstrumentPrice",
     "InstrumentText",
     "JobLease",
     "JobRun",
+    "Kiosk",
     "Membership",
     "MembershipRequest",
+    "Need",
     "Network",
     "NetworkFacility",
+    "NoticeWish",
     "Occupation",
+    "OfferState",
     "OneTimeLink",
     "OpeningRule",
     "OperatorNeed",
     "Organisation",
     "OrganisationKind",
+    "Pace",
+    "PaperKind",
     "Part",
     "Person",
     "PersonState",
@@ -67,10 +118,23 @@ __all__ = [
     "Project",
     "ProjectMember",
     "Purpose",
+    "Qualification",
+    "QuietHours",
     "RateLimit",
     "Reminder",
     "RequestKey",
+    "Rule",
+    "RuleKind",
+    "Series",
     "SignIn",
+    "StepState",
+    "TrainingSession",
+    "Transfer",
+    "TransferState",
     "Usage",
+    "WaitlistEntry",
+    "WaitlistInstrument",
+    "WaitlistOffer",
+    "Webhook",
     "guards",
 ]

@@ -1,6 +1,6 @@
 """Bookings and what they hold."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
@@ -17,7 +17,8 @@ class Booking(Base):
     """Time on one or several instruments, for one person. It stays for ever; its time in the ledger may go.
 
     `version` rises with every change (ETag); `sequence` with every change of time, state or instrument (calendars).
-    `starts_at` and `ends_at` span the use of all items.
+    `starts_at` and `ends_at` span the use of all items. `booked_by_id` is who booked for the person, None when they
+    did it themselves. One of a series has its `series_day`, the date that the rule gave it, wherever it was moved.
     """
 
     __tablename__ = "booking"
@@ -27,6 +28,13 @@ class Booking(Base):
         Index("ix_booking_person", "person_id", "starts_at", "version"),
         Index("ix_booking_organisation", "organisation_id", "starts_at"),
         Index("ix_booking_project", "project_id"),
+        Index(
+            "ix_booking_series",
+            "series_id",
+            "series_day",
+            sqlite_where=text("series_id IS NOT NULL"),
+            postgresql_where=text("series_id IS NOT NULL"),
+        ),
         # What waits for approval is little beside all that was ever booked.
         Index(
             "ix_booking_requested",
@@ -40,6 +48,9 @@ class Booking(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     project_id: Mapped[UUID | None] = mapped_column(ForeignKey("project.id"))
+    booked_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
+    series_id: Mapped[UUID | None] = mapped_column(ForeignKey("series.id"))
+    series_day: Mapped[date | None] = mapped_column()
     state: Mapped[State] = mapped_column(by_value(State))
     purpose: Mapped[str] = mapped_column(Text, default="")
     confidential: Mapped[bool] = mapped_column(default=False)
@@ -50,7 +61,7 @@ class Booking(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    person: Mapped[Person] = relationship(lazy="raise")
+    person: Mapped[Person] = relationship(lazy="raise", foreign_keys=[person_id])
     items: Mapped[list["BookingItem"]] = relationship(
         lazy="raise", back_populates="booking", cascade="all, delete-orphan", order_by="BookingItem.position"
     )
@@ -94,6 +105,10 @@ class Usage(Base):
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id"), primary_key=True)
     checked_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     checked_out_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    late_minutes: Mapped[int | None] = mapped_column()
+    early_minutes: Mapped[int | None] = mapped_column()
+    overtime_minutes: Mapped[int | None] = mapped_column()
+    samples: Mapped[int | None] = mapped_column()
     rating: Mapped[int | None] = mapped_column()
     condition: Mapped[str] = mapped_column(String(20), default="")
     comment: Mapped[str] = mapped_column(Text, default="")

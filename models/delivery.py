@@ -14,13 +14,19 @@ class Channel(enum.StrEnum):
     """How it goes."""
 
     MAIL = "mail"
+    INBOX = "inbox"
+    WEBHOOK = "webhook"
+    WECOM = "wecom"
+    DINGTALK = "dingtalk"
+    FEISHU = "feishu"
 
 
 class Delivery(Base):
     """One message; its id is in the Message-ID, so that a doubled sending can be told.
 
     It is due at `next_at`. Who claims it moves that on, so that it is due again should they die before they
-    mark it.
+    mark it. One of the inbox is never sent; `read_at` tells that it was seen there. Those marked `digest` leave
+    together, one message for all that are due.
     """
 
     __tablename__ = "delivery"
@@ -42,6 +48,8 @@ class Delivery(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     given_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    digest: Mapped[bool] = mapped_column(default=False)
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
 

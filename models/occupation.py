@@ -30,6 +30,13 @@ class Occupation(Base):
         Index("ix_occupation_starts", "starts_at"),
         Index("ix_occupation_booking", "booking_id"),
         Index("ix_occupation_closure", "closure_id"),
+        # Most rows are no hold, and writing them should not cost an entry here.
+        Index(
+            "ix_occupation_hold",
+            "hold_id",
+            sqlite_where=text("hold_id IS NOT NULL"),
+            postgresql_where=text("hold_id IS NOT NULL"),
+        ),
         # Holds are few beside bookings, and the job that drops those which have run out comes often.
         Index(
             "ix_occupation_expires",
@@ -51,5 +58,6 @@ class Occupation(Base):
     kind: Mapped[Kind] = mapped_column(by_value(Kind))
     booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("booking.id"))
     closure_id: Mapped[UUID | None] = mapped_column(ForeignKey("closure.id"))
+    hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id"))
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -34,6 +34,8 @@ class Purpose(enum.StrEnum):
 
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose, no password
     CONFIRM_EMAIL = "confirm_email"
+    DECIDE_STEP = "decide_step"
+    ANSWER_OFFER = "answer_offer"
 
 
 class OneTimeLink(Base):
@@ -44,6 +46,7 @@ class OneTimeLink(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
     purpose: Mapped[Purpose] = mapped_column(by_value(Purpose))
+    subject: Mapped[str] = mapped_column(String(80), default="")
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -21,7 +21,8 @@ from booking.domain.occupation import Claim, Item, padded
 from booking.domain.pricing import Charge
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
 from booking.domain.spans import Span
-from booking.services import availability, events, occupation
+from booking.services import availability, events, gates, occupation
+from booking.services.gates import Wish
 from models import (
     Booking,
     BookingItem,
@@ -135,8 +136,9 @@ def place(
     locked = occupation.lock(session, (item.instrument_id for item in items))
     _require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     case = _case(session, locked, items, now)
-    _refuse(items, refusals(items, case.claims, case.facts, now))
     organisation_id = _organisation(session, actor, project_id)
+    wish = Wish(actor.person_id, organisation_id, project_id, items, case.instruments, now)
+    _refuse(items, [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)])
     booking = Booking(
         id=booking_id,
         person_id=actor.person_id,
@@ -167,22 +169,29 @@ def place(
 
 
 def dry_run(
-    session: Session, *, actor: Actor, items: Sequence[Item], booking_id: UUID | None = None, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    items: Sequence[Item],
+    project_id: UUID | None = None,
+    booking_id: UUID | None = None,
+    now: datetime,
 ) -> Verdict:
     """Tell what `place` (or, with a booking's id, `change`) would answer, with every reason and the price.
 
-    :raises NotFound: if there is no such instrument or booking for this actor
+    :raises NotFound: if there is no such instrument, project or booking for this actor
     :raises Invalid: if the items make no sense
     """
     require(actor, "booking.place")
     _check_items(items)
-    before = {}
-    if booking_id is not None:
-        before = _spans(get(session, actor=actor, booking_id=booking_id))
+    known = get(session, actor=actor, booking_id=booking_id) if booking_id is not None else None
+    before = _spans(known) if known is not None else {}
     seen = _look(session, items)
     _require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
     case = _case(session, seen, items, now, without=booking_id)
-    reasons = tuple(refusals(items, case.claims, case.facts, now, before=before))
+    wish = _wish(session, actor, known, items, case, project_id, now)
+    stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
+    reasons = tuple(stand)
     estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items)))
     approval = _first_state(actor, items, case.instruments) is State.REQUESTED
     return Verdict(not reasons, reasons, estimate, approval)
@@ -563,6 +572,24 @@ def _case(
     return _Case(locked.instruments, claims, known, view.expired)
 
 
+def _wish(
+    session: Session,
+    actor: Actor,
+    booking: Booking | None,
+    items: Sequence[Item],
+    case: _Case,
+    project_id: UUID | None,
+    now: datetime,
+) -> Wish:
+    if booking is not None:
+        whose = booking.person_id, booking.organisation_id, booking.project_id
+        return Wish(*whose, items, case.instruments, now, booking.id)
+    if actor.person_id is None:
+        raise Forbidden("booking.place", sign_in=True)
+    organisation_id = _organisation(session, actor, project_id)
+    return Wish(actor.person_id, organisation_id, project_id, items, case.instruments, now)
+
+
 def _refuse(items: Sequence[Item], reasons: Sequence[Reason]) -> None:
     if reasons:
         raise Refused(reasons, items)
@@ -667,7 +694,9 @@ def _retime(
         actor, [locked.instruments[i.instrument_id] for i in items if i.instrument_id not in kept]
     )
     case = _case(session, locked, items, now, without=booking.id)
-    _refuse(items, refusals(items, case.claims, case.facts, now, before=before))
+    wish = _wish(session, actor, booking, items, case, booking.project_id, now)
+    stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
+    _refuse(items, stand)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id)
     _replace_items(session, booking, items, case.instruments)

@@ -301,7 +301,7 @@ def upgrade() -> None:
         ),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "step_minutes >= 1 AND shortest_minutes >= 1 AND notice_minutes >= 0 AND setup_minutes >= 0 AND cleanup_minutes >= 0 AND (longest_minutes IS NULL OR longest_minutes >= shortest_minutes)",  # noqa: E501
+            "step_minutes >= 1 AND shortest_minutes >= 1 AND notice_minutes >= 0 AND setup_minutes >= 0 AND cleanup_minutes >= 0 AND (longest_minutes IS NULL OR longest_minutes >= shortest_minutes)",
             name=op.f("ck_instrument_policy"),
         ),
         sa.CheckConstraint("units >= 1", name=op.f("ck_instrument_units")),
@@ -340,7 +340,7 @@ def upgrade() -> None:
         sa.Column("facility_id", sa.Integer(), nullable=True),
         sa.Column("network_id", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "(CASE WHEN organisation_id IS NULL THEN 0 ELSE 1 END + CASE WHEN facility_id IS NULL THEN 0 ELSE 1 END + CASE WHEN network_id IS NULL THEN 0 ELSE 1 END) = (CASE WHEN role = 'administrator' THEN 0 ELSE 1 END)",  # noqa: E501
+            "(CASE WHEN organisation_id IS NULL THEN 0 ELSE 1 END + CASE WHEN facility_id IS NULL THEN 0 ELSE 1 END + CASE WHEN network_id IS NULL THEN 0 ELSE 1 END) = (CASE WHEN role = 'administrator' THEN 0 ELSE 1 END)",
             name=op.f("ck_membership_one_place"),
         ),
         sa.ForeignKeyConstraint(

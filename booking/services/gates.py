@@ -1,0 +1,36 @@
+"""Gates: what may stand against a wish for time besides the instrument's own rules and the ledger."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from booking.domain.occupation import Item
+from booking.domain.rules import Reason
+from models import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who wants what: the person the time is for, whom they book for, and the booking that is being changed."""
+
+    person_id: UUID
+    organisation_id: int | None
+    project_id: UUID | None
+    items: Sequence[Item]
+    instruments: Mapping[int, Instrument]
+    now: datetime
+    booking_id: UUID | None = None
+
+
+Gate = Callable[[Session, Wish], list[Reason]]
+
+GATES: tuple[Gate, ...] = ()
+"""All are asked, by `place`, `change` and `dry_run` alike."""
+
+
+def reasons(session: Session, wish: Wish) -> list[Reason]:
+    """Give every reason of every gate that stands against the wish."""
+    return [reason for gate in GATES for reason in gate(session, wish)]

@@ -1,0 +1,144 @@
+"""Holds, which keep time for a few minutes, and the waitlist, which offers time that comes free."""
+
+import enum
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.account import Person
+from models.base import Base, UtcDateTime, by_value
+
+
+class Hold(Base):
+    """Time that is kept for one person while they decide; it counts until `expires_at` and no longer."""
+
+    __tablename__ = "hold"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    renewed: Mapped[int] = mapped_column(default=0)
+
+
+class EntryState(enum.StrEnum):
+    """Where a place in the line stands."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    SERVED = "served"
+    LEFT = "left"
+    LAPSED = "lapsed"
+
+
+class WaitlistEntry(Base):
+    """A place in the line for time on any of some instruments, within a window.
+
+    A wish for a span has a window as long as its minutes; a flexible one is longer. Instruments are named in
+    `waitlist_instrument`. A lower `priority` is served first, then who joined first.
+    """
+
+    __tablename__ = "waitlist_entry"
+    __table_args__ = (
+        CheckConstraint("window_starts_at < window_ends_at", name="window"),
+        CheckConstraint("minutes >= 1 AND quantity >= 1", name="figures"),
+        Index("ix_waitlist_entry_person", "person_id", "state"),
+        Index(
+            "ix_waitlist_entry_waiting",
+            "window_starts_at",
+            "window_ends_at",
+            sqlite_where=text("state IN ('waiting', 'offered')"),
+            postgresql_where=text("state IN ('waiting', 'offered')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("project.id"))
+    window_starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    window_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    minutes: Mapped[int] = mapped_column()
+    quantity: Mapped[int] = mapped_column(default=1)
+    priority: Mapped[int] = mapped_column(default=100)
+    purpose: Mapped[str] = mapped_column(String(2000), default="")
+    wish: Mapped[str] = mapped_column(String(500), default="")
+    state: Mapped[EntryState] = mapped_column(by_value(EntryState))
+    joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("booking.id"))
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    places: Mapped[list["WaitlistInstrument"]] = relationship(lazy="raise", cascade="all, delete-orphan")
+    offers: Mapped[list["WaitlistOffer"]] = relationship(
+        lazy="raise", cascade="all, delete-orphan", order_by="WaitlistOffer.offered_at"
+    )
+
+
+class WaitlistInstrument(Base):
+    """An instrument that would do for an entry."""
+
+    __tablename__ = "waitlist_instrument"
+
+    entry_id: Mapped[UUID] = mapped_column(
+        ForeignKey("waitlist_entry.id", ondelete="CASCADE"), primary_key=True
+    )
+    instrument_id: Mapped[int] = mapped_column(
+        ForeignKey("instrument.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class OfferState(enum.StrEnum):
+    """What became of an offer."""
+
+    OPEN = "open"
+    TAKEN = "taken"
+    DECLINED = "declined"
+    SILENT = "silent"
+    WITHDRAWN = "withdrawn"
+
+
+class WaitlistOffer(Base):
+    """Freed time that is held for one person of the line until the deadline; an entry has one open offer at most."""
+
+    __tablename__ = "waitlist_offer"
+    __table_args__ = (
+        Index(
+            "ix_waitlist_offer_open",
+            "entry_id",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index(
+            "ix_waitlist_offer_deadline",
+            "deadline",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    entry_id: Mapped[UUID] = mapped_column(ForeignKey("waitlist_entry.id", ondelete="CASCADE"), index=True)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id"))
+    hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id", ondelete="SET NULL"))
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[OfferState] = mapped_column(by_value(OfferState))
+    offered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    deadline: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Freed(Base):
+    """Time on an instrument that came free and that the waitlist has not looked at yet."""
+
+    __tablename__ = "freed"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id", ondelete="CASCADE"))
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    freed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
