@@ -34,6 +34,12 @@ FLAGS = (
 LOCAL_SCHEMES = ("data", "blob", "about")
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SETTLED = """async () => {
+    const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
+    await frame();
+    await frame();
+    await Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => {})));
+}"""
 RUN_AXE = """async ([exclude, standards]) => {
     const where = {include: [["html"]], exclude: exclude.map(selector => [selector])};
     const how = {
@@ -127,6 +133,7 @@ def axe(page: Page, *, exclude: tuple[str, ...] = ()) -> list[str]:
     """
     if not page.evaluate("typeof window.axe === 'object'"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
+    page.evaluate(SETTLED)  # colours on their way from one scheme to the other are neither
     found = page.evaluate(RUN_AXE, [list(exclude), STANDARDS])
     return [_line(violation, node) for violation in found for node in violation["nodes"]]
 
