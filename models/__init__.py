@@ -1,5 +1,7 @@
 """All tables of Yiqi; importing this module knows every one."""
 
+from booking.domain.policy import RuleKind
+from booking.domain.working_days import DayKind
 from models import guards
 from models.account import Membership, MembershipRequest, Person, PersonState
 from models.approval import (
@@ -17,7 +19,7 @@ from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarScope, Privacy
 from models.closure import Closure, ClosureKind
 from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk
-from models.delivery import Channel, Delivery, Reminder
+from models.delivery import Delivery, Reminder
 from models.event import Event
 from models.facility import Facility, OpeningRule
 from models.instrument import (
@@ -33,12 +35,12 @@ from models.instrument import (
 )
 from models.job import JobLease, JobRun
 from models.network import Network, NetworkFacility
-from models.notice import HookKind, NoticeWish, Pace, QuietHours, Webhook
+from models.notice import HookKind, NoticeWish, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
-from models.rule import CalendarDay, DayKind, Rule, RuleKind
+from models.rule import CalendarDay, Rule
 from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
 from models.token import ApiToken
@@ -71,7 +73,6 @@ __all__ = [
     "Category",
     "Certificate",
     "CertificateState",
-    "Channel",
     "Chemical",
     "Closure",
     "ClosureKind",
@@ -109,7 +110,6 @@ __all__ = [
     "OperatorNeed",
     "Organisation",
     "OrganisationKind",
-    "Pace",
     "PaperKind",
     "Part",
     "Person",

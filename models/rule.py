@@ -1,6 +1,5 @@
 """Rules: dated rows that say how time may be booked, from the whole network down to one instrument."""
 
-import enum
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -8,25 +7,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from booking.domain.policy import RuleKind
 from booking.domain.pricing import CustomerClass
+from booking.domain.working_days import DayKind
 from models.base import Base, BigId, Json, UtcDateTime, by_value
-
-
-class RuleKind(enum.StrEnum):
-    """What a rule says: one figure, a limit over time, what a person must hold, or who must approve."""
-
-    SETTING = "setting"
-    QUOTA = "quota"
-    QUALIFICATION = "qualification"
-    APPROVAL = "approval"
-
-
-class DayKind(enum.StrEnum):
-    """What sort of day it is where the facility stands, shifted working days counted."""
-
-    WORKING = "working"
-    REST = "rest"
-    HOLIDAY = "holiday"
 
 
 class Rule(Base):

@@ -1,0 +1,120 @@
+"""Working days: weekdays, public holidays and weekends that are worked instead (调休)."""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+COUNTRY = "CN"
+"""Whose State Council announces the days; its facilities all stand there."""
+
+FURTHEST = 4000
+"""A count of working days never looks at more days than this."""
+
+
+class DayKind(enum.StrEnum):
+    """What sort of day it is where the facility stands, shifted working days counted."""
+
+    WORKING = "working"
+    REST = "rest"
+    HOLIDAY = "holiday"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingDays:
+    """What sort each day is: by the administrator's own table, else as published, else by its weekday."""
+
+    own: Mapping[date, DayKind] = field(default_factory=dict)
+    own_years: frozenset[int] = frozenset()
+
+    def kind(self, day: date) -> DayKind:
+        """Tell what sort of day it is."""
+        known = self.own.get(day)
+        if known is not None:
+            return known
+        published = published_kind(day)
+        if published is not None:
+            return published
+        return DayKind.REST if day.weekday() >= 5 else DayKind.WORKING
+
+    def works(self, day: date) -> bool:
+        """Tell whether the day is worked."""
+        return self.kind(day) is DayKind.WORKING
+
+    def announced(self, year: int) -> bool:
+        """Tell whether the holidays of a year are known; of another only the weekdays are."""
+        return year in self.own_years or is_published(year)
+
+    def unannounced(self, days: Iterable[date]) -> list[int]:
+        """Give the years of these days whose holidays nobody announced yet."""
+        return sorted({day.year for day in days if not self.announced(day.year)})
+
+    def shifted(self, day: date, count: int) -> date:
+        """Give the working day that is so many working days after a day, or before it when negative."""
+        step = timedelta(days=1 if count >= 0 else -1)
+        left = abs(count)
+        for _ in range(FURTHEST):
+            if left == 0:
+                break
+            day += step
+            left -= self.works(day)
+        return day
+
+    def due(self, start: datetime, count: int, tz: ZoneInfo) -> datetime:
+        """Give the same time of the clock so many working days after an instant, or before it when negative."""
+        wall = start.astimezone(tz)
+        day = self.shifted(wall.date(), count)
+        return datetime.combine(day, wall.timetz()).astimezone(start.tzinfo)
+
+
+def is_published(year: int) -> bool:
+    """Tell whether the holidays of a year were announced when this release was made."""
+    return year in _published_years()
+
+
+def published_kind(day: date) -> DayKind | None:
+    """Give what was announced for a day; None for an ordinary one and for a year that nobody announced."""
+    holidays, workdays = _package()
+    if day in holidays:
+        return DayKind.HOLIDAY
+    return DayKind.WORKING if day in workdays else None
+
+
+def published_name(day: date) -> tuple[str, str]:
+    """Give the Chinese and the English name of an announced day, empty for an ordinary one."""
+    holidays, workdays = _package()
+    name = holidays.get(day) or workdays.get(day) or ""
+    return _CHINESE.get(name, name), name
+
+
+def published_days(year: int) -> list[date]:
+    """Give the announced days of a year that differ from their weekday, or are holidays."""
+    holidays, workdays = _package()
+    return sorted(day for day in {*holidays, *workdays} if day.year == year)
+
+
+@cache
+def _published_years() -> frozenset[int]:
+    holidays, workdays = _package()
+    return frozenset(day.year for day in (*holidays, *workdays))
+
+
+def _package() -> tuple[Mapping[date, str], Mapping[date, str]]:
+    # Its tables take 8 MB, and only rules that ask for working days need them.
+    from chinese_calendar import constants  # noqa: PLC0415
+
+    return constants.holidays, constants.workdays
+
+
+_CHINESE = {
+    "New Year's Day": "元旦",
+    "Spring Festival": "春节",
+    "Tomb-sweeping Day": "清明节",
+    "Labour Day": "劳动节",
+    "Dragon Boat Festival": "端午节",
+    "National Day": "国庆节",
+    "Mid-autumn Festival": "中秋节",
+    "Anti-Fascist 70th Day": "抗战胜利七十周年",
+}

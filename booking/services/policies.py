@@ -1,0 +1,228 @@
+"""Dated rules: read for a wish in one statement, set in words, edited, and tried on what was booked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import event, inspect, select, union_all
+from sqlalchemy.orm import Session, object_session
+
+from booking.domain import policy
+from booking.domain.access import Role
+from booking.domain.hours import zone
+from booking.domain.occupation import Item
+from booking.domain.policy import Moment, Place, PlaceKind, RuleKind
+from booking.domain.pricing import CustomerClass
+from booking.domain.working_days import WorkingDays
+from booking.services import working_days
+from models import Facility, Instrument, Membership, NetworkFacility, Rule
+
+_CACHE = "yiqi.rules"
+
+
+def rules_for(
+    session: Session,
+    instruments: Iterable[Instrument],
+    *,
+    day: date | None = None,
+    kinds: Iterable[RuleKind] = tuple(RuleKind),
+) -> dict[int, tuple[policy.Rule, ...]]:
+    """Give every rule that concerns each instrument, the one that counts first; of a day those in force.
+
+    One statement for all instruments and kinds, once in a transaction: what a command read for one gate is
+    there for the next.
+    """
+    rows = {row.id: row for row in instruments}
+    known = _cached(session, "rules")
+    missing = [row for place, row in rows.items() if place not in known]
+    if missing:
+        known.update(_load(session, missing))
+    wanted = set(kinds)
+    return {
+        place: tuple(
+            rule for rule in known[place] if rule.kind in wanted and (day is None or rule.in_force(day))
+        )
+        for place in rows
+    }
+
+
+def winning(
+    session: Session,
+    *,
+    kind: RuleKind,
+    items: Sequence[Item],
+    instruments: Mapping[int, Instrument],
+    person_id: UUID | None,
+) -> list[dict[str, policy.Rule]]:
+    """Give for each item the rules of a kind that count at its start for this person, by name: the nearest ones."""
+    rows = [instruments[place] for place in dict.fromkeys(item.instrument_id for item in items)]
+    found = rules_for(session, rows, kinds=[kind])
+    if not any(found.values()):
+        return [{} for _ in items]
+    return [
+        policy.nearest(
+            found[item.instrument_id],
+            kind,
+            moment_of(session, instruments[item.instrument_id], item, found[item.instrument_id], person_id),
+        )
+        for item in items
+    ]
+
+
+def moment_of(
+    session: Session,
+    instrument: Instrument,
+    item: Item,
+    rules: Iterable[policy.Rule],
+    person_id: UUID | None,
+) -> Moment:
+    """Give for whom and when an item starts, as far as any of the rules asks for it."""
+    known = tuple(rules)
+    facility = session.get_one(Facility, instrument.facility_id)
+    tz = zone(facility.zone)
+    by_kind = any(rule.day_kind is not None for rule in known)
+    days = working_days_of(session, item.span.start.astimezone(tz).date()) if by_kind else None
+    return policy.moment(
+        item.span.start,
+        tz=tz,
+        customer_class=customer_class(session, known, person_id, facility.organisation_id),
+        day_kind=days.kind if days else None,
+    )
+
+
+def customer_class(
+    session: Session, rules: Iterable[policy.Rule], person_id: UUID | None, organisation_id: int
+) -> CustomerClass:
+    """Tell the operator's own people from everybody else; nothing is read where no rule asks."""
+    if person_id is None or all(rule.customer_class is None for rule in rules):
+        return CustomerClass.EXTERNAL
+    mine = organisations_of(session, person_id)
+    return CustomerClass.INTERNAL if organisation_id in mine else CustomerClass.EXTERNAL
+
+
+def organisations_of(session: Session, person_id: UUID) -> frozenset[int]:
+    """Give the organisations of a person, once in a transaction."""
+    known = _cached(session, "organisations")
+    if person_id not in known:
+        query = select(Membership.organisation_id).where(
+            Membership.person_id == person_id,
+            Membership.role.in_((Role.MEMBER, Role.LEADER)),
+            Membership.organisation_id.is_not(None),
+        )
+        known[person_id] = frozenset(session.scalars(query))
+    return frozenset(known[person_id])
+
+
+def working_days_of(session: Session, day: date) -> WorkingDays:
+    """Give what sort the days around one are, once in a transaction for each year."""
+    known = _cached(session, "working_days")
+    if day.year not in known:
+        known[day.year] = working_days.around(session, day)
+    found: WorkingDays = known[day.year]
+    return found
+
+
+def forget(session: Session) -> None:
+    """Read the rules anew, after they were changed within the transaction."""
+    session.info.pop(_CACHE, None)
+
+
+def _cached(session: Session, what: str) -> dict[Any, Any]:
+    """Give what was read in this transaction; what an earlier one read may have changed since."""
+    now = session.get_transaction() or session.begin()
+    of, known = session.info.get(_CACHE, (None, {}))
+    if of is not now:
+        known = {}
+        session.info[_CACHE] = (now, known)
+    found: dict[Any, Any] = known.setdefault(what, {})
+    return found
+
+
+def _load(session: Session, rows: Sequence[Instrument]) -> dict[int, tuple[policy.Rule, ...]]:
+    facilities = {row.facility_id for row in rows}
+    codes = {code for row in rows for code in _categories(row.category_code)}
+    columns = inspect(Rule).columns
+    networks = select(NetworkFacility.network_id).where(NetworkFacility.facility_id.in_(facilities))
+    # A branch for each place: every one of them is a look into an index.
+    query = union_all(
+        select(*columns).where(Rule.instrument_id.in_({row.id for row in rows})),
+        select(*columns).where(Rule.facility_id.in_(facilities)),
+        select(*columns).where(Rule.category_code.in_(codes)),
+        select(*columns).where(Rule.network_id.in_(networks)),
+    )
+    found = sorted((_rule(row) for row in session.execute(query)), key=lambda rule: rule.order)
+    if not found:
+        return {row.id: () for row in rows}
+    of_networks = [rule for rule in found if rule.place.kind is PlaceKind.NETWORK]
+    joined = _networks(session, facilities) if of_networks else {}
+    return {
+        row.id: tuple(
+            rule for rule in found if _concerns(rule.place, row, joined.get(row.facility_id, set()))
+        )
+        for row in rows
+    }
+
+
+def _concerns(place: Place, row: Instrument, networks: set[int]) -> bool:
+    match place.kind:
+        case PlaceKind.INSTRUMENT:
+            return place.key == row.id
+        case PlaceKind.FACILITY:
+            return place.key == row.facility_id
+        case PlaceKind.CATEGORY:
+            return place.key in _categories(row.category_code)
+        case _:
+            return place.key in networks
+
+
+def _categories(code: str | None) -> list[str]:
+    """Give a category and all above it: a parent's code is what two characters fewer are."""
+    return [code[:length] for length in range(len(code), 1, -2)] if code else []
+
+
+def _networks(session: Session, facilities: Iterable[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    query = select(NetworkFacility).where(NetworkFacility.facility_id.in_(set(facilities)))
+    for row in session.scalars(query):
+        found.setdefault(row.facility_id, set()).add(row.network_id)
+    return found
+
+
+def place_of(row: Any) -> Place:
+    """Give the place of a row of the table."""
+    if row.instrument_id is not None:
+        return Place(PlaceKind.INSTRUMENT, row.instrument_id)
+    if row.category_code is not None:
+        return Place(PlaceKind.CATEGORY, row.category_code)
+    if row.facility_id is not None:
+        return Place(PlaceKind.FACILITY, row.facility_id)
+    return Place(PlaceKind.NETWORK, row.network_id)
+
+
+def _rule(row: Any) -> policy.Rule:
+    return policy.Rule(
+        id=row.id,
+        place=place_of(row),
+        kind=row.kind,
+        name=row.name,
+        value=row.value,
+        data=row.data,
+        customer_class=row.customer_class,
+        day_kind=row.day_kind,
+        weekdays=row.weekdays,
+        opens=row.opens,
+        closes=row.closes,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+    )
+
+
+def _changed(_mapper: object, _connection: object, target: Rule) -> None:
+    session = object_session(target)
+    if session is not None:
+        forget(session)
+
+
+for _what in ("after_insert", "after_update", "after_delete"):
+    event.listen(Rule, _what, _changed)

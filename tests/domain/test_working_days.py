@@ -1,0 +1,60 @@
+"""Working days of China, with the weekends that are worked instead."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking.domain.hours import zone
+from booking.domain.working_days import DayKind, WorkingDays, published_days
+
+SHANGHAI = zone("Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("day", "kind"),
+    [
+        (date(2026, 10, 1), DayKind.HOLIDAY),
+        (date(2026, 10, 10), DayKind.WORKING),  # a Saturday that is worked instead
+        (date(2026, 10, 11), DayKind.REST),
+        (date(2026, 10, 12), DayKind.WORKING),
+        (date(2027, 10, 1), DayKind.WORKING),  # nobody announced it yet: a Friday
+    ],
+)
+def test_what_sort_of_day_it_is(day, kind):
+    assert WorkingDays().kind(day) is kind
+
+
+def test_years_are_flagged_until_they_are_announced():
+    days = WorkingDays({date(2028, 1, 3): DayKind.HOLIDAY}, frozenset({2028}))
+    assert days.unannounced([date(2026, 5, 1), date(2027, 5, 1), date(2028, 5, 1)]) == [2027]
+
+
+def test_2025_and_2026_have_248_working_days():
+    known = WorkingDays()
+    for year in (2025, 2026):
+        days = [
+            date.fromordinal(n) for n in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())
+        ]
+        assert sum(known.works(day) for day in days) == 248
+        assert set(published_days(year)) <= set(days)
+
+
+def test_a_deadline_keeps_the_time_of_the_clock_over_the_holiday():
+    wednesday = datetime(2026, 9, 30, 8, 30, tzinfo=UTC)
+    known = WorkingDays()
+    assert known.due(wednesday, 2, SHANGHAI) == datetime(2026, 10, 9, 8, 30, tzinfo=UTC)
+    assert known.due(wednesday, -1, SHANGHAI) == datetime(2026, 9, 29, 8, 30, tzinfo=UTC)
+    # Late in Greenwich is the next day in Guangdong: a Saturday that counts from Monday.
+    friday = datetime(2026, 11, 6, 23, 0, tzinfo=UTC)
+    assert known.due(friday, 1, SHANGHAI) == datetime(2026, 11, 8, 23, 0, tzinfo=UTC)
+
+
+@given(st.dates(date(2024, 1, 1), date(2027, 12, 31)), st.integers(1, 60))
+def test_so_many_working_days_lie_between(day, count):
+    known = WorkingDays()
+    after = known.shifted(day, count)
+    passed = [date.fromordinal(n) for n in range(day.toordinal() + 1, after.toordinal() + 1)]
+    assert sum(known.works(one) for one in passed) == count
+    assert known.works(after)
