@@ -425,23 +425,27 @@ def _nearest(
     return [Alternative(row.id, row.code, start, start + length, "nearest") for start in starts]
 
 
-def _equal(session: Session, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
-    """Look at instruments of the same kind and category, those of the same facility first."""
-    if row.category_code is None:
+def equals(session: Session, *, instrument: Instrument, quantity: int) -> Sequence[Instrument]:
+    """Give some instruments of the same kind and category with as many units, those of the same facility first."""
+    if instrument.category_code is None:
         return []
-    rows = session.scalars(
+    return session.scalars(
         select(Instrument)
         .where(
-            Instrument.category_code == row.category_code,
-            Instrument.kind == row.kind,
-            Instrument.id != row.id,
+            Instrument.category_code == instrument.category_code,
+            Instrument.kind == instrument.kind,
+            Instrument.id != instrument.id,
             Instrument.published,
             Instrument.bookable,
-            Instrument.units >= item.quantity,
+            Instrument.units >= quantity,
         )
-        .order_by((Instrument.facility_id != row.facility_id), Instrument.id)
+        .order_by((Instrument.facility_id != instrument.facility_id), Instrument.id)
         .limit(20)
     ).all()
+
+
+def _equal(session: Session, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
+    rows = equals(session, instrument=row, quantity=item.quantity)
     if not rows:
         return []
     by_id = {other.id: other for other in rows}

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -113,11 +113,13 @@ def place(
     confidential: bool | None = None,
     key: str | None = None,
     fingerprint: str = "",
+    series: tuple[UUID, date] | None = None,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
 
-    A repeated `key` gives the booking that it made before.
+    A repeated `key` gives the booking that it made before. `series` is what the booking is a date of; of all of
+    them together people hear once.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: with every reason, if any rule stands against it
@@ -144,6 +146,8 @@ def place(
         person_id=actor.person_id,
         organisation_id=organisation_id,
         project_id=project_id,
+        series_id=series[0] if series else None,
+        series_day=series[1] if series else None,
         state=_first_state(actor, items, case.instruments),
         purpose=purpose,
         confidential=_confidential(
@@ -161,7 +165,7 @@ def place(
     session.flush()
     _take(session, case, booking.id, now)
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    _record(session, actor, kind, booking, now)
+    _record(session, actor, kind, booking, now, **_told_together(series[0] if series else None))
     set_committed_value(booking, "person", session.get(Person, actor.person_id))
     set_committed_value(booking, "usage", None)
     _load_facilities(session, case.instruments)
@@ -206,11 +210,13 @@ def change(
     items: Sequence[Item] | None = None,
     purpose: str | None = None,
     confidential: bool | None = None,
+    series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Move, lengthen, shorten or amend a booking, under the same rules as a new one.
 
-    Where an instrument needs approval, a change that takes more than before asks for it anew.
+    Where an instrument needs approval, a change that takes more than before asks for it anew. `series_id` names
+    the series that is changed as a whole.
 
     :raises NotFound: if there is no such booking or instrument for this actor
     :raises Forbidden: if the actor may see but not change it
@@ -236,7 +242,7 @@ def change(
     booking.sequence += 1
     booking.updated_at = now
     changes = {name: [old, new] for name, old in before.items() if (new := _values(booking)[name]) != old}
-    _record(session, actor, "booking.changed", booking, now, changes=changes)
+    _record(session, actor, "booking.changed", booking, now, changes=changes, **_told_together(series_id))
     session.flush()
     return booking
 
@@ -248,9 +254,12 @@ def cancel(
     booking_id: UUID,
     reason: str = "",
     version: int | None = None,
+    series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Give a booking up and its time back; a request that nobody approved yet is withdrawn.
+
+    `series_id` names the series of which several are cancelled at once.
 
     :raises NotFound: if there is no such booking for this actor
     :raises Forbidden: if the actor may see but not cancel it
@@ -262,7 +271,10 @@ def cancel(
     after(booking.state, Action.CANCEL)
     if booking.starts_at <= now and not _manages(actor, booking):
         raise Refused([Reason("already_started", {"start": booking.starts_at}, overridable=True)])
-    return finish(session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason)
+    together = _told_together(series_id)
+    return finish(
+        session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason, **together
+    )
 
 
 def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
@@ -332,9 +344,16 @@ def feedback(
 
 
 def finish(
-    session: Session, *, actor: Actor, booking: Booking, action: Action, now: datetime, reason: str = ""
+    session: Session,
+    *,
+    actor: Actor,
+    booking: Booking,
+    action: Action,
+    now: datetime,
+    reason: str = "",
+    **data: Any,
 ) -> Booking:
-    """Take a locked booking to a state that holds no time, and give its time back.
+    """Take a locked booking to a state that holds no time, and give its time back; `data` goes into the event.
 
     :raises WrongMove: if its state does not allow the action
     """
@@ -343,7 +362,7 @@ def finish(
     booking.version += 1
     booking.sequence += 1
     booking.updated_at = now
-    _record(session, actor, f"booking.{booking.state.value}", booking, now, reason=reason)
+    _record(session, actor, f"booking.{booking.state.value}", booking, now, reason=reason, **data)
     session.flush()
     return booking
 
@@ -755,6 +774,11 @@ def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: da
         version=booking.version,
         **data,
     )
+
+
+def _told_together(series_id: UUID | None) -> dict[str, str]:
+    """Mark an event as one of a whole series, of which its people hear in one message."""
+    return {} if series_id is None else {"series": str(series_id)}
 
 
 def _manages(actor: Actor, booking: Booking) -> bool:

@@ -14,7 +14,11 @@ from models import Instrument
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who wants what: the person the time is for, whom they book for, and the booking that is being changed."""
+    """Who wants what: the person the time is for, whom they book for, and the booking that is being changed.
+
+    `beside` are wishes of the same command that will be bookings of their own, such as the earlier dates of a series
+    that is only looked at; they are not in the database, and limits over several bookings count them.
+    """
 
     person_id: UUID
     organisation_id: int | None
@@ -23,6 +27,7 @@ class Wish:
     instruments: Mapping[int, Instrument]
     now: datetime
     booking_id: UUID | None = None
+    beside: Sequence[Item] = ()
 
 
 Gate = Callable[[Session, Wish], list[Reason]]

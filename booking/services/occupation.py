@@ -1,6 +1,6 @@
 """The ledger of time: lock, look, write. The only writer of the central table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -93,9 +93,10 @@ def look(
     within: Span,
     *,
     now: datetime,
-    without: UUID | None = None,
+    without: UUID | Collection[UUID] | None = None,
 ) -> View:
-    """Give what is taken on each instrument in the span, holds that have run out and one booking left out."""
+    """Give what is taken on each instrument in the span, holds that have run out and some bookings left out."""
+    left_out = {without} if isinstance(without, UUID) else set(without or ())
     found: dict[int, list[Load]] = {place: [] for place in instrument_ids}
     query = select(
         Occupation.instrument_id,
@@ -113,7 +114,7 @@ def look(
     for place, start, end, quantity, expires_at, booking_id in session.execute(query):
         if expires_at is not None and expires_at <= now:
             expired = True
-        elif without is None or booking_id != without:
+        elif booking_id not in left_out:
             found[place].append(Load(start, end, quantity))
     return View({place: tuple(rows) for place, rows in found.items()}, expired)
 
