@@ -136,7 +136,7 @@ def place(
         if known is not None:
             return get(session, actor=actor, booking_id=known)
     locked = occupation.lock(session, (item.instrument_id for item in items))
-    _require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
+    require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     case = _case(session, locked, items, now)
     organisation_id = _organisation(session, actor, project_id)
     wish = Wish(actor.person_id, organisation_id, project_id, items, case.instruments, now)
@@ -148,7 +148,7 @@ def place(
         project_id=project_id,
         series_id=series[0] if series else None,
         series_day=series[1] if series else None,
-        state=_first_state(actor, items, case.instruments),
+        state=first_state(actor, items, case.instruments),
         purpose=purpose,
         confidential=_confidential(
             session, confidential, organisation_id, [case.instruments[item.instrument_id] for item in items]
@@ -190,14 +190,14 @@ def dry_run(
     _check_items(items)
     known = get(session, actor=actor, booking_id=booking_id) if booking_id is not None else None
     before = _spans(known) if known is not None else {}
-    seen = _look(session, items)
-    _require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
+    seen = occupation.unlocked(session, (item.instrument_id for item in items))
+    require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
     case = _case(session, seen, items, now, without=booking_id)
-    wish = _wish(session, actor, known, items, case, project_id, now)
+    wish = wish_for(session, actor, known, items, case.instruments, project_id, now)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(stand)
     estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items)))
-    approval = _first_state(actor, items, case.instruments) is State.REQUESTED
+    approval = first_state(actor, items, case.instruments) is State.REQUESTED
     return Verdict(not reasons, reasons, estimate, approval)
 
 
@@ -553,22 +553,15 @@ def _claim_key(
     return known.booking_id
 
 
-def _require_visible(actor: Actor, instruments: Iterable[Instrument]) -> None:
+def require_visible(actor: Actor, instruments: Iterable[Instrument]) -> None:
+    """Let the actor ask for these instruments.
+
+    :raises NotFound: if there is one that they may not know of
+    """
     for instrument in instruments:
         subject = Subject(facility_id=instrument.facility_id)
         if not instrument.published and not may(actor, "instrument.see_unpublished", subject):
             raise NotFound("instrument", instrument.code)
-
-
-def _look(session: Session, items: Sequence[Item]) -> occupation.Locked:
-    """Read the instruments and their stations as `occupation.lock` does, without locking."""
-    ids = {item.instrument_id for item in items}
-    parts = occupation.parts_of(session, ids)
-    wanted = ids | {part.station_id for stations in parts.values() for part in stations}
-    rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(wanted)))}
-    for place in ids - rows.keys():
-        raise NotFound("instrument", place)
-    return occupation.Locked(rows, parts)
 
 
 def _case(
@@ -591,22 +584,26 @@ def _case(
     return _Case(locked.instruments, claims, known, view.expired)
 
 
-def _wish(
+def wish_for(
     session: Session,
     actor: Actor,
     booking: Booking | None,
     items: Sequence[Item],
-    case: _Case,
+    instruments: Mapping[int, Instrument],
     project_id: UUID | None,
     now: datetime,
 ) -> Wish:
+    """Give what the gates are asked: of a new booking, or of one that there is with other items.
+
+    :raises NotFound: if the actor does not work for the project
+    """
     if booking is not None:
         whose = booking.person_id, booking.organisation_id, booking.project_id
-        return Wish(*whose, items, case.instruments, now, booking.id)
+        return Wish(*whose, items, instruments, now, booking.id)
     if actor.person_id is None:
         raise Forbidden("booking.place", sign_in=True)
     organisation_id = _organisation(session, actor, project_id)
-    return Wish(actor.person_id, organisation_id, project_id, items, case.instruments, now)
+    return Wish(actor.person_id, organisation_id, project_id, items, instruments, now)
 
 
 def _refuse(items: Sequence[Item], reasons: Sequence[Reason]) -> None:
@@ -643,7 +640,7 @@ def _confidential(
     return session.get_one(Organisation, organisation_id).kind is OrganisationKind.ENTERPRISE
 
 
-def _first_state(actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]) -> State:
+def first_state(actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]) -> State:
     """Confirm at once where nobody needs to approve; a manager approves by booking."""
     wanting = [
         row
@@ -709,18 +706,18 @@ def _retime(
     """Give the booking other items, and tell whether that is a mere change or asks for approval anew."""
     before = _spans(booking)
     kept = {item.instrument_id for item in booking.items}
-    _require_visible(
+    require_visible(
         actor, [locked.instruments[i.instrument_id] for i in items if i.instrument_id not in kept]
     )
     case = _case(session, locked, items, now, without=booking.id)
-    wish = _wish(session, actor, booking, items, case, booking.project_id, now)
+    wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, stand)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id)
     _replace_items(session, booking, items, case.instruments)
     _take(session, case, booking.id, now)
-    asks = _first_state(actor, items, case.instruments) is State.REQUESTED
+    asks = first_state(actor, items, case.instruments) is State.REQUESTED
     return Action.RESUBMIT if grows and asks and booking.state is State.CONFIRMED else Action.CHANGE
 
 

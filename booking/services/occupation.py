@@ -47,6 +47,20 @@ def lock(session: Session, instrument_ids: Iterable[int]) -> Locked:
     return Locked({place: _lock_one(session, place) for place in sorted(wanted)}, parts)
 
 
+def unlocked(session: Session, instrument_ids: Iterable[int]) -> Locked:
+    """Read what `lock` would lock, without locking; two statements.
+
+    :raises NotFound: if an instrument does not exist
+    """
+    ids = set(instrument_ids)
+    parts = parts_of(session, ids)
+    wanted = ids | {part.station_id for stations in parts.values() for part in stations}
+    rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(wanted)))}
+    for place in ids - rows.keys():
+        raise NotFound("instrument", place)
+    return Locked(rows, parts)
+
+
 def _lock_one(session: Session, instrument_id: int) -> Instrument:
     row = session.scalars(
         update(Instrument)
