@@ -18,33 +18,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from booking.domain.approvals import Need, Silence, StepState, Who
 from models.account import Person
 from models.base import Base, BigId, Json, UtcDateTime, by_value
 from models.booking import Booking
-
-
-class StepState(enum.StrEnum):
-    """Where a step stands: not its turn yet, open, or decided."""
-
-    WAITING = "waiting"
-    OPEN = "open"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    DROPPED = "dropped"
-
-
-class Need(enum.StrEnum):
-    """How many of a step's approvers must say yes."""
-
-    ALL = "all"
-    ANY = "any"
 
 
 class ApprovalStep(Base):
     """One step of one booking. Steps of the same `stage` are open side by side; the next stage waits for all of them.
 
     `conditions` says why it is asked for; `round` rises when a change asks for approval anew. An open step
-    comes due at `due_at`; `escalated_at` tells that the silence was taken further.
+    comes due at `due_at`; `escalated_at` tells that the silence was taken further. `plan` holds what opening it
+    and taking it further need of its rule, which may be another by then. One without a name is that of an
+    instrument which needs approval while no rule says by whom.
     """
 
     __tablename__ = "approval_step"
@@ -66,7 +52,8 @@ class ApprovalStep(Base):
     name: Mapped[str] = mapped_column(String(60))
     need: Mapped[Need] = mapped_column(by_value(Need), default=Need.ANY)
     conditions: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
-    on_silence: Mapped[str] = mapped_column(String(20), default="expire")
+    plan: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    on_silence: Mapped[Silence] = mapped_column(by_value(Silence), default=Silence.EXPIRE)
     state: Mapped[StepState] = mapped_column(by_value(StepState))
     opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -81,7 +68,10 @@ class ApprovalStep(Base):
 
 
 class Approver(Base):
-    """Somebody who may decide a step, and what they said; `spoken_by` is who said it in their place."""
+    """Somebody who may decide a step, and what they said; `spoken_by` is who said it in their place.
+
+    `role` is what they were asked as, and must still be when they speak; without one they were asked by name.
+    """
 
     __tablename__ = "approver"
     __table_args__ = (Index("ix_approver_person", "person_id"),)
@@ -90,6 +80,7 @@ class Approver(Base):
         ForeignKey("approval_step.id", ondelete="CASCADE"), primary_key=True
     )
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[Who | None] = mapped_column(by_value(Who))
     approves: Mapped[bool | None] = mapped_column()
     comment: Mapped[str] = mapped_column(Text, default="")
     spoken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

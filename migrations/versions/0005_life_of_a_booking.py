@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("secret", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("off_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name="fk_webhook_person_id", ondelete="CASCADE"
         ),
@@ -340,7 +341,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("need", sa.String(length=32), nullable=False),
         sa.Column("conditions", JSON, nullable=False),
-        sa.Column("on_silence", sa.String(length=20), nullable=False),
+        sa.Column("plan", JSON, nullable=False),
+        sa.Column("on_silence", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -525,6 +527,7 @@ def upgrade() -> None:
         "approver",
         sa.Column("step_id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=True),
         sa.Column("approves", sa.Boolean(), nullable=True),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("spoken_at", sa.DateTime(timezone=True), nullable=True),
@@ -605,12 +608,28 @@ def upgrade() -> None:
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
         )
-        batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
         batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
+        batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
 
     with op.batch_alter_table("delivery") as batch_op:
         batch_op.add_column(sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("digest", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
+        batch_op.drop_index(
+            "ix_delivery_due", sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL")
+        )
+        batch_op.create_index(
+            "ix_delivery_to_send",
+            ["next_at"],
+            sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+            postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+        )
+        batch_op.create_index(
+            "ix_delivery_unread",
+            ["person_id"],
+            sqlite_where=sa.text("channel = 'inbox' AND read_at IS NULL"),
+            postgresql_where=sa.text("channel = 'inbox' AND read_at IS NULL"),
+        )
 
     with op.batch_alter_table("occupation") as batch_op:
         batch_op.add_column(sa.Column("hold_id", sa.Uuid(), nullable=True))
@@ -652,12 +671,26 @@ def downgrade() -> None:
         batch_op.drop_column("hold_id")
 
     with op.batch_alter_table("delivery") as batch_op:
+        batch_op.drop_index(
+            "ix_delivery_unread",
+            sqlite_where=sa.text("channel = 'inbox' AND read_at IS NULL"),
+            postgresql_where=sa.text("channel = 'inbox' AND read_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_to_send",
+            sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+            postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+        )
+        batch_op.create_index(
+            "ix_delivery_due", ["next_at"], sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL")
+        )
+        batch_op.drop_column("held_until")
         batch_op.drop_column("digest")
         batch_op.drop_column("read_at")
 
     with op.batch_alter_table("booking") as batch_op:
-        batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
         batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
+        batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
         batch_op.drop_index(
             "ix_booking_series",
             sqlite_where=sa.text("series_id IS NOT NULL"),
