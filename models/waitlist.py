@@ -8,16 +8,29 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.account import Person
-from models.base import Base, UtcDateTime, by_value
+from models.base import Base, BigId, UtcDateTime, by_value
 
 
 class Hold(Base):
-    """Time that is kept for one person while they decide; it counts until `expires_at` and no longer."""
+    """Time that is kept for one person while they decide; it counts until `expires_at` and no longer.
+
+    A person has one of their own at most; those that are `offered` keep what the waitlist offers, one each.
+    """
 
     __tablename__ = "hold"
+    __table_args__ = (
+        Index(
+            "ix_hold_own",
+            "person_id",
+            unique=True,
+            sqlite_where=text("NOT offered"),
+            postgresql_where=text("NOT offered"),
+        ),
+    )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    offered: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     renewed: Mapped[int] = mapped_column(default=0)
@@ -37,7 +50,8 @@ class WaitlistEntry(Base):
     """A place in the line for time on any of some instruments, within a window.
 
     A wish for a span has a window as long as its minutes; a flexible one is longer. Instruments are named in
-    `waitlist_instrument`. A lower `priority` is served first, then who joined first.
+    `waitlist_instrument`. A lower `priority` is served first, then who joined first. Time that comes free between
+    `reach_starts_at` and `reach_ends_at` may help: the window with the room that set-up and clean-up take.
     """
 
     __tablename__ = "waitlist_entry"
@@ -47,19 +61,21 @@ class WaitlistEntry(Base):
         Index("ix_waitlist_entry_person", "person_id", "state"),
         Index(
             "ix_waitlist_entry_waiting",
-            "window_starts_at",
-            "window_ends_at",
+            "reach_starts_at",
+            "reach_ends_at",
             sqlite_where=text("state IN ('waiting', 'offered')"),
             postgresql_where=text("state IN ('waiting', 'offered')"),
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     project_id: Mapped[UUID | None] = mapped_column(ForeignKey("project.id"))
     window_starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     window_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reach_starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reach_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     minutes: Mapped[int] = mapped_column()
     quantity: Mapped[int] = mapped_column(default=1)
     priority: Mapped[int] = mapped_column(default=100)
@@ -137,7 +153,7 @@ class Freed(Base):
 
     __tablename__ = "freed"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id", ondelete="CASCADE"))
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)

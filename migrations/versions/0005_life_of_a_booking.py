@@ -58,6 +58,7 @@ def upgrade() -> None:
         "hold",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("offered", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("renewed", sa.Integer(), nullable=False),
@@ -65,6 +66,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_hold"),
     )
     op.create_index("ix_hold_expires_at", "hold", ["expires_at"])
+    op.create_index(
+        "ix_hold_own",
+        "hold",
+        ["person_id"],
+        unique=True,
+        sqlite_where=sa.text("NOT offered"),
+        postgresql_where=sa.text("NOT offered"),
+    )
     op.create_index("ix_hold_person_id", "hold", ["person_id"])
 
     op.create_table(
@@ -170,7 +179,7 @@ def upgrade() -> None:
 
     op.create_table(
         "freed",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", BIG, nullable=False),
         sa.Column("instrument_id", sa.Integer(), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
@@ -493,6 +502,8 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Uuid(), nullable=True),
         sa.Column("window_starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("window_ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reach_starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reach_ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("minutes", sa.Integer(), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
@@ -518,7 +529,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_waitlist_entry_waiting",
         "waitlist_entry",
-        ["window_starts_at", "window_ends_at"],
+        ["reach_starts_at", "reach_ends_at"],
         sqlite_where=sa.text("state IN ('waiting', 'offered')"),
         postgresql_where=sa.text("state IN ('waiting', 'offered')"),
     )
@@ -608,8 +619,8 @@ def upgrade() -> None:
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
         )
-        batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
         batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
+        batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
 
     with op.batch_alter_table("delivery") as batch_op:
         batch_op.add_column(sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
@@ -689,8 +700,8 @@ def downgrade() -> None:
         batch_op.drop_column("read_at")
 
     with op.batch_alter_table("booking") as batch_op:
-        batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
         batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
+        batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
         batch_op.drop_index(
             "ix_booking_series",
             sqlite_where=sa.text("series_id IS NOT NULL"),
