@@ -21,7 +21,7 @@ from booking.domain.occupation import Claim, Item, padded
 from booking.domain.pricing import Charge
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
 from booking.domain.spans import Span
-from booking.services import availability, events, gates, occupation
+from booking.services import acting, availability, events, gates, occupation
 from booking.services.gates import Wish
 from models import (
     Booking,
@@ -86,11 +86,12 @@ class HistoryLine:
 
 
 class Part(enum.StrEnum):
-    """The three heaps of one's own bookings."""
+    """The heaps of one's own bookings: three of those for oneself, and what one has booked for others."""
 
     AHEAD = "ahead"
     WAITING = "waiting"
     OVER = "over"
+    FOR_OTHERS = "for_others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +112,18 @@ def place(
     purpose: str = "",
     project_id: UUID | None = None,
     confidential: bool | None = None,
+    booked_for: UUID | None = None,
     key: str | None = None,
     fingerprint: str = "",
     series: tuple[UUID, date] | None = None,
+    series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
 
-    A repeated `key` gives the booking that it made before. `series` is what the booking is a date of; of all of
-    them together people hear once.
+    With `booked_for` it is another person's booking, by whose rules it is judged; both may change it. A repeated
+    `key` gives the booking that it made before. `series` is the series of which the booking is a
+    date, and which; `series_id` names the one that is placed as a whole, of which people hear once.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: with every reason, if any rule stands against it
@@ -138,14 +142,16 @@ def place(
     locked = occupation.lock(session, (item.instrument_id for item in items))
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     case = _case(session, locked, items, now)
-    organisation_id = _organisation(session, actor, project_id)
-    wish = Wish(actor.person_id, organisation_id, project_id, items, case.instruments, now)
+    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
+    wish = wish_for(session, whom, None, items, case.instruments, project_id, now)
+    organisation_id = wish.organisation_id
     _refuse(items, [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)])
     booking = Booking(
         id=booking_id,
-        person_id=actor.person_id,
+        person_id=wish.person_id,
         organisation_id=organisation_id,
         project_id=project_id,
+        booked_by_id=None if wish.person_id == actor.person_id else actor.person_id,
         series_id=series[0] if series else None,
         series_day=series[1] if series else None,
         state=first_state(actor, items, case.instruments),
@@ -165,8 +171,10 @@ def place(
     session.flush()
     _take(session, case, booking.id, now)
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    _record(session, actor, kind, booking, now, **_told_together(series[0] if series else None))
-    set_committed_value(booking, "person", session.get(Person, actor.person_id))
+    _record(session, actor, kind, booking, now, **_told_together(series_id))
+    set_committed_value(booking, "person", session.get(Person, booking.person_id))
+    agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
+    set_committed_value(booking, "booked_by", agent)
     set_committed_value(booking, "usage", None)
     _load_facilities(session, case.instruments)
     return booking
@@ -179,6 +187,7 @@ def dry_run(
     items: Sequence[Item],
     project_id: UUID | None = None,
     booking_id: UUID | None = None,
+    booked_for: UUID | None = None,
     now: datetime,
 ) -> Verdict:
     """Tell what `place` (or, with a booking's id, `change`) would answer, with every reason and the price.
@@ -193,10 +202,11 @@ def dry_run(
     seen = occupation.unlocked(session, (item.instrument_id for item in items))
     require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
     case = _case(session, seen, items, now, without=booking_id)
-    wish = wish_for(session, actor, known, items, case.instruments, project_id, now)
+    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
+    wish = wish_for(session, whom, known, items, case.instruments, project_id, now)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(stand)
-    estimate = Estimate(tuple(availability.estimates(session, actor=actor, items=items)))
+    estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
     approval = first_state(actor, items, case.instruments) is State.REQUESTED
     return Verdict(not reasons, reasons, estimate, approval)
 
@@ -418,16 +428,16 @@ def own(
     """Give a page of one heap of the actor's own bookings, and how many there are in each.
 
     Those ahead, running ones too, and those that wait for approval come soonest first; what is over or was
-    given up comes latest first.
+    given up comes latest first, and so does what was booked for others.
     """
     require(actor, "booking.list")
-    heaps = _heaps(now)
-    mine = Booking.person_id == actor.person_id
+    mine, for_others = Booking.person_id == actor.person_id, Booking.booked_by_id == actor.person_id
+    heaps = {name: and_(mine, heap) for name, heap in _heaps(now).items()} | {Part.FOR_OTHERS: for_others}
     counts = session.execute(
-        select(*(func.count().filter(heap) for heap in heaps.values())).where(mine)
+        select(*(func.count().filter(heap) for heap in heaps.values())).where(or_(mine, for_others))
     ).one()
-    start = Booking.starts_at.desc() if part is Part.OVER else Booking.starts_at
-    chosen = select(Booking.id).where(mine, heaps[part]).order_by(start, Booking.id)
+    start = Booking.starts_at.desc() if part in {Part.OVER, Part.FOR_OTHERS} else Booking.starts_at
+    chosen = select(Booking.id).where(heaps[part]).order_by(start, Booking.id)
     ids = session.scalars(chosen.limit(page_size).offset((page - 1) * page_size)).all()
     rows = session.scalars(_loaded().where(Booking.id.in_(ids)).order_by(start, Booking.id))
     return list(rows), dict(zip(heaps, counts, strict=True))
@@ -440,6 +450,12 @@ def _heaps(now: datetime) -> dict[Part, ColumnElement[bool]]:
     )
     waiting = Booking.state == State.REQUESTED
     return {Part.AHEAD: ahead, Part.WAITING: waiting, Part.OVER: not_(or_(ahead, waiting))}
+
+
+def of_series(session: Session, *, series_id: UUID) -> list[Booking]:
+    """Give all bookings that a series ever had, by date; of those of one date the last made comes last."""
+    query = _loaded().where(Booking.series_id == series_id)
+    return list(session.scalars(query.order_by(Booking.series_day, Booking.created_at, Booking.id)))
 
 
 def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[HistoryLine]:
@@ -470,7 +486,8 @@ def confidential_by_default(
 def subject_of(booking: Booking) -> list[Subject]:
     """Give what decides about a booking: its owner and organisation, at each facility it is for."""
     places = sorted({item.instrument.facility_id for item in booking.items})
-    return [Subject(booking.person_id, booking.organisation_id, place) for place in places]
+    whose = booking.person_id, booking.organisation_id
+    return [Subject(*whose, place, agent_id=booking.booked_by_id) for place in places]
 
 
 def may_on(actor: Actor, action: str, booking: Booking) -> bool:
@@ -604,6 +621,24 @@ def wish_for(
         raise Forbidden("booking.place", sign_in=True)
     organisation_id = _organisation(session, actor, project_id)
     return Wish(actor.person_id, organisation_id, project_id, items, instruments, now)
+
+
+def _whom(
+    session: Session,
+    actor: Actor,
+    booked_for: UUID | None,
+    instruments: Mapping[int, Instrument],
+    items: Sequence[Item],
+    project_id: UUID | None,
+) -> Actor:
+    """Give whose booking it becomes: the actor's own, or that of the person for whom they act.
+
+    :raises Invalid: if they may not act for them
+    """
+    places = {instruments[item.instrument_id].facility_id for item in items}
+    return acting.in_place_of(
+        session, actor=actor, booked_for=booked_for, facility_ids=places, project_id=project_id
+    )
 
 
 def _refuse(items: Sequence[Item], reasons: Sequence[Reason]) -> None:
@@ -807,6 +842,7 @@ def _loaded() -> Select[Booking]:
         select(Booking)
         .options(
             joinedload(Booking.person),
+            joinedload(Booking.booked_by),
             joinedload(Booking.usage),
             selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
         )
@@ -823,6 +859,7 @@ def _seen_by(query: Select[UUID], actor: Actor) -> Select[UUID]:
     return query.where(
         or_(
             Booking.person_id == actor.person_id,
+            Booking.booked_by_id == actor.person_id,
             Booking.organisation_id.in_(actor.leads),
             Booking.id.in_(staffed),
         )
