@@ -35,6 +35,13 @@ class Booking(Base):
             sqlite_where=text("series_id IS NOT NULL"),
             postgresql_where=text("series_id IS NOT NULL"),
         ),
+        Index(
+            "ix_booking_booked_by",
+            "booked_by_id",
+            "starts_at",
+            sqlite_where=text("booked_by_id IS NOT NULL"),
+            postgresql_where=text("booked_by_id IS NOT NULL"),
+        ),
         # What waits for approval is little beside all that was ever booked.
         Index(
             "ix_booking_requested",
@@ -62,6 +69,7 @@ class Booking(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     person: Mapped[Person] = relationship(lazy="raise", foreign_keys=[person_id])
+    booked_by: Mapped[Person | None] = relationship(lazy="raise", foreign_keys=[booked_by_id])
     items: Mapped[list["BookingItem"]] = relationship(
         lazy="raise", back_populates="booking", cascade="all, delete-orphan", order_by="BookingItem.position"
     )

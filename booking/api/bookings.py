@@ -32,7 +32,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
 from booking.http.problems import reason_out
-from booking.services import approvals, availability, bookings, facilities, instruments
+from booking.services import acting, approvals, availability, bookings, facilities, instruments
 from models import Booking
 
 blp = Blueprint("api-bookings", __name__, description="Time that is booked.")
@@ -64,6 +64,7 @@ def place(order: dict[str, Any]) -> Answer:
             purpose=order["purpose"],
             project_id=order["project_id"],
             confidential=order["confidential"],
+            booked_for=_person(session, order["booked_for"]),
             key=key,
             fingerprint=mark,
             now=utc_now(),
@@ -86,7 +87,15 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
     who, now = actor(), utc_now()
     with reading() as session:
         items = _items(session, who, order["items"])
-        verdict = bookings.dry_run(session, actor=who, items=items, booking_id=order["booking_id"], now=now)
+        verdict = bookings.dry_run(
+            session,
+            actor=who,
+            items=items,
+            project_id=order["project_id"],
+            booking_id=order["booking_id"],
+            booked_for=_person(session, order["booked_for"]),
+            now=now,
+        )
         instead = []
         if not verdict.allowed:
             instead = availability.alternatives(session, items=items, now=now, booking_id=order["booking_id"])
@@ -279,6 +288,10 @@ def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
 
 def _told(booking: Booking) -> Answer:
     return booking, {"ETag": etags.of_version(booking.version)}
+
+
+def _person(session: Session, named: str | None) -> UUID | None:
+    return acting.person_called(session, named) if named else None
 
 
 def _items(session: Session, who: Actor, wishes: Sequence[Wish]) -> list[Item]:

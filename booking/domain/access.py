@@ -31,6 +31,7 @@ class Relation(enum.StrEnum):
     ANYONE = "anyone"
     SIGNED_IN = "signed_in"
     OWNER = "owner"
+    AGENT = "agent"
     LEADER = "leader"
     OPERATOR = "operator"
     MANAGER = "manager"
@@ -70,12 +71,13 @@ SYSTEM = Actor(name="Yiqi", administrator=True)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What decides about a thing: whose it is, and where."""
+    """What decides about a thing: whose it is, where, and who acted for its owner."""
 
     owner_id: UUID | None = None
     organisation_id: int | None = None
     facility_id: int | None = None
     network_ids: frozenset[int] = field(default_factory=frozenset)
+    agent_id: UUID | None = None
 
 
 NOTHING = Subject()
@@ -102,10 +104,11 @@ RULES: dict[str, Rule] = {
     "instrument.see_unpublished": _rule(Scope.READ, *_STAFF, _R.OFFICER),
     "instrument.edit": _rule(Scope.MANAGE, _R.MANAGER),
     "booking.place": _rule(Scope.BOOK, _R.SIGNED_IN),
+    "booking.place_for": _rule(Scope.BOOK, _R.LEADER, *_STAFF),
     "booking.list": _rule(Scope.READ, _R.SIGNED_IN),
-    "booking.see": _rule(Scope.READ, _R.OWNER, _R.LEADER, *_STAFF),
-    "booking.change": _rule(Scope.BOOK, _R.OWNER, _R.LEADER, _R.MANAGER),
-    "booking.cancel": _rule(Scope.BOOK, _R.OWNER, _R.LEADER, _R.MANAGER),
+    "booking.see": _rule(Scope.READ, _R.OWNER, _R.AGENT, _R.LEADER, *_STAFF),
+    "booking.change": _rule(Scope.BOOK, _R.OWNER, _R.AGENT, _R.LEADER, _R.MANAGER),
+    "booking.cancel": _rule(Scope.BOOK, _R.OWNER, _R.AGENT, _R.LEADER, _R.MANAGER),
     "booking.approve": _rule(Scope.MANAGE, _R.MANAGER),
     "booking.check_in": _rule(Scope.BOOK, _R.OWNER, *_STAFF),
     "booking.feedback": _rule(Scope.BOOK, _R.OWNER),
@@ -114,6 +117,9 @@ RULES: dict[str, Rule] = {
     "calendar.make": _rule(Scope.BOOK, _R.SIGNED_IN),
     "calendar.staff": _rule(Scope.READ, *_STAFF),
     "account.keep": _rule(None, _R.SIGNED_IN),
+    "notice.read": _rule(Scope.READ, _R.SIGNED_IN),
+    "notice.keep": _rule(Scope.BOOK, _R.SIGNED_IN),
+    "webhook.keep": _rule(None, _R.SIGNED_IN),
     "membership.grant": _rule(None, _R.LEADER),
     "person.administer": _rule(None),
     "event.read": _rule(None),
@@ -148,6 +154,8 @@ def relations(actor: Actor, subject: Subject = NOTHING) -> frozenset[Relation]:
         found.add(Relation.SIGNED_IN)
         if actor.person_id == subject.owner_id:
             found.add(Relation.OWNER)
+        if actor.person_id == subject.agent_id:
+            found.add(Relation.AGENT)
     if subject.organisation_id in actor.leads:
         found.add(Relation.LEADER)
     if subject.facility_id in actor.operates:
@@ -181,7 +189,7 @@ def could(actor: Actor, action: str) -> bool:
         return False
     held = set(relations(actor))
     if actor.signed_in:
-        held.add(Relation.OWNER)
+        held |= {Relation.OWNER, Relation.AGENT}
     held |= {
         relation
         for relation, places in (

@@ -89,7 +89,11 @@ def show_my_bookings() -> str:
         "bookings/mine.html",
         rows=rows,
         part=part.value,
-        tabs=[(one.value, _part_name(one), counts[one]) for one in Part],
+        tabs=[
+            (one.value, _part_name(one), counts[one])
+            for one in Part
+            if one is not Part.FOR_OTHERS or counts[one] or one is part
+        ],
         total=counts[part],
         page=page,
         page_size=page_size,
@@ -100,7 +104,12 @@ def show_my_bookings() -> str:
 
 
 def _part_name(part: Part) -> str:
-    return {Part.AHEAD: _("Coming up"), Part.WAITING: _("Awaiting approval"), Part.OVER: _("Past")}[part]
+    return {
+        Part.AHEAD: _("Coming up"),
+        Part.WAITING: _("Awaiting approval"),
+        Part.OVER: _("Past"),
+        Part.FOR_OTHERS: _("For others"),
+    }[part]
 
 
 def book_again(booking: Booking, now: datetime) -> str:

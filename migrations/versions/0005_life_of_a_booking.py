@@ -614,13 +614,19 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("series_id", sa.Uuid(), nullable=True))
         batch_op.add_column(sa.Column("series_day", sa.Date(), nullable=True))
         batch_op.create_index(
+            "ix_booking_booked_by",
+            ["booked_by_id", "starts_at"],
+            sqlite_where=sa.text("booked_by_id IS NOT NULL"),
+            postgresql_where=sa.text("booked_by_id IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_booking_series",
             ["series_id", "series_day"],
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
         )
-        batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
         batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
+        batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
 
     with op.batch_alter_table("delivery") as batch_op:
         batch_op.add_column(sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
@@ -700,12 +706,17 @@ def downgrade() -> None:
         batch_op.drop_column("read_at")
 
     with op.batch_alter_table("booking") as batch_op:
-        batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
         batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
+        batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
         batch_op.drop_index(
             "ix_booking_series",
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_booking_booked_by",
+            sqlite_where=sa.text("booked_by_id IS NOT NULL"),
+            postgresql_where=sa.text("booked_by_id IS NOT NULL"),
         )
         batch_op.drop_column("series_day")
         batch_op.drop_column("series_id")

@@ -19,6 +19,7 @@ SHAPE = {
     "purpose",
     "project_id",
     "confidential",
+    "booked_by",
     "booked_for",
     "uid",
     "sequence",

@@ -90,6 +90,16 @@ class BookingIn(_ItemsIn):
 
     purpose = Text(longest=LONGEST_TEXT, lines=True, load_default="")
     project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
+    booked_for = Text(
+        longest=254,
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "Another person for whom one may book: their address or id. Staff may for anybody, "
+            "leaders for the members of their organisation and project.",
+            "example": "ben@example.org",
+        },
+    )
     confidential = Flag(
         allow_none=True,
         load_default=None,
@@ -217,7 +227,15 @@ class BookingOut(Out):
     purpose = fields.String(required=True)
     project_id = fields.UUID(required=True, allow_none=True)
     confidential = fields.Boolean(required=True)
-    booked_for = fields.Nested(PersonOut, required=True, attribute="person")
+    booked_for = fields.Nested(
+        PersonOut, required=True, attribute="person", metadata={"description": "Whose booking it is."}
+    )
+    booked_by = fields.Nested(
+        PersonOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Who booked it for them; null if they did it themselves."},
+    )
     uid = fields.Function(
         lambda booking: event_uid(str(booking.id), settings().host_name),
         required=True,
