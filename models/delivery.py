@@ -1,24 +1,13 @@
 """Deliveries: an event on its way to one person by one channel."""
 
-import enum
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from booking.domain.notices import Channel
 from models.base import Base, UtcDateTime, by_value
-
-
-class Channel(enum.StrEnum):
-    """How it goes."""
-
-    MAIL = "mail"
-    INBOX = "inbox"
-    WEBHOOK = "webhook"
-    WECOM = "wecom"
-    DINGTALK = "dingtalk"
-    FEISHU = "feishu"
 
 
 class Delivery(Base):
@@ -26,17 +15,24 @@ class Delivery(Base):
 
     It is due at `next_at`. Who claims it moves that on, so that it is due again should they die before they
     mark it. One of the inbox is never sent; `read_at` tells that it was seen there. Those marked `digest` leave
-    together, one message for all that are due.
+    together, one message for all that are due. `held_until` is when quiet hours or a digest let it go.
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("event_id", "person_id", "channel"),
+        # What lies in the inbox is never sent, and would only lengthen the way to what is.
         Index(
-            "ix_delivery_due",
+            "ix_delivery_to_send",
             "next_at",
-            sqlite_where=text("sent_at IS NULL AND given_up_at IS NULL"),
-            postgresql_where=text("sent_at IS NULL AND given_up_at IS NULL"),
+            sqlite_where=text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+            postgresql_where=text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
+        ),
+        Index(
+            "ix_delivery_unread",
+            "person_id",
+            sqlite_where=text("channel = 'inbox' AND read_at IS NULL"),
+            postgresql_where=text("channel = 'inbox' AND read_at IS NULL"),
         ),
     )
 
@@ -50,6 +46,7 @@ class Delivery(Base):
     given_up_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     digest: Mapped[bool] = mapped_column(default=False)
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
 

@@ -7,17 +7,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from booking.domain.notices import Channel, Pace
 from models.base import Base, UtcDateTime, by_value
-from models.delivery import Channel
-
-
-class Pace(enum.StrEnum):
-    """When a message leaves: at once, with all others of the day or the week, or never."""
-
-    AT_ONCE = "at_once"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    NEVER = "never"
 
 
 class NoticeWish(Base):
@@ -56,7 +47,10 @@ class HookKind(enum.StrEnum):
 
 
 class Webhook(Base):
-    """An address of a person to which notices are posted, one of each kind; `secret` signs what is sent there."""
+    """An address of a person to which notices are posted, one of each kind; `secret` signs what is sent there.
+
+    `failed_at` is when it began to fail, None while it works; after some days of that it is switched off.
+    """
 
     __tablename__ = "webhook"
     __table_args__ = (UniqueConstraint("person_id", "kind"),)
@@ -69,3 +63,4 @@ class Webhook(Base):
     secret: Mapped[str] = mapped_column(String(200), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    off_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

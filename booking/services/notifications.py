@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import SYSTEM, Role
 from booking.domain.lifecycle import State
+from booking.domain.notices import Channel
 from booking.services import events
 from models import (
     Base,
     Booking,
     BookingItem,
-    Channel,
     Delivery,
     Event,
     Instrument,

@@ -1,0 +1,196 @@
+"""Notices: of what people hear, by which ways, how soon, and what may not wait.
+
+A new kind of event that somebody should hear of is one line of `TOLD`.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from booking.domain.hours import instant
+
+
+class Channel(enum.StrEnum):
+    """How it goes."""
+
+    MAIL = "mail"
+    INBOX = "inbox"
+    WEBHOOK = "webhook"
+    WECOM = "wecom"
+    DINGTALK = "dingtalk"
+    FEISHU = "feishu"
+
+
+HOOKS = (Channel.WEBHOOK, Channel.WECOM, Channel.DINGTALK, Channel.FEISHU)
+"""Channels that are an address of the person's own making."""
+
+
+class Pace(enum.StrEnum):
+    """When a message leaves: at once, with all others of the day or the week, or never."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    NEVER = "never"
+
+
+class Topic(enum.StrEnum):
+    """What people choose by."""
+
+    ACCOUNT = "account"
+    BOOKINGS = "bookings"
+    REMINDERS = "reminders"
+    REQUESTS = "requests"
+    WAITLIST = "waitlist"
+    TRANSFERS = "transfers"
+    TRAINING = "training"
+    CREDIT = "credit"
+    FAULTS = "faults"
+    FACILITY = "facility"
+    MEMBERS = "members"
+
+
+CHOICES = tuple(topic for topic in Topic if topic is not Topic.ACCOUNT)
+"""Topics of which one may choose; of one's own account one hears by mail, whatever one likes."""
+
+
+class Hearer(enum.StrEnum):
+    """Who hears of an event."""
+
+    OWNER = "owner"
+    """The person of the booking, and who booked for them."""
+    MANAGERS = "managers"
+    """The managers of the event's facility, or of all that the booking takes."""
+    UNLESS_STEPS = "unless_steps"
+    """The managers of a request that waits for them without any step of approval."""
+    APPROVERS = "approvers"
+    """Who may decide the open step of `data["step_id"]`, and who does so in their place."""
+    PERSON = "person"
+    """`data["person_id"]`."""
+    LINK = "link"
+    """The owner of the one-time link `data["link_id"]`."""
+    LEADERS = "leaders"
+    """The leaders of the organisation to which the event's actor asks to belong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told, under which topic, and in which form; the form is named as the kind where it has no other name."""
+
+    to: Hearer
+    topic: Topic
+    form: str = ""
+
+
+_T = Topic
+_OWNER, _PERSON = Hearer.OWNER, Hearer.PERSON
+_WAITING = Telling(Hearer.UNLESS_STEPS, _T.REQUESTS, "booking.waiting")
+
+TOLD: Mapping[str, tuple[Telling, ...]] = {
+    # --- bookings ---
+    "booking.placed": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.requested": (Telling(_OWNER, _T.BOOKINGS), _WAITING),
+    "booking.changed": (Telling(_OWNER, _T.BOOKINGS), _WAITING),
+    "booking.cancelled": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.withdrawn": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.approved": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.rejected": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.expired": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.displaced": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
+    # --- accounts ---
+    "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
+    "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
+    "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),
+    "webhook.switched_off": (Telling(_PERSON, _T.ACCOUNT),),
+}
+"""Every kind of event of which somebody hears. Whoever is meant twice is told in the first form."""
+
+FORMS = frozenset(telling.form or kind for kind, told in TOLD.items() for telling in told)
+"""Every form of message that there is."""
+
+CANNOT_WAIT = frozenset({"waitlist.offered", *(k for k, told in TOLD.items() if told[0].topic is _T.ACCOUNT)})
+"""Of these the answer has a deadline, or somebody sits and waits for the letter."""
+
+SOON = timedelta(hours=2)
+"""What concerns time that starts within this cannot wait either, whatever kind of message it is."""
+
+DIGEST_MINUTE = 8 * 60
+"""When digests leave, on the reader's own clock; those of the week on Monday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Wall-clock minutes between which nothing is sent; over midnight where the end is not after the beginning."""
+
+    begins: int
+    ends: int
+
+    def covers(self, minute: int) -> bool:
+        """Tell whether a minute of the day is quiet."""
+        if self.begins < self.ends:
+            return self.begins <= minute < self.ends
+        return minute >= self.begins or minute < self.ends
+
+
+def paces(channel: Channel) -> tuple[Pace, ...]:
+    """Give what may be chosen for a channel; the web inbox is no message that could come later."""
+    return (Pace.AT_ONCE, Pace.NEVER) if channel is Channel.INBOX else tuple(Pace)
+
+
+def default(topic: Topic, channel: Channel) -> Pace:
+    """Give the pace of one who chose nothing: all at once; who made a webhook wants to hear by it."""
+    if topic is Topic.ACCOUNT and channel is not Channel.MAIL:
+        return Pace.NEVER
+    return Pace.AT_ONCE
+
+
+def pace(topic: Topic, channel: Channel, chosen: Mapping[tuple[str, Channel], Pace]) -> Pace:
+    """Give the pace that counts."""
+    if topic is Topic.ACCOUNT:
+        return default(topic, channel)
+    return chosen.get((topic.value, channel), default(topic, channel))
+
+
+def cannot_wait(kind: str, starts_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a message would be worth nothing after the quiet hours, or in a digest."""
+    return kind in CANNOT_WAIT or (starts_at is not None and now <= starts_at <= now + SOON)
+
+
+def leaves_at(at: datetime, wanted: Pace, tz: ZoneInfo, quiet: Quiet | None, *, urgent: bool) -> datetime:
+    """Give when a message that came up at `at` leaves. What is urgent heeds neither digest nor quiet hours."""
+    if urgent:
+        return at
+    if wanted in {Pace.DAILY, Pace.WEEKLY}:
+        at = next_digest(at, wanted, tz)
+    return (quiet_until(at, quiet, tz) if quiet else None) or at
+
+
+def quiet_until(at: datetime, quiet: Quiet, tz: ZoneInfo) -> datetime | None:
+    """Give when the quiet hours that hold `at` end, None if none do."""
+    local = at.astimezone(tz)
+    minute = local.hour * 60 + local.minute
+    if not quiet.covers(minute):
+        return None
+    day = local.date() + timedelta(days=minute >= quiet.ends)
+    return _after(at, day, quiet.ends, tz)
+
+
+def next_digest(at: datetime, wanted: Pace, tz: ZoneInfo) -> datetime:
+    """Give when the next digest after `at` leaves."""
+    day = at.astimezone(tz).date()
+    if wanted is Pace.WEEKLY:
+        day -= timedelta(days=day.weekday())
+    step = timedelta(days=7 if wanted is Pace.WEEKLY else 1)
+    found = instant(day, DIGEST_MINUTE, tz)
+    return found if found > at else instant(day + step, DIGEST_MINUTE, tz)
+
+
+def _after(at: datetime, day: date, minute: int, tz: ZoneInfo) -> datetime:
+    """Give the first coming of a wall-clock minute that is after `at`; in autumn it may be the second of the day."""
+    found = instant(day, minute, tz)
+    if found <= at:
+        found = found.astimezone(tz).replace(fold=1).astimezone(UTC)
+    return found

@@ -1,0 +1,196 @@
+"""Hearers: who is to be told of an event, asked when it is dispatched and again when the message leaves."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from booking.domain.access import Role
+from booking.domain.lifecycle import State
+from booking.domain.notices import TOLD, Hearer, Telling
+from models import (
+    ApprovalStep,
+    Approver,
+    Booking,
+    BookingItem,
+    Delegation,
+    Event,
+    Membership,
+    MembershipRequest,
+    OneTimeLink,
+    Person,
+    PersonState,
+    StepState,
+)
+
+Managers = Mapping[int, set[UUID]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What decides who hears: the event, its booking as it is now, and who manages what."""
+
+    session: Session
+    event: Event
+    booking: Booking | None
+    managers: Managers
+    now: datetime
+
+
+def told(case: Case) -> dict[UUID, Telling]:
+    """Give who hears of the event at this moment, each in the first form that is meant for them."""
+    if case.booking is not None and case.event.data.get("series"):
+        return {}  # one message tells of the series
+    found: dict[UUID, Telling] = {}
+    for telling in TOLD.get(case.event.kind, ()):
+        for person_id in _HEARERS[telling.to](case):
+            found.setdefault(person_id, telling)
+    return found
+
+
+def seen(telling: Telling, case: Case, person_id: UUID) -> list[BookingItem]:
+    """Give the items of the booking that somebody may know of who is told in this form."""
+    items = list(case.booking.items) if case.booking else []
+    if telling.to in {Hearer.MANAGERS, Hearer.UNLESS_STEPS}:
+        places = {place for place, people in case.managers.items() if person_id in people}
+    elif telling.to is Hearer.APPROVERS:
+        step = _step(case)
+        places = {step.facility_id} if step else set()
+    else:
+        return items
+    return [item for item in items if item.instrument.facility_id in places]
+
+
+def managers_of(session: Session, facility_ids: set[int]) -> dict[int, set[UUID]]:
+    """Give who manages each of these facilities now."""
+    found: dict[int, set[UUID]] = {}
+    if facility_ids:
+        query = (
+            select(Membership.facility_id, Membership.person_id)
+            .join(Person, Person.id == Membership.person_id)
+            .where(
+                Membership.role == Role.MANAGER,
+                Membership.facility_id.in_(facility_ids),
+                Person.state == PersonState.ACTIVE,
+            )
+        )
+        for facility_id, person_id in session.execute(query):
+            found.setdefault(facility_id or 0, set()).add(person_id)
+    return found
+
+
+def facilities(fresh: Iterable[Event], bookings: Iterable[Booking]) -> set[int]:
+    """Give the facilities that these events and bookings are about."""
+    named = {event.facility_id for event in fresh if event.facility_id is not None}
+    return named | {item.instrument.facility_id for booking in bookings for item in booking.items}
+
+
+def others_of_series(session: Session, booking: Booking) -> int:
+    """Count the other bookings of the series that wait for approval like this one."""
+    if booking.series_id is None:
+        return 0
+    query = select(func.count()).where(
+        Booking.series_id == booking.series_id, Booking.state == State.REQUESTED, Booking.id != booking.id
+    )
+    return session.scalar(query) or 0
+
+
+# --- each sort of hearer --------------------------------------------------------------------------
+
+
+def _owner(case: Case) -> set[UUID]:
+    booking, kind = case.booking, case.event.kind
+    if booking is None:
+        return set()
+    agent = booking.booked_by_id
+    # Who booked for another needs no letter about what they just did, nor to be reminded of another's time.
+    if agent is None or agent == case.event.actor_id or kind == "booking.reminded":
+        return {booking.person_id}
+    return {booking.person_id, agent}
+
+
+def _managers(case: Case) -> set[UUID]:
+    if case.event.facility_id is not None:
+        return set(case.managers.get(case.event.facility_id, ()))
+    places = facilities([], [case.booking] if case.booking else [])
+    return {person for place in places for person in case.managers.get(place, ())}
+
+
+def _unless_steps(case: Case) -> set[UUID]:
+    booking = case.booking
+    if booking is None or booking.state is not State.REQUESTED:
+        return set()
+    if case.session.scalar(select(exists().where(ApprovalStep.booking_id == booking.id))):
+        return set()
+    return {person for place in facilities([], [booking]) for person in case.managers.get(place, ())}
+
+
+def _approvers(case: Case) -> set[UUID]:
+    step = _step(case)
+    if step is None or step.state is not StepState.OPEN:
+        return set()
+    silent = select(Approver.person_id).where(Approver.step_id == step.id, Approver.approves.is_(None))
+    people = set(case.session.scalars(silent))
+    deputies = select(Delegation.delegate_id).where(
+        Delegation.person_id.in_(people),
+        Delegation.starts_at <= case.now,
+        Delegation.ends_at > case.now,
+        Delegation.ended_at.is_(None),
+    )
+    return people | set(case.session.scalars(deputies))
+
+
+def _step(case: Case) -> ApprovalStep | None:
+    step_id = key(case.event, "step_id")
+    return case.session.get(ApprovalStep, step_id) if step_id else None
+
+
+def _person(case: Case) -> set[UUID]:
+    person_id = key(case.event, "person_id")
+    return {person_id} if person_id else set()
+
+
+def _link(case: Case) -> set[UUID]:
+    link_id = key(case.event, "link_id")
+    link = case.session.get(OneTimeLink, link_id) if link_id else None
+    return {link.person_id} if link else set()
+
+
+def _leaders(case: Case) -> set[UUID]:
+    """Give the leaders of the organisation to which the event's actor asks to belong."""
+    asked = select(MembershipRequest.organisation_id).where(
+        MembershipRequest.person_id == case.event.actor_id
+    )
+    query = (
+        select(Membership.person_id)
+        .join(Person, Person.id == Membership.person_id)
+        .where(
+            Membership.role == Role.LEADER,
+            Membership.organisation_id.in_(asked),
+            Person.state == PersonState.ACTIVE,
+        )
+    )
+    return set(case.session.scalars(query))
+
+
+_HEARERS: Mapping[Hearer, Callable[[Case], set[UUID]]] = {
+    Hearer.OWNER: _owner,
+    Hearer.MANAGERS: _managers,
+    Hearer.UNLESS_STEPS: _unless_steps,
+    Hearer.APPROVERS: _approvers,
+    Hearer.PERSON: _person,
+    Hearer.LINK: _link,
+    Hearer.LEADERS: _leaders,
+}
+
+
+def key(event: Event, name: str) -> UUID | None:
+    """Give an id that the event's data hold, None if they hold none of this name."""
+    found = event.data.get(name)
+    try:
+        return UUID(str(found)) if found else None
+    except ValueError:
+        return None
