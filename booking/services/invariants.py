@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
-from models import Booking, BookingItem, Closure, Event, Instrument, Occupation, Part, guards
+from models import Booking, BookingItem, Closure, Event, Instrument, Occupation, Part, Usage, guards
 from models.base import UtcDateTime
 
 SHOWN = 20
@@ -169,11 +169,20 @@ def _missing_time(session: Session, _now: datetime) -> Iterator[Fault]:
         select(Booking.id, Booking.state, Instrument.code, BookingItem.starts_at)
         .join(BookingItem, BookingItem.booking_id == Booking.id)
         .join(Instrument, Instrument.id == BookingItem.instrument_id)
-        .where(Booking.state.in_(HOLDS), ~held)
+        .where(Booking.state.in_(HOLDS), ~held, ~_never_begun())
     )
     for row in _rows(session, query):
         at = _said(row.starts_at)
         yield Fault("missing_time", f"booking {row.id} ({row.state.value}) holds no {row.code} from {at}")
+
+
+def _never_begun() -> Any:
+    """Tell an item whose time was given back since its person had gone before it began."""
+    return exists().where(
+        Usage.booking_id == BookingItem.booking_id,
+        Booking.state == State.ENDED,
+        Usage.checked_out_at <= BookingItem.starts_at,
+    )
 
 
 def _other_time(session: Session, _now: datetime) -> Iterator[Fault]:
@@ -185,7 +194,9 @@ def _other_time(session: Session, _now: datetime) -> Iterator[Fault]:
             func.sum(1 + func.coalesce(stations.c.n, 0)).label("n"),
             func.count(stations.c.n).label("lines"),
         )
+        .join(Booking, Booking.id == BookingItem.booking_id)
         .outerjoin(stations, stations.c.line_id == BookingItem.instrument_id)
+        .where(~_never_begun())
         .group_by(BookingItem.booking_id)
         .subquery()
     )

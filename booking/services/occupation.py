@@ -6,7 +6,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -15,7 +28,8 @@ from booking.domain.occupation import Claim, Item, Kind, padded
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
 from booking.services import bulk
-from models import Closure, Instrument, Occupation, Part, guards
+from models import Closure, Freed, Instrument, Occupation, Part, WaitlistEntry, WaitlistInstrument, guards
+from models.base import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +41,11 @@ class Locked:
 
 
 class View(NamedTuple):
-    """What is taken by instrument, and whether holds that have run out still lie about."""
+    """What is taken by instrument, whether holds that have run out still lie about, and the reader's own holds."""
 
     loads: dict[int, tuple[Load, ...]]
     expired: bool
+    own: frozenset[UUID] = frozenset()
 
 
 def lock(session: Session, instrument_ids: Iterable[int]) -> Locked:
@@ -108,8 +123,14 @@ def look(
     *,
     now: datetime,
     without: UUID | Collection[UUID] | None = None,
+    person_id: UUID | None = None,
+    hold_id: UUID | None = None,
 ) -> View:
-    """Give what is taken on each instrument in the span, holds that have run out and some bookings left out."""
+    """Give what is taken on each instrument in the span.
+
+    Holds that have run out and some bookings are left out, and so is what is held for `person_id` while they fill
+    a form, and the one hold that is named.
+    """
     left_out = {without} if isinstance(without, UUID) else set(without or ())
     found: dict[int, list[Load]] = {place: [] for place in instrument_ids}
     query = select(
@@ -119,18 +140,23 @@ def look(
         Occupation.quantity,
         Occupation.expires_at,
         Occupation.booking_id,
+        Occupation.hold_id,
+        Occupation.person_id,
     ).where(
         Occupation.instrument_id.in_(found),
         Occupation.starts_at < within.end,
         Occupation.ends_at > within.start,
     )
     expired = False
-    for place, start, end, quantity, expires_at, booking_id in session.execute(query):
+    own: set[UUID] = set()
+    for place, start, end, quantity, expires_at, booking_id, held, holder in session.execute(query):
         if expires_at is not None and expires_at <= now:
             expired = True
+        elif held is not None and (held == hold_id or (holder is not None and holder == person_id)):
+            own.add(held)
         elif booking_id not in left_out:
             found[place].append(Load(start, end, quantity))
-    return View({place: tuple(rows) for place, rows in found.items()}, expired)
+    return View({place: tuple(rows) for place, rows in found.items()}, expired, frozenset(own))
 
 
 def take(
@@ -156,6 +182,73 @@ def take(
         for claim in claims
     ]
     _write(session, rows, instruments)
+
+
+def hold(
+    session: Session,
+    *,
+    claims: Iterable[Claim],
+    instruments: Mapping[int, Instrument],
+    hold_id: UUID,
+    person_id: UUID | None,
+    expires_at: datetime,
+) -> None:
+    """Write the rows of a hold; the instruments must be locked.
+
+    With a person the time is free for them, whatever they book in it; without one only for who names the hold.
+
+    :raises Refused: if the database's own guard says that they do not fit
+    """
+    rows = [
+        {
+            "instrument_id": claim.instrument_id,
+            "starts_at": claim.span.start,
+            "ends_at": claim.span.end,
+            "use_starts_at": claim.use.start,
+            "use_ends_at": claim.use.end,
+            "quantity": claim.quantity,
+            "exclusive": instruments[claim.instrument_id].units == 1,
+            "imposed": False,
+            "kind": Kind.HOLD,
+            "hold_id": hold_id,
+            "person_id": person_id,
+            "expires_at": expires_at,
+        }
+        for claim in claims
+    ]
+    if rows:
+        _write(session, rows, instruments)
+
+
+def held_places(session: Session, *, hold_ids: Collection[UUID]) -> set[int]:
+    """Give the instruments on which holds have rows."""
+    if not hold_ids:
+        return set()
+    query = select(Occupation.instrument_id).where(Occupation.hold_id.in_(hold_ids))
+    return set(session.scalars(query.distinct()))
+
+
+def prolong(session: Session, *, hold_id: UUID, expires_at: datetime) -> None:
+    """Let a hold count for longer; its instruments must be locked."""
+    session.execute(
+        update(Occupation).where(Occupation.hold_id == hold_id).values(expires_at=expires_at),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def drop(
+    session: Session,
+    *,
+    hold_ids: Collection[UUID],
+    now: datetime,
+    instrument_ids: Iterable[int] | None = None,
+) -> None:
+    """Give back what holds keep on instruments that are locked: on all of theirs, or on some."""
+    if hold_ids:
+        gone = [Occupation.hold_id.in_(hold_ids)]
+        if instrument_ids is not None:
+            gone.append(Occupation.instrument_id.in_(set(instrument_ids)))
+        _give_back(session, gone, now)
 
 
 class Bulk(NamedTuple):
@@ -203,22 +296,29 @@ def close(session: Session, *, closure: Closure, instruments: Mapping[int, Instr
     _write(session, rows, instruments)
 
 
-def release(session: Session, *, booking_id: UUID) -> None:
+def release(session: Session, *, booking_id: UUID, now: datetime) -> None:
     """Give back all the time of a booking; its instruments must be locked."""
-    session.execute(delete(Occupation).where(Occupation.booking_id == booking_id))
+    _give_back(session, [Occupation.booking_id == booking_id], now)
 
 
-def release_closure(session: Session, *, closure_id: UUID) -> None:
+def release_closure(session: Session, *, closure_id: UUID, now: datetime) -> None:
     """Give back all the time of a closure; its instruments must be locked."""
-    session.execute(delete(Occupation).where(Occupation.closure_id == closure_id))
+    _give_back(session, [Occupation.closure_id == closure_id], now)
 
 
 def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
-    """Give back what a booking no longer uses from `at` on; the clean-up follows at once. Instruments are locked."""
+    """Give back what a booking no longer uses from `at` on; the clean-up follows at once. Instruments are locked.
+
+    What had not begun by then is given back whole.
+    """
     for row in session.scalars(select(Occupation).where(Occupation.booking_id == booking_id)):
-        if row.use_starts_at < at < row.use_ends_at:
+        if row.use_starts_at >= at:
+            session.delete(row)
+        elif at < row.use_ends_at:
+            until = row.ends_at
             row.ends_at = at + (row.ends_at - row.use_ends_at)
             row.use_ends_at = at
+            _note_freed(session, row.instrument_id, Span(row.ends_at, until), at)
     session.flush()
 
 
@@ -250,6 +350,7 @@ def resize(session: Session, *, instrument: Instrument, units: int, now: datetim
 
     :raises Refused: if more is booked than the new number of units
     """
+    drop_expired(session, [instrument.id], now=now)
     if units < instrument.units and not fits(session, instrument_id=instrument.id, units=units, now=now):
         raise Refused([Reason("taken", {"instrument": instrument.code})])
     ahead = (Occupation.instrument_id == instrument.id, Occupation.ends_at > now)
@@ -283,15 +384,51 @@ def release_expired(session: Session, *, now: datetime) -> int:
         return 0
     for place in sorted(places):
         _lock_one(session, place)
-    gone = session.execute(delete(Occupation).where(Occupation.expires_at <= now))
-    return int(getattr(gone, "rowcount", 0))
+    return _give_back(session, [Occupation.expires_at <= now, Occupation.instrument_id.in_(places)], now)
 
 
 def drop_expired(session: Session, instrument_ids: Iterable[int], *, now: datetime) -> None:
     """Delete the holds of locked instruments that have run out, so that the guards no longer count them."""
-    session.execute(
-        delete(Occupation).where(
-            Occupation.instrument_id.in_(set(instrument_ids)), Occupation.expires_at <= now
+    _give_back(
+        session, [Occupation.instrument_id.in_(set(instrument_ids)), Occupation.expires_at <= now], now
+    )
+
+
+def _give_back(session: Session, gone: Sequence[ColumnElement[bool]], now: datetime) -> int:
+    """Delete rows and give their number; what somebody in the line could use is noted for the waitlist first."""
+    could_use = _could_use(Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at)
+    came_free = select(
+        Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at, literal(now, UtcDateTime)
+    ).where(*gone, Occupation.ends_at > now, could_use)
+    session.execute(insert(Freed).from_select(_FREED, came_free))
+    deleted = session.execute(delete(Occupation).where(*gone))
+    return int(getattr(deleted, "rowcount", 0))
+
+
+def _note_freed(session: Session, instrument_id: int, span: Span, now: datetime) -> None:
+    """Note time of which a row gave back a part, if somebody in the line could use it."""
+    start, end = (literal(at, UtcDateTime) for at in span)
+    place = literal(instrument_id, Integer)
+    came_free = select(place, start, end, literal(now, UtcDateTime)).where(_could_use(place, start, end))
+    session.execute(insert(Freed).from_select(_FREED, came_free))
+
+
+_FREED = ("instrument_id", "starts_at", "ends_at", "freed_at")
+
+
+def _could_use(place: Any, start: Any, end: Any) -> ColumnElement[bool]:
+    """Tell whether anybody waits for such time on the instrument, or on a line of which it is a station."""
+    lines = select(Part.line_id).where(Part.station_id == place)
+    return exists(
+        select(1)
+        .select_from(WaitlistEntry)
+        .join(WaitlistInstrument, WaitlistInstrument.entry_id == WaitlistEntry.id)
+        .where(
+            # The state stands in the text, since SQLite uses a partial index only where it sees its condition.
+            text("waitlist_entry.state = 'waiting'"),
+            WaitlistEntry.reach_starts_at < end,
+            WaitlistEntry.reach_ends_at > start,
+            or_(WaitlistInstrument.instrument_id == place, WaitlistInstrument.instrument_id.in_(lines)),
         )
     )
 
