@@ -63,8 +63,8 @@ class WaitlistEntry(Base):
             "ix_waitlist_entry_waiting",
             "reach_starts_at",
             "reach_ends_at",
-            sqlite_where=text("state IN ('waiting', 'offered')"),
-            postgresql_where=text("state IN ('waiting', 'offered')"),
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
         ),
     )
 

@@ -73,6 +73,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     estimate: Estimate
     needs_approval: bool
+    conditions: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class _Case:
     claims: list[Claim]
     facts: dict[int, Facts]
     expired: bool
+    held: frozenset[UUID] = frozenset()
 
 
 def place(
@@ -117,9 +119,12 @@ def place(
     fingerprint: str = "",
     series: tuple[UUID, date] | None = None,
     series_id: UUID | None = None,
+    hold_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
+
+    What is held for the actor while they fill the form is free for them, and so is the hold that is named.
 
     With `booked_for` it is another person's booking, by whose rules it is judged; both may change it. A repeated
     `key` gives the booking that it made before. `series` is the series of which the booking is a
@@ -141,7 +146,7 @@ def place(
             return get(session, actor=actor, booking_id=known)
     locked = occupation.lock(session, (item.instrument_id for item in items))
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
-    case = _case(session, locked, items, now)
+    case = _case(session, locked, items, now, person_id=actor.person_id, hold_id=hold_id)
     whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now)
     organisation_id = wish.organisation_id
@@ -201,14 +206,45 @@ def dry_run(
     before = _spans(known) if known is not None else {}
     seen = occupation.unlocked(session, (item.instrument_id for item in items))
     require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
-    case = _case(session, seen, items, now, without=booking_id)
+    case = _case(session, seen, items, now, without=booking_id, person_id=actor.person_id)
     whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
     wish = wish_for(session, whom, known, items, case.instruments, project_id, now)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(stand)
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
     approval = first_state(actor, items, case.instruments) is State.REQUESTED
-    return Verdict(not reasons, reasons, estimate, approval)
+    return Verdict(not reasons, reasons, estimate, approval, tuple(gates.conditions(session, wish)))
+
+
+def cleared(
+    session: Session,
+    *,
+    actor: Actor,
+    items: Sequence[Item],
+    locked: occupation.Locked,
+    project_id: UUID | None = None,
+    booking: Booking | None = None,
+    now: datetime,
+) -> list[Claim]:
+    """Judge a wish as `place` does (or `change`, of a booking), and give what it would take; nothing is taken.
+
+    The instruments are locked, and rid of holds that have run out.
+
+    :raises NotFound: if there is no such instrument or project for this actor
+    :raises Refused: with every reason, if any rule stands against it
+    :raises Invalid: if the items make no sense
+    """
+    require(actor, "booking.place")
+    _check_items(items)
+    require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
+    before = _spans(booking) if booking is not None else {}
+    case = _case(session, locked, items, now, without=booking.id if booking is not None else None)
+    wish = wish_for(session, actor, booking, items, case.instruments, project_id, now)
+    reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
+    _refuse(items, reasons)
+    if case.expired:
+        occupation.drop_expired(session, case.instruments, now=now)
+    return case.claims
 
 
 def change(
@@ -304,6 +340,9 @@ def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime)
         raise Refused([Reason("not_open_yet", {"opens": opens, "zone": zone})])
     if now >= booking.ends_at:
         raise Refused([Reason("past", {"now": now})])
+    held = {item.instrument_id: item.instrument for item in booking.items}
+    wish = wish_for(session, actor, booking, _items(booking), held, booking.project_id, now)
+    _refuse((), gates.at_check_in(session, wish))
     booking.usage = Usage(checked_in_at=now)
     return _step(session, actor, booking, Action.CHECK_IN, "booking.checked_in", now)
 
@@ -368,7 +407,7 @@ def finish(
     :raises WrongMove: if its state does not allow the action
     """
     booking.apply(action)
-    occupation.release(session, booking_id=booking.id)
+    occupation.release(session, booking_id=booking.id, now=now)
     booking.version += 1
     booking.sequence += 1
     booking.updated_at = now
@@ -588,6 +627,8 @@ def _case(
     now: datetime,
     *,
     without: UUID | None = None,
+    person_id: UUID | None = None,
+    hold_id: UUID | None = None,
 ) -> _Case:
     judged = [item for item in items if item.span.duration <= LONGEST]
     claims = occupation.claims(judged, locked.instruments, locked.parts)
@@ -596,9 +637,11 @@ def _case(
             locked.instruments, [], availability.facts(session, locked.instruments.values(), {}), False
         )
     around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
-    view = occupation.look(session, locked.instruments, around, now=now, without=without)
+    view = occupation.look(
+        session, locked.instruments, around, now=now, without=without, person_id=person_id, hold_id=hold_id
+    )
     known = availability.facts(session, locked.instruments.values(), view.loads)
-    return _Case(locked.instruments, claims, known, view.expired)
+    return _Case(locked.instruments, claims, known, view.expired, view.own)
 
 
 def wish_for(
@@ -703,6 +746,7 @@ def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[
 def _take(session: Session, case: _Case, booking_id: UUID, now: datetime) -> None:
     if case.expired:
         occupation.drop_expired(session, case.instruments, now=now)
+    occupation.drop(session, hold_ids=case.held, instrument_ids=case.instruments, now=now)
     occupation.take(session, claims=case.claims, instruments=case.instruments, booking_id=booking_id)
 
 
@@ -744,12 +788,12 @@ def _retime(
     require_visible(
         actor, [locked.instruments[i.instrument_id] for i in items if i.instrument_id not in kept]
     )
-    case = _case(session, locked, items, now, without=booking.id)
+    case = _case(session, locked, items, now, without=booking.id, person_id=actor.person_id)
     wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, stand)
     grows = any(not _within(item, booking.items) for item in items)
-    occupation.release(session, booking_id=booking.id)
+    occupation.release(session, booking_id=booking.id, now=now)
     _replace_items(session, booking, items, case.instruments)
     _take(session, case, booking.id, now)
     asks = first_state(actor, items, case.instruments) is State.REQUESTED

@@ -117,7 +117,7 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
     session.refresh(closure)
     if closure.lifted_at is None:
         closure.lifted_at = now
-        occupation.release_closure(session, closure_id=closure.id)
+        occupation.release_closure(session, closure_id=closure.id, now=now)
         events.record(
             session,
             actor=actor,

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session, aliased
 
 from booking.domain.access import NotFound
 from booking.domain.occupation import Claim, Item, Kind, padded
+from booking.domain.policy import Timetable
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
 from booking.services import bulk
@@ -99,7 +100,10 @@ def parts_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, list[
 
 
 def claims(
-    items: Iterable[Item], instruments: Mapping[int, Instrument], parts: Mapping[int, list[Part]]
+    items: Iterable[Item],
+    instruments: Mapping[int, Instrument],
+    parts: Mapping[int, list[Part]],
+    timetables: Mapping[int, Timetable],
 ) -> list[Claim]:
     """Give all that the items take: each instrument with its set-up and clean-up, and every station of a line.
 
@@ -107,8 +111,8 @@ def claims(
     """
     taken = []
     for item in items:
-        instrument = instruments[item.instrument_id]
-        around = padded(item.span, instrument.setup_minutes, instrument.cleanup_minutes)
+        policy = timetables[item.instrument_id].at(item.span.start)
+        around = padded(item.span, policy.setup, policy.cleanup)
         taken.append(Claim(item.instrument_id, around, item.span, item.quantity))
         for part in parts.get(item.instrument_id, ()):
             whole = instruments[part.station_id].units

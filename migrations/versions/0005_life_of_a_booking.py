@@ -530,8 +530,8 @@ def upgrade() -> None:
         "ix_waitlist_entry_waiting",
         "waitlist_entry",
         ["reach_starts_at", "reach_ends_at"],
-        sqlite_where=sa.text("state IN ('waiting', 'offered')"),
-        postgresql_where=sa.text("state IN ('waiting', 'offered')"),
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
     )
 
     op.create_table(
