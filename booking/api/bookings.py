@@ -111,6 +111,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             "lines": verdict.estimate.lines,
         },
         "needs_approval": verdict.needs_approval,
+        "conditions": [reason_out(reason) for reason in verdict.conditions],
     }
 
 

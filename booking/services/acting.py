@@ -67,13 +67,23 @@ def in_place_of(
     Staff of every facility of it act for anybody, who leads an organisation for its members, who leads a
     project for those who work for it, within the project.
 
-    :raises Invalid: for `booked_for`, if there is no such person or the actor may not act for them
+    :raises Invalid: for `booked_for`, if there is no such person or the actor may not act for them; for
+        `project_id`, if that person does not work for the project
     """
     if booked_for is None or booked_for == actor.person_id:
         return actor
     person = actor_of(session, booked_for)
     if person is None or not in_scope(actor, ACTION):
         raise Invalid({"booked_for": "unknown"})
+    whole = _part(session, actor, person, facility_ids, project_id)
+    if project_id is not None and session.get(ProjectMember, (project_id, booked_for)) is None:
+        raise Invalid({"project_id": "unknown"})
+    return whole
+
+
+def _part(
+    session: Session, actor: Actor, person: Actor, facility_ids: Iterable[int], project_id: UUID | None
+) -> Actor:
     if all(may(actor, ACTION, Subject(facility_id=place)) for place in facility_ids):
         return person
     led = frozenset(
@@ -81,12 +91,12 @@ def in_place_of(
     )
     if led:
         return replace(person, organisations=led)
-    if project_id is not None and _leads(session, actor, project_id, booked_for):
+    if project_id is not None and _leads(session, actor, project_id, person.person_id):
         return person
     raise Invalid({"booked_for": "unknown"})
 
 
-def _leads(session: Session, actor: Actor, project_id: UUID, person_id: UUID) -> bool:
+def _leads(session: Session, actor: Actor, project_id: UUID, person_id: UUID | None) -> bool:
     query = (
         select(Project.id)
         .join(ProjectMember, ProjectMember.project_id == Project.id)

@@ -36,6 +36,23 @@ GATES: tuple[Gate, ...] = ()
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 
+CONDITIONS: tuple[Gate, ...] = ()
+"""What must come true before the start of a wish that is granted; told beforehand, asked again at check-in."""
+
+AT_CHECK_IN: tuple[Gate, ...] = ()
+"""What is asked, besides the booking's own state, of those who come; the wish's `now` is the day of use."""
+
+
 def reasons(session: Session, wish: Wish) -> list[Reason]:
     """Give every reason of every gate that stands against the wish."""
     return [reason for gate in GATES for reason in gate(session, wish)]
+
+
+def conditions(session: Session, wish: Wish) -> list[Reason]:
+    """Give what must come true before the start, or those who come are turned away."""
+    return [reason for gate in CONDITIONS for reason in gate(session, wish)]
+
+
+def at_check_in(session: Session, wish: Wish) -> list[Reason]:
+    """Give every reason why the person may not begin now."""
+    return [reason for gate in AT_CHECK_IN for reason in gate(session, wish)]

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
-from booking.domain.access import Forbidden
+from booking.domain.access import Forbidden, Subject, may
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
@@ -25,11 +25,13 @@ from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import availability, bookings, instruments, projects
+from booking.services import acting, availability, bookings, instruments, projects
+from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
 from booking.web import blueprint
 from booking.web.bookings import booking_page, deeds, version_of
 from booking.web.forms import (
+    LONGEST_ADDRESS,
     LONGEST_CODE,
     LONGEST_TEXT,
     MOST_UNITS,
@@ -49,7 +51,7 @@ SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
 NEW_FIELDS = (
     "instrument",
     *SPAN_FIELDS,
-    *("quantity", "purpose", "project", "confidential", "shown", "key", "check", "instead"),
+    *("quantity", "purpose", "project", "booked_for", "confidential", "shown", "key", "check", "instead"),
 )
 ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
 
@@ -88,7 +90,7 @@ def show_new_booking() -> Answer:
         typed = _from_address(session, instrument, now)
         part = request.args.get("part") == "verdict"
         own = projects.of_actor(session, actor=actor())
-        wish = _new_wish(typed, instrument, own)
+        wish = _new_wish(session, typed, instrument, own)
         if not any(typed[name] for name in SPAN_FIELDS):
             wish = replace(wish, errors={})  # nobody typed anything wrong: nothing was free to propose
         judged = judge(session, wish, [instrument], typed, now)
@@ -109,7 +111,7 @@ def place_booking() -> Answer:
     with reading() as session:
         instrument = instruments.by_code(session, actor=actor(), code=as_code(typed["instrument"]))
         own = projects.of_actor(session, actor=actor())
-        wish = _new_wish(typed, instrument, own)
+        wish = _new_wish(session, typed, instrument, own)
         if asked or wish.items is None:
             judged = judge(session, wish, [instrument], typed, now)
             return _new_page(typed, wish, judged, instrument, own, status=422 if wish.errors else 200)
@@ -122,6 +124,7 @@ def place_booking() -> Answer:
                 purpose=wish.purpose,
                 project_id=wish.project_id,
                 confidential=wish.confidential,
+                booked_for=wish.booked_for,
                 key=_key(typed),
                 fingerprint=fingerprint({name: typed[name] for name in NEW_FIELDS[:-3]}),
                 now=now,
@@ -196,15 +199,23 @@ def _with_instead(typed: Mapping[str, str]) -> dict[str, str]:
     return moved
 
 
-def _new_wish(typed: Mapping[str, str], instrument: Instrument, own: Sequence[Project]) -> Wish:
+def _new_wish(
+    session: Session, typed: Mapping[str, str], instrument: Instrument, own: Sequence[Project]
+) -> Wish:
     intake = Intake(typed)
     item = _item(intake, instrument)
     purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
     project_id = intake.key("project")
     if project_id is not None and project_id not in {project.id for project in own}:
         intake.errors["project"] = "unknown"
+    booked_for = None
+    if named := intake.text("booked_for", longest=LONGEST_ADDRESS):
+        try:
+            booked_for = acting.person_called(session, named)
+        except Invalid as error:
+            intake.errors |= error.errors
     items = [item] if item is not None and not intake.errors else None
-    return Wish(items, purpose, project_id, _confidential(typed), intake.errors)
+    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for)
 
 
 def _confidential(typed: Mapping[str, str]) -> bool | None:
@@ -225,13 +236,29 @@ def _item(
     return Item(instrument.id, kept if untouched and kept is not None else span, quantity)
 
 
-_FIELD_OF = {"start": "start_date", "end": "end_time", "items": "start_date", "to": "end_date"}
+_FIELD_OF = {
+    "start": "start_date",
+    "end": "end_time",
+    "items": "start_date",
+    "to": "end_date",
+    "project_id": "project",
+}
 
 
 def _mistaken(wish: Wish, error: Invalid) -> Wish:
     """Lead what the service calls wrong to the form's own fields."""
     errors = {_FIELD_OF.get(name, name): code for name, code in error.errors.items()}
     return Wish(None, wish.purpose, wish.project_id, wish.confidential, errors)
+
+
+def _others(instrument: Instrument, own: Sequence[Project]) -> Sequence[Colleague] | None:
+    """Give whom the form offers to book for; None where the reader may book for nobody but themselves."""
+    who = actor()
+    staff = may(who, acting.ACTION, Subject(facility_id=instrument.facility_id))
+    if not (staff or who.leads or any(project.leader_id == who.person_id for project in own)):
+        return None
+    with reading() as session:
+        return acting.offered(session, actor=who)
 
 
 def _fragment(judged: Judgement, wish: Wish, instrument: Instrument) -> Answer:
@@ -254,8 +281,10 @@ def _new_page(
     status: int,
     used: bool = False,
 ) -> Answer:
+    others = _others(instrument, own)
     page = render_template(
         "bookings/new.html",
+        others=others,
         typed=typed,
         errors=said(wish.errors, labels()),
         problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},

@@ -22,6 +22,7 @@ from booking.i18n import gettext as _
 LONGEST_TEXT = 4000
 LONGEST_NOTE = 500
 LONGEST_CODE = 40
+LONGEST_ADDRESS = 254
 MOST_UNITS = 1_000_000
 
 _REFUSED = frozenset({"Cc", "Cs"})
@@ -238,6 +239,7 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
     return found | {
         "purpose": _("Purpose"),
         "project": _("Project"),
+        "booked_for": _("For whom"),
         "reason": _("Reason"),
         "comment": _("Comment"),
         "rating": _("Rating"),

@@ -61,6 +61,7 @@ class Judgement:
     allowed: bool | None = None
     needs_approval: bool = False
     reasons: Sequence[Said] = ()
+    conditions: Sequence[Said] = ()
     alternatives: Sequence[Instead] = ()
     estimate: Estimate | None = None
     spans: Sequence[Span] = ()
@@ -77,6 +78,7 @@ class Wish:
     project_id: UUID | None
     confidential: bool | None
     errors: Mapping[str, str] = field(default_factory=dict)
+    booked_for: UUID | None = None
 
 
 def judge(
@@ -95,7 +97,15 @@ def judge(
         strip = _strip(session, places[0], None, _day_typed(typed), now) if len(places) == 1 else None
         return Judgement(strip=strip, zone=zone)
     try:
-        verdict = bookings.dry_run(session, actor=actor(), items=wish.items, booking_id=booking_id, now=now)
+        verdict = bookings.dry_run(
+            session,
+            actor=actor(),
+            items=wish.items,
+            project_id=wish.project_id if booking_id is None else None,
+            booking_id=booking_id,
+            booked_for=wish.booked_for,
+            now=now,
+        )
     except Invalid:  # the very thing is told when it is sent
         return Judgement(zone=zone)
     reasons = refusal.reasons if refusal is not None else verdict.reasons
@@ -107,6 +117,7 @@ def judge(
         allowed=not reasons,
         needs_approval=verdict.needs_approval,
         reasons=sentences(reasons, zone),
+        conditions=sentences(verdict.conditions, zone),
         alternatives=_instead(session, found, places[0]),
         estimate=verdict.estimate,
         spans=spans,

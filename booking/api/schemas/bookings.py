@@ -289,3 +289,8 @@ class VerdictOut(Out):
     alternatives = fields.List(fields.Nested(AlternativeOut), required=True)
     estimate = fields.Nested(EstimateOut, required=True)
     needs_approval = fields.Boolean(required=True)
+    conditions = fields.List(
+        fields.Nested(ReasonOut),
+        required=True,
+        metadata={"description": "What must come true before its start, such as a training."},
+    )
