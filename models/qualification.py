@@ -4,7 +4,7 @@ import enum
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.account import Person
@@ -48,13 +48,14 @@ class TrainingSession(Base):
 
 
 class CertificateState(enum.StrEnum):
-    """申请, 已排训, 批准, 拒绝, 撤销; a granted one that is past its day has expired."""
+    """申请, 已排训, 批准, 拒绝, 撤销, 撤回; a granted one that is past its day has expired."""
 
     REQUESTED = "requested"
     SCHEDULED = "scheduled"
     GRANTED = "granted"
     REFUSED = "refused"
     REVOKED = "revoked"
+    WITHDRAWN = "withdrawn"
 
 
 class Certificate(Base):
@@ -65,6 +66,15 @@ class Certificate(Base):
         Index("ix_certificate_person", "person_id", "qualification_id"),
         Index("ix_certificate_qualification", "qualification_id", "state"),
         Index("ix_certificate_expires", "expires_on"),
+        # Of one person and qualification at most one is on its way.
+        Index(
+            "ix_certificate_open",
+            "person_id",
+            "qualification_id",
+            unique=True,
+            sqlite_where=text("state IN ('requested', 'scheduled')"),
+            postgresql_where=text("state IN ('requested', 'scheduled')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -336,6 +336,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_certificate"),
     )
     op.create_index("ix_certificate_expires", "certificate", ["expires_on"])
+    op.create_index(
+        "ix_certificate_open",
+        "certificate",
+        ["person_id", "qualification_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('requested', 'scheduled')"),
+        postgresql_where=sa.text("state IN ('requested', 'scheduled')"),
+    )
     op.create_index("ix_certificate_person", "certificate", ["person_id", "qualification_id"])
     op.create_index("ix_certificate_qualification", "certificate", ["qualification_id", "state"])
     op.create_index("ix_certificate_session_id", "certificate", ["session_id"])
@@ -473,6 +481,7 @@ def upgrade() -> None:
         sa.Column("from_id", sa.Uuid(), nullable=False),
         sa.Column("to_id", sa.Uuid(), nullable=False),
         sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("terms", JSON, nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
@@ -483,7 +492,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_transfer"),
     )
     op.create_index("ix_transfer_for_booking_id", "transfer", ["for_booking_id"])
-    op.create_index("ix_transfer_from_id", "transfer", ["from_id"])
+    op.create_index("ix_transfer_from", "transfer", ["from_id", "state"])
     op.create_index(
         "ix_transfer_open",
         "transfer",
