@@ -6,6 +6,7 @@ from typing import Any
 
 from booking import i18n
 from booking.domain.lifecycle import Action, State
+from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
 from booking.i18n import gettext as _
 
@@ -132,6 +133,41 @@ def _already_started(params: Params) -> str:
     return _("The booking has already begun; ask the facility to end it.")
 
 
+def _hold_over(params: Params) -> str:
+    del params
+    return _("The time is no longer held for you. Check it again.")
+
+
+def _hold_renewed(params: Params) -> str:
+    return _(
+        "The time was held for another %(minutes)s already, and is not held any longer.",
+        minutes=duration(params["minutes"]),
+    )
+
+
+def _hold_elsewhere(params: Params) -> str:
+    del params
+    return _("You are holding another time at this very moment, in another window.")
+
+
+def _in_line_too_often(params: Params) -> str:
+    return _("You are in %(most)s lines already; leave one of them first.", most=params["most"])
+
+
+def _offer_over(params: Params) -> str:
+    return {
+        "taken": _("This offer was taken already."),
+        "declined": _("This offer was declined already."),
+        "silent": _("The time to answer is over; it was offered to the next in line."),
+        "withdrawn": _("This offer was taken back."),
+    }.get(params["state"], _("The time to answer is over."))
+
+
+def _not_in_line(params: Params) -> str:
+    del params
+    return _("This place in the line has come to its end.")
+
+
 def _own_account(_params: Params) -> str:
     return _("You cannot take this away from yourself. Ask another administrator.")
 
@@ -160,6 +196,12 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
     "own_account": _own_account,
+    "hold_over": _hold_over,
+    "hold_renewed": _hold_renewed,
+    "hold_elsewhere": _hold_elsewhere,
+    "in_line_too_often": _in_line_too_often,
+    "offer_over": _offer_over,
+    "not_in_line": _not_in_line,
     "meets_bookings": _meets_bookings,
 }
 """Every code of a refusal and how it is said."""
@@ -186,6 +228,8 @@ def error_sentence(code: str) -> str:
         "common": _("This password is too common."),
         "wrong": _("This is not right."),
         "taken": _("This is already in use."),
+        "not_https": _("The address must begin with https://."),
+        "not_public": _("This address does not lead into the public internet."),
     }.get(code, _("This is not valid."))
 
 
@@ -278,9 +322,52 @@ def kind_name(kind: Kind) -> str:
     }[kind]
 
 
+def topic_name(topic: Topic) -> str:
+    """Name a topic of notices."""
+    return {
+        Topic.ACCOUNT: _("My account"),
+        Topic.BOOKINGS: _("My bookings"),
+        Topic.REMINDERS: _("Reminders before a booking starts"),
+        Topic.REQUESTS: _("Requests that I decide"),
+        Topic.WAITLIST: _("The waitlist and its offers"),
+        Topic.TRANSFERS: _("Bookings handed over or swapped"),
+        Topic.TRAINING: _("My training and certificates"),
+        Topic.CREDIT: _("My credit score"),
+        Topic.FAULTS: _("Faults that I reported"),
+        Topic.FACILITY: _("What happens at my facility"),
+        Topic.MEMBERS: _("People who ask to join my organisation"),
+    }[topic]
+
+
+def channel_name(channel: Channel) -> str:
+    """Name a way by which notices go."""
+    return {
+        Channel.MAIL: _("Mail"),
+        Channel.INBOX: _("Inbox on this site"),
+        Channel.WEBHOOK: _("Webhook"),
+        Channel.WECOM: _("WeCom"),
+        Channel.DINGTALK: _("DingTalk"),
+        Channel.FEISHU: _("Feishu"),
+    }[channel]
+
+
+def pace_name(pace: Pace) -> str:
+    """Say how soon notices go."""
+    return {
+        Pace.AT_ONCE: _("At once"),
+        Pace.DAILY: _("Once a day"),
+        Pace.WEEKLY: _("Once a week"),
+        Pace.NEVER: _("Never"),
+    }[pace]
+
+
 def why_name(why: str) -> str:
     """Say why an alternative is offered."""
-    return {"nearest": _("Nearest free time"), "equal": _("Equal instrument, same time")}.get(why, why)
+    return {
+        "nearest": _("Nearest free time"),
+        "equal": _("Equal instrument, same time"),
+        "waitlist": _("Wait in line for it"),
+    }.get(why, why)
 
 
 def event_sentence(kind: str, data: Params) -> str:
