@@ -2,6 +2,7 @@
 
 import enum
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -143,7 +144,7 @@ class Chemical(Base):
     position: Mapped[int] = mapped_column()
     name: Mapped[str] = mapped_column(String(300))
     cas: Mapped[str] = mapped_column(String(12), default="")
-    quantity: Mapped[float | None] = mapped_column(Numeric(14, 4))
+    quantity: Mapped[Decimal | None] = mapped_column(Numeric(14, 4))
     unit: Mapped[str] = mapped_column(String(20), default="")
     hazards: Mapped[list[str]] = mapped_column(Json, default=list)
     permit_number: Mapped[str] = mapped_column(String(100), default="")

@@ -105,6 +105,18 @@ def hazards_of(substances: Iterable[Substance]) -> frozenset[Hazard]:
     return frozenset(hazard for one in substances for hazard in one.hazards)
 
 
+def told(one: Substance) -> dict[str, str | list[str]]:
+    """Give a substance in a form that an event can keep."""
+    return {
+        "name": one.name,
+        "cas": one.cas,
+        "quantity": f"{one.quantity.normalize():f}" if one.quantity is not None else "",
+        "unit": one.unit,
+        "hazards": sorted(one.hazards),
+        "permit_number": one.permit_number,
+    }
+
+
 def unpermitted(substances: Iterable[Substance], wanting: Iterable[Hazard]) -> list[Substance]:
     """Give those that have one of the hazards which want a permit, but no permit's number."""
     wanted = frozenset(wanting)

@@ -14,14 +14,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
+from booking.domain import chemicals as substances
+from booking.domain.access import SYSTEM, VISITOR, Actor, Forbidden, NotFound, Subject, may, require
+from booking.domain.chemicals import Substance
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import Action, State, WrongMove, after
 from booking.domain.occupation import Claim, Item, padded
 from booking.domain.pricing import Charge
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
 from booking.domain.spans import Span
-from booking.services import acting, availability, events, gates, occupation
+from booking.services import acting, approval_steps, availability, events, gates, occupation, policies
+from booking.services.approval_steps import Planned
 from booking.services.gates import Wish
 from models import (
     Booking,
@@ -74,6 +77,7 @@ class Verdict:
     estimate: Estimate
     needs_approval: bool
     conditions: tuple[Reason, ...] = ()
+    steps: tuple[Planned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def place(
     project_id: UUID | None = None,
     confidential: bool | None = None,
     booked_for: UUID | None = None,
+    chemicals: Sequence[Substance] = (),
     key: str | None = None,
     fingerprint: str = "",
     series: tuple[UUID, date] | None = None,
@@ -139,6 +144,7 @@ def place(
     if actor.person_id is None:
         raise Forbidden("booking.place", sign_in=True)
     _check_items(items)
+    substances.check(chemicals)
     booking_id = time_ordered_id(now)
     if key is not None:
         known = _claim_key(session, actor.person_id, key, fingerprint, booking_id, now)
@@ -146,11 +152,12 @@ def place(
             return get(session, actor=actor, booking_id=known)
     locked = occupation.lock(session, (item.instrument_id for item in items))
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
-    case = _case(session, locked, items, now, person_id=actor.person_id, hold_id=hold_id)
-    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
-    wish = wish_for(session, whom, None, items, case.instruments, project_id, now)
+    whom = _whom(session, actor, booked_for, locked.instruments, items, project_id)
+    case = _case(session, locked, items, now, whom.person_id, person_id=actor.person_id, hold_id=hold_id)
+    wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
     organisation_id = wish.organisation_id
     _refuse(items, [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)])
+    steps = approval_steps.planned(session, actor=actor, wish=wish)
     booking = Booking(
         id=booking_id,
         person_id=wish.person_id,
@@ -159,7 +166,7 @@ def place(
         booked_by_id=None if wish.person_id == actor.person_id else actor.person_id,
         series_id=series[0] if series else None,
         series_day=series[1] if series else None,
-        state=first_state(actor, items, case.instruments),
+        state=State.REQUESTED if steps else State.CONFIRMED,
         purpose=purpose,
         confidential=_confidential(
             session, confidential, organisation_id, [case.instruments[item.instrument_id] for item in items]
@@ -182,6 +189,10 @@ def place(
     set_committed_value(booking, "booked_by", agent)
     set_committed_value(booking, "usage", None)
     _load_facilities(session, case.instruments)
+    if chemicals:
+        approval_steps.declare(session, booking_id=booking.id, chemicals=chemicals)
+    if steps:
+        approval_steps.begin(session, actor=actor, booking=booking, steps=steps, now=now)
     return booking
 
 
@@ -193,6 +204,7 @@ def dry_run(
     project_id: UUID | None = None,
     booking_id: UUID | None = None,
     booked_for: UUID | None = None,
+    chemicals: Sequence[Substance] | None = None,
     now: datetime,
 ) -> Verdict:
     """Tell what `place` (or, with a booking's id, `change`) would answer, with every reason and the price.
@@ -202,18 +214,20 @@ def dry_run(
     """
     require(actor, "booking.place")
     _check_items(items)
+    substances.check(chemicals or ())
     known = get(session, actor=actor, booking_id=booking_id) if booking_id is not None else None
     before = _spans(known) if known is not None else {}
-    seen = occupation.unlocked(session, (item.instrument_id for item in items))
+    seen = occupation.unlocked(session, {*before, *(item.instrument_id for item in items)})
     require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
-    case = _case(session, seen, items, now, without=booking_id, person_id=actor.person_id)
-    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
-    wish = wish_for(session, whom, known, items, case.instruments, project_id, now)
+    whom = _whom(session, actor, booked_for, seen.instruments, items, project_id)
+    whose = known.person_id if known is not None else whom.person_id
+    case = _case(session, seen, items, now, whose, without=booking_id, person_id=actor.person_id)
+    wish = wish_for(session, whom, known, items, case.instruments, project_id, now, chemicals)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(stand)
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
-    approval = first_state(actor, items, case.instruments) is State.REQUESTED
-    return Verdict(not reasons, reasons, estimate, approval, tuple(gates.conditions(session, wish)))
+    steps = tuple(approval_steps.planned(session, actor=actor, wish=wish))
+    return Verdict(not reasons, reasons, estimate, bool(steps), tuple(gates.conditions(session, wish)), steps)
 
 
 def cleared(
@@ -238,7 +252,9 @@ def cleared(
     _check_items(items)
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     before = _spans(booking) if booking is not None else {}
-    case = _case(session, locked, items, now, without=booking.id if booking is not None else None)
+    whose = booking.person_id if booking is not None else actor.person_id
+    without = booking.id if booking is not None else None
+    case = _case(session, locked, items, now, whose, without=without)
     wish = wish_for(session, actor, booking, items, case.instruments, project_id, now)
     reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, reasons)
@@ -256,6 +272,7 @@ def change(
     items: Sequence[Item] | None = None,
     purpose: str | None = None,
     confidential: bool | None = None,
+    chemicals: Sequence[Substance] | None = None,
     series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
@@ -271,24 +288,32 @@ def change(
     :raises Refused: with every reason, if any rule stands against it
     """
     booking, locked = _lock_booking(session, actor, booking_id, "booking.change", version, items or ())
-    before = _values(booking)
+    before = _values(booking) | _declared(session, booking, chemicals)
     after(booking.state, Action.CHANGE)
-    action = Action.CHANGE
+    more = False
     if items is not None and list(items) != _items(booking):
         _check_items(items)
-        action = _retime(session, actor, booking, items, locked, now)
+        more = _retime(session, actor, booking, items, locked, now, chemicals)
+    if chemicals is not None:
+        more |= _redeclare(session, actor, booking, chemicals, now)
     if purpose is not None:
         booking.purpose = purpose
     if confidential is not None:
         booking.confidential = confidential
-    if _values(booking) == before:
+    told = _values(booking) | _declared(session, booking, chemicals)
+    if told == before:
         return booking
-    booking.apply(action)
+    booking.apply(Action.CHANGE)
+    steps = _steps_anew(session, actor, booking, locked.instruments, now) if more else []
+    if steps and booking.state is State.CONFIRMED:
+        booking.apply(Action.RESUBMIT)
     booking.version += 1
     booking.sequence += 1
     booking.updated_at = now
-    changes = {name: [old, new] for name, old in before.items() if (new := _values(booking)[name]) != old}
+    changes = {name: [old, new] for name, old in before.items() if (new := told[name]) != old}
     _record(session, actor, "booking.changed", booking, now, changes=changes, **_told_together(series_id))
+    if more and booking.state is State.REQUESTED:
+        _ask_anew(session, actor, booking, steps, now)
     session.flush()
     return booking
 
@@ -406,6 +431,8 @@ def finish(
 
     :raises WrongMove: if its state does not allow the action
     """
+    if booking.state is State.REQUESTED:
+        approval_steps.drop(session, booking_id=booking.id, now=now)
     booking.apply(action)
     occupation.release(session, booking_id=booking.id, now=now)
     booking.version += 1
@@ -416,13 +443,18 @@ def finish(
     return booking
 
 
-def get(session: Session, *, actor: Actor, booking_id: UUID) -> Booking:
+def get(session: Session, *, actor: Actor, booking_id: UUID, now: datetime | None = None) -> Booking:
     """Give a booking with its items, instruments, facilities and person.
+
+    Who is asked to approve it sees it too, and with `now` who decides in their place.
 
     :raises NotFound: if there is none, or none that this actor may see
     """
     booking = session.scalars(_loaded().where(Booking.id == booking_id)).one_or_none()
-    if booking is None or not may_on(actor, "booking.see", booking):
+    if booking is None or not (
+        may_on(actor, "booking.see", booking)
+        or approval_steps.concerns(session, actor=actor, booking_id=booking_id, now=now)
+    ):
         raise NotFound("booking", booking_id)
     return booking
 
@@ -497,12 +529,14 @@ def of_series(session: Session, *, series_id: UUID) -> list[Booking]:
     return list(session.scalars(query.order_by(Booking.series_day, Booking.created_at, Booking.id)))
 
 
-def history(session: Session, *, actor: Actor, booking_id: UUID) -> list[HistoryLine]:
+def history(
+    session: Session, *, actor: Actor, booking_id: UUID, now: datetime | None = None
+) -> list[HistoryLine]:
     """Give all that happened to a booking, oldest first.
 
     :raises NotFound: if there is none, or none that this actor may see
     """
-    get(session, actor=actor, booking_id=booking_id)
+    get(session, actor=actor, booking_id=booking_id, now=now)
     query = (
         select(Event, Person.name)
         .outerjoin(Person, Person.id == Event.actor_id)
@@ -625,22 +659,24 @@ def _case(
     locked: occupation.Locked,
     items: Sequence[Item],
     now: datetime,
+    whose: UUID | None,
     *,
     without: UUID | None = None,
     person_id: UUID | None = None,
     hold_id: UUID | None = None,
 ) -> _Case:
     judged = [item for item in items if item.span.duration <= LONGEST]
-    claims = occupation.claims(judged, locked.instruments, locked.parts)
+    rows = locked.instruments.values()
+    timetables = policies.timetables(session, rows, person_id=whose)
+    claims = occupation.claims(judged, locked.instruments, locked.parts, timetables)
     if not claims:
-        return _Case(
-            locked.instruments, [], availability.facts(session, locked.instruments.values(), {}), False
-        )
+        known = availability.facts(session, rows, {}, timetables=timetables)
+        return _Case(locked.instruments, [], known, False)
     around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
     view = occupation.look(
         session, locked.instruments, around, now=now, without=without, person_id=person_id, hold_id=hold_id
     )
-    known = availability.facts(session, locked.instruments.values(), view.loads)
+    known = availability.facts(session, rows, view.loads, timetables=timetables)
     return _Case(locked.instruments, claims, known, view.expired, view.own)
 
 
@@ -652,6 +688,7 @@ def wish_for(
     instruments: Mapping[int, Instrument],
     project_id: UUID | None,
     now: datetime,
+    chemicals: Sequence[Substance] | None = None,
 ) -> Wish:
     """Give what the gates are asked: of a new booking, or of one that there is with other items.
 
@@ -659,11 +696,11 @@ def wish_for(
     """
     if booking is not None:
         whose = booking.person_id, booking.organisation_id, booking.project_id
-        return Wish(*whose, items, instruments, now, booking.id)
+        return Wish(*whose, items, instruments, now, booking.id, chemicals=chemicals)
     if actor.person_id is None:
         raise Forbidden("booking.place", sign_in=True)
     organisation_id = _organisation(session, actor, project_id)
-    return Wish(actor.person_id, organisation_id, project_id, items, instruments, now)
+    return Wish(actor.person_id, organisation_id, project_id, items, instruments, now, chemicals=chemicals)
 
 
 def _whom(
@@ -781,23 +818,75 @@ def _retime(
     items: Sequence[Item],
     locked: occupation.Locked,
     now: datetime,
-) -> Action:
-    """Give the booking other items, and tell whether that is a mere change or asks for approval anew."""
+    chemicals: Sequence[Substance] | None,
+) -> bool:
+    """Give the booking other items, and tell whether it takes more than before."""
     before = _spans(booking)
     kept = {item.instrument_id for item in booking.items}
     require_visible(
         actor, [locked.instruments[i.instrument_id] for i in items if i.instrument_id not in kept]
     )
-    case = _case(session, locked, items, now, without=booking.id, person_id=actor.person_id)
-    wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now)
+    case = _case(
+        session, locked, items, now, booking.person_id, without=booking.id, person_id=actor.person_id
+    )
+    wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now, chemicals)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, stand)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id, now=now)
     _replace_items(session, booking, items, case.instruments)
     _take(session, case, booking.id, now)
-    asks = first_state(actor, items, case.instruments) is State.REQUESTED
-    return Action.RESUBMIT if grows and asks and booking.state is State.CONFIRMED else Action.CHANGE
+    return grows
+
+
+def _redeclare(
+    session: Session, actor: Actor, booking: Booking, chemicals: Sequence[Substance], now: datetime
+) -> bool:
+    """Declare other chemicals, and tell whether more is brought than before.
+
+    :raises Refused: if one of them lacks a permit
+    """
+    substances.check(chemicals)
+    old = approval_steps.declared(session, booking_id=booking.id)
+    if list(chemicals) == old:
+        return False
+    held = {row.instrument_id: row.instrument for row in booking.items}
+    items = _items(booking)
+    wish = wish_for(session, actor, booking, items, held, booking.project_id, now, chemicals)
+    _refuse(items, approval_steps.permits_missing(session, wish))
+    approval_steps.declare(session, booking_id=booking.id, chemicals=chemicals)
+    return substances.grows(old, chemicals)
+
+
+def _steps_anew(
+    session: Session, actor: Actor, booking: Booking, instruments: Mapping[int, Instrument], now: datetime
+) -> list[Planned]:
+    """Give the steps that a changed booking needs; a request waits for others, whoever changed it."""
+    if booking.state not in {State.REQUESTED, State.CONFIRMED}:
+        return []
+    wish = wish_for(session, actor, booking, _items(booking), instruments, booking.project_id, now)
+    by = VISITOR if booking.state is State.REQUESTED else actor
+    return approval_steps.planned(session, actor=by, wish=wish)
+
+
+def _ask_anew(
+    session: Session, actor: Actor, booking: Booking, steps: Sequence[Planned], now: datetime
+) -> None:
+    """Begin another round of approval; where the change left nothing to approve, the request is granted."""
+    if steps:
+        approval_steps.begin(session, actor=actor, booking=booking, steps=steps, now=now)
+        return
+    approval_steps.drop(session, booking_id=booking.id, now=now)
+    booking.apply(Action.APPROVE)
+    _record(session, SYSTEM, "booking.approved", booking, now)
+
+
+def _declared(session: Session, booking: Booking, asked: object) -> dict[str, Any]:
+    """Give the chemicals in a form that an event can keep, where the change is about them."""
+    if asked is None:
+        return {}
+    found = approval_steps.declared(session, booking_id=booking.id)
+    return {"chemicals": [substances.told(one) for one in found]}
 
 
 def _within(item: Item, old: Iterable[BookingItem]) -> bool:

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
+from booking.services import approval_steps
 from models import Instrument
 
 
@@ -17,7 +19,8 @@ class Wish:
     """Who wants what: the person the time is for, whom they book for, and the booking that is being changed.
 
     `beside` are wishes of the same command that will be bookings of their own, such as the earlier dates of a series
-    that is only looked at; they are not in the database, and limits over several bookings count them.
+    that is only looked at; they are not in the database, and limits over several bookings count them. `chemicals`
+    None are those that the booking declared before.
     """
 
     person_id: UUID
@@ -28,11 +31,12 @@ class Wish:
     now: datetime
     booking_id: UUID | None = None
     beside: Sequence[Item] = ()
+    chemicals: Sequence[Substance] | None = None
 
 
 Gate = Callable[[Session, Wish], list[Reason]]
 
-GATES: tuple[Gate, ...] = ()
+GATES: tuple[Gate, ...] = (approval_steps.permits_missing,)
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 
