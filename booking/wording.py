@@ -168,6 +168,39 @@ def _not_in_line(params: Params) -> str:
     return _("This place in the line has come to its end.")
 
 
+def _too_late(params: Params) -> str:
+    return _(
+        "It is too late to check in: that closed at %(closed)s. The time is free for others.",
+        closed=_time(params, "closed"),
+    )
+
+
+def _banned(params: Params) -> str:
+    english, chinese = params.get("facility_en") or "", params.get("facility_zh") or ""
+    name = chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+    return _(
+        "You may not book at %(facility)s until %(until)s. A manager of the facility may lift this.",
+        facility=name,
+        until=_time(params, "until"),
+    )
+
+
+def _fault_settled(params: Params) -> str:
+    return {
+        "confirmed": _("This report was confirmed meanwhile."),
+        "mended": _("This report is closed: it was mended."),
+        "dismissed": _("This report is closed: it was dismissed."),
+    }.get(params["state"], _("This report is still open."))
+
+
+def _appeal_settled(params: Params) -> str:
+    return {
+        "open": _("An appeal against these points is waiting for an answer."),
+        "granted": _("These points were given back."),
+        "denied": _("The appeal against these points was decided."),
+    }.get(params["appeal"], _("There is no appeal against these points."))
+
+
 def _own_account(_params: Params) -> str:
     return _("You cannot take this away from yourself. Ask another administrator.")
 
@@ -196,6 +229,10 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
     "own_account": _own_account,
+    "too_late": _too_late,
+    "banned": _banned,
+    "fault_settled": _fault_settled,
+    "appeal_settled": _appeal_settled,
     "hold_over": _hold_over,
     "hold_renewed": _hold_renewed,
     "hold_elsewhere": _hold_elsewhere,
@@ -385,6 +422,16 @@ def event_sentence(kind: str, data: Params) -> str:
         "booking.ended": _("Checked out"),
         "booking.no_show": _("Noted as no-show"),
         "booking.feedback": _("Feedback given"),
+        "booking.overtime": _("Still there after the end"),
+        "credit.changed": _("Credit points taken"),
+        "fault.reported": _("Fault reported"),
+        "fault.confirmed": _("Fault confirmed"),
+        "fault.mended": _("Fault mended"),
+        "fault.dismissed": _("Fault report dismissed"),
+        "ban.made": _("Booking forbidden"),
+        "ban.lifted": _("Booking allowed again"),
+        "appeal.opened": _("Appeal made"),
+        "appeal.decided": _("Appeal decided"),
         "booking.displaced": _("Displaced by a closure"),
         "booking.reminded": _("Reminder sent"),
     }.get(kind, kind)

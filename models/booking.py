@@ -42,6 +42,13 @@ class Booking(Base):
             sqlite_where=text("booked_by_id IS NOT NULL"),
             postgresql_where=text("booked_by_id IS NOT NULL"),
         ),
+        # Those who are there now are few, and the job that looks after them comes often.
+        Index(
+            "ix_booking_checked_in",
+            "ends_at",
+            sqlite_where=text("state = 'checked_in'"),
+            postgresql_where=text("state = 'checked_in'"),
+        ),
         # What waits for approval is little beside all that was ever booked.
         Index(
             "ix_booking_requested",
@@ -108,7 +115,16 @@ class Usage(Base):
     """What really happened: when the person came and went, and what they said of it."""
 
     __tablename__ = "usage"
-    __table_args__ = (CheckConstraint("rating IS NULL OR rating BETWEEN 1 AND 5", name="rating"),)
+    __table_args__ = (
+        CheckConstraint("rating IS NULL OR rating BETWEEN 1 AND 5", name="rating"),
+        CheckConstraint("samples IS NULL OR samples >= 0", name="samples"),
+        Index(
+            "ix_usage_unspoken",
+            "checked_out_at",
+            sqlite_where=text("feedback_at IS NULL"),
+            postgresql_where=text("feedback_at IS NULL"),
+        ),
+    )
 
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id"), primary_key=True)
     checked_in_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -13,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from booking import db, i18n
 from booking.config import Settings
 from booking.gateways import logs
-from booking.jobs import deliver, leader, prune, release_holds, reminders
+from booking.jobs import attendance, deliver, leader, prune, release_holds, reminders
 from booking.services import jobs, notifications
 
 NOTED_EVERY = timedelta(minutes=1)
@@ -38,6 +38,8 @@ TIMETABLE = (
     Job("deliver", 2, deliver.run),
     Job("release_holds", 30, release_holds.run),
     Job("reminders", 60, reminders.run),
+    Job("attendance", 30, attendance.run),
+    Job("feedback", 600, attendance.run_feedback),
     Job("prune", 3600, prune.run),
 )
 

@@ -14,16 +14,29 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from booking.domain import attendance
 from booking.domain import chemicals as substances
 from booking.domain.access import SYSTEM, VISITOR, Actor, Forbidden, NotFound, Subject, may, require
 from booking.domain.chemicals import Substance
+from booking.domain.credit import Deed
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import Action, State, WrongMove, after
 from booking.domain.occupation import Claim, Item, padded
 from booking.domain.pricing import Charge
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
 from booking.domain.spans import Span
-from booking.services import acting, approval_steps, availability, events, gates, occupation, policies
+from booking.services import (
+    acting,
+    approval_steps,
+    availability,
+    credit,
+    events,
+    faults,
+    gates,
+    manners,
+    occupation,
+    policies,
+)
 from booking.services.approval_steps import Planned
 from booking.services.gates import Wish
 from models import (
@@ -342,10 +355,21 @@ def cancel(
     after(booking.state, Action.CANCEL)
     if booking.starts_at <= now and not _manages(actor, booking):
         raise Refused([Reason("already_started", {"start": booking.starts_at}, overridable=True)])
+    late = _cancels_late(session, actor, booking, now)
     together = _told_together(series_id)
-    return finish(
-        session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason, **together
-    )
+    finish(session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason, **together)
+    if late:
+        _credit(session, actor, booking, Deed.LATE_CANCELLATION, now, now)
+    return booking
+
+
+def _cancels_late(session: Session, actor: Actor, booking: Booking, now: datetime) -> bool:
+    """Tell whether others can hardly use the time any more, and it was the person's own choice."""
+    if booking.state is not State.CONFIRMED or _manages(actor, booking):
+        return False
+    span, known = manners.span_of(booking), manners.of(session, booking)
+    late = attendance.cancels_late(span, now, placed=booking.created_at, known=known)
+    return late and not manners.closed_over(session, booking)
 
 
 def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
@@ -365,25 +389,82 @@ def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime)
         raise Refused([Reason("not_open_yet", {"opens": opens, "zone": zone})])
     if now >= booking.ends_at:
         raise Refused([Reason("past", {"now": now})])
+    span, known = manners.span_of(booking), manners.of(session, booking)
+    closes = attendance.check_in_closes(span, known)
+    if now >= closes:
+        zone = booking.items[0].instrument.facility.zone
+        raise Refused([Reason("too_late", {"closed": closes, "start": span.start, "zone": zone})])
     held = {item.instrument_id: item.instrument for item in booking.items}
     wish = wish_for(session, actor, booking, _items(booking), held, booking.project_id, now)
     _refuse((), gates.at_check_in(session, wish))
-    booking.usage = Usage(checked_in_at=now)
-    return _step(session, actor, booking, Action.CHECK_IN, "booking.checked_in", now)
+    late = attendance.late(span, now, known)
+    booking.usage = Usage(checked_in_at=now, late_minutes=late)
+    _step(session, actor, booking, Action.CHECK_IN, "booking.checked_in", now)
+    if late:
+        _credit(session, actor, booking, Deed.LATE, now, now)
+    return booking
 
 
 def check_out(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
     """Note that the person has gone, and give back the time that is left.
 
+    Whoever forgot it counts as gone when the next one came, or the facility's patience ended.
+
     :raises WrongMove: if the booking's state does not allow it
     """
     booking, _ = _lock_booking(session, actor, booking_id, "booking.check_in", None)
     after(booking.state, Action.CHECK_OUT)
-    if booking.usage is None:
-        booking.usage = Usage()
-    booking.usage.checked_out_at = now
+    span, known = manners.span_of(booking), manners.of(session, booking)
+    follows = manners.follows_at(session, booking) if now > span.end else None
+    went = min(now, attendance.gone_at(span, follows, known))
+    usage = booking.usage = booking.usage or Usage()
+    flagged = bool(usage.overtime_minutes)
+    usage.checked_out_at = went
+    usage.early_minutes = attendance.early(span, went, known)
+    usage.overtime_minutes = attendance.overtime(span, went, known)
     occupation.end_early(session, booking_id=booking.id, at=now)
-    return _step(session, actor, booking, Action.CHECK_OUT, "booking.ended", now)
+    left = {} if went == now else {"went": went.isoformat()}
+    _step(session, actor, booking, Action.CHECK_OUT, "booking.ended", now, **left)
+    if usage.overtime_minutes and not flagged:
+        note_overtime(session, actor=actor, booking=booking, now=now)
+    deeds = {
+        Deed.OVERTIME: usage.overtime_minutes,
+        Deed.EARLY: usage.early_minutes,
+        Deed.NORMAL_USE: not (usage.late_minutes or usage.overtime_minutes),
+    }
+    for deed in (deed for deed, done in deeds.items() if done):
+        _credit(session, actor, booking, deed, went, now)
+    return booking
+
+
+def note_overtime(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> None:
+    """Record that somebody is still there after the end of their time."""
+    _record(session, actor, "booking.overtime", booking, now, person_id=str(booking.person_id))
+
+
+def extend(
+    session: Session, *, actor: Actor, booking_id: UUID, minutes: int | None = None, now: datetime
+) -> Booking:
+    """Lengthen a booking at its end, by a step of its instruments unless told otherwise, under the rules of a change.
+
+    :raises NotFound: if there is no such booking for this actor
+    :raises Forbidden: if the actor may see but not change it
+    :raises WrongMove: if its state allows no change
+    :raises Refused: with every reason, if any rule stands against it
+    """
+    booking = get(session, actor=actor, booking_id=booking_id)
+    if minutes is None:
+        last = [item.instrument for item in booking.items if item.ends_at == booking.ends_at]
+        minutes = max(availability.policy_of(instrument).step for instrument in last)
+    if minutes < 1:
+        raise Invalid({"minutes": "too_small"})
+    items = [
+        Item(item.instrument_id, Span(item.span.start, item.span.end + timedelta(minutes=minutes)), item.quantity)
+        if item.span.end == booking.ends_at
+        else item
+        for item in _items(booking)
+    ]
+    return change(session, actor=actor, booking_id=booking_id, version=booking.version, items=items, now=now)
 
 
 def feedback(
@@ -394,9 +475,12 @@ def feedback(
     rating: int | None,
     condition: str = "",
     comment: str = "",
+    samples: int | None = None,
     now: datetime,
 ) -> Booking:
-    """Keep what the person says of the use: 1 to 5, normal or faulty, and a remark.
+    """Keep what the person says of the use: 1 to 5, normal or faulty, how many samples, and a remark.
+
+    A faulty instrument is reported to its facility.
 
     :raises WrongMove: if the booking was not used yet
     """
@@ -409,11 +493,23 @@ def feedback(
     booking.usage.rating = rating
     booking.usage.condition = condition
     booking.usage.comment = comment
+    if samples is not None:
+        booking.usage.samples = samples
     booking.usage.feedback_at = now
     booking.version += 1
     booking.updated_at = now
     _record(session, actor, "booking.feedback", booking, now, rating=rating, condition=condition)
     session.flush()
+    if condition == "faulty":
+        faults.of_use(
+            session,
+            actor=actor,
+            person_id=booking.person_id,
+            booking_id=booking.id,
+            instrument=booking.items[0].instrument,
+            text=comment,
+            now=now,
+        )
     return booking
 
 
@@ -918,14 +1014,27 @@ def _load_facilities(session: Session, instruments: Mapping[int, Instrument]) ->
 
 
 def _step(
-    session: Session, actor: Actor, booking: Booking, action: Action, kind: str, now: datetime
+    session: Session, actor: Actor, booking: Booking, action: Action, kind: str, now: datetime, **data: Any
 ) -> Booking:
     booking.apply(action)
     booking.version += 1
     booking.updated_at = now
-    _record(session, actor, kind, booking, now)
+    _record(session, actor, kind, booking, now, **data)
     session.flush()
     return booking
+
+
+def _credit(session: Session, actor: Actor, booking: Booking, deed: Deed, at: datetime, now: datetime) -> None:
+    credit.note(
+        session,
+        actor=actor,
+        person_id=booking.person_id,
+        facility_id=booking.items[0].instrument.facility_id,
+        deed=deed,
+        booking_id=booking.id,
+        at=at,
+        now=now,
+    )
 
 
 def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: datetime, **data: Any) -> None:

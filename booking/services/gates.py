@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
-from booking.services import approval_steps
+from booking.services import approval_steps, credit
 from models import Instrument
 
 
@@ -36,7 +36,7 @@ class Wish:
 
 Gate = Callable[[Session, Wish], list[Reason]]
 
-GATES: tuple[Gate, ...] = (approval_steps.permits_missing,)
+GATES: tuple[Gate, ...] = (approval_steps.permits_missing, credit.banned)
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 

@@ -24,6 +24,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("country", "day", name="pk_calendar_day"),
     )
     op.create_table(
+        "quota_lock",
+        sa.Column("party", sa.String(length=60), nullable=False),
+        sa.Column("turns", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("party", name="pk_quota_lock"),
+    )
+    op.create_table(
         "badge",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("number_hash", sa.LargeBinary(length=32), nullable=True),
@@ -629,13 +635,19 @@ def upgrade() -> None:
             postgresql_where=sa.text("booked_by_id IS NOT NULL"),
         )
         batch_op.create_index(
+            "ix_booking_checked_in",
+            ["ends_at"],
+            sqlite_where=sa.text("state = 'checked_in'"),
+            postgresql_where=sa.text("state = 'checked_in'"),
+        )
+        batch_op.create_index(
             "ix_booking_series",
             ["series_id", "series_day"],
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
         )
-        batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
         batch_op.create_foreign_key("fk_booking_series_id", "series", ["series_id"], ["id"])
+        batch_op.create_foreign_key("fk_booking_booked_by_id", "person", ["booked_by_id"], ["id"])
 
     with op.batch_alter_table("delivery") as batch_op:
         batch_op.add_column(sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
@@ -657,6 +669,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("channel = 'inbox' AND read_at IS NULL"),
         )
 
+    with op.batch_alter_table("instrument") as batch_op:
+        batch_op.alter_column("step_minutes", existing_type=sa.INTEGER(), nullable=True)
+        batch_op.alter_column("shortest_minutes", existing_type=sa.INTEGER(), nullable=True)
+        batch_op.alter_column("notice_minutes", existing_type=sa.INTEGER(), nullable=True)
+        batch_op.alter_column("setup_minutes", existing_type=sa.INTEGER(), nullable=True)
+        batch_op.alter_column("cleanup_minutes", existing_type=sa.INTEGER(), nullable=True)
+
     with op.batch_alter_table("occupation") as batch_op:
         batch_op.add_column(sa.Column("hold_id", sa.Uuid(), nullable=True))
         batch_op.create_index(
@@ -675,10 +694,26 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("early_minutes", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("overtime_minutes", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("samples", sa.Integer(), nullable=True))
+        batch_op.create_index(
+            "ix_usage_unspoken",
+            ["checked_out_at"],
+            sqlite_where=sa.text("feedback_at IS NULL"),
+            postgresql_where=sa.text("feedback_at IS NULL"),
+        )
 
 
 def downgrade() -> None:
+    op.execute("UPDATE instrument SET step_minutes = 30 WHERE step_minutes IS NULL")
+    op.execute("UPDATE instrument SET shortest_minutes = 30 WHERE shortest_minutes IS NULL")
+    op.execute("UPDATE instrument SET notice_minutes = 0 WHERE notice_minutes IS NULL")
+    op.execute("UPDATE instrument SET setup_minutes = 0 WHERE setup_minutes IS NULL")
+    op.execute("UPDATE instrument SET cleanup_minutes = 0 WHERE cleanup_minutes IS NULL")
     with op.batch_alter_table("usage") as batch_op:
+        batch_op.drop_index(
+            "ix_usage_unspoken",
+            sqlite_where=sa.text("feedback_at IS NULL"),
+            postgresql_where=sa.text("feedback_at IS NULL"),
+        )
         batch_op.drop_column("samples")
         batch_op.drop_column("overtime_minutes")
         batch_op.drop_column("early_minutes")
@@ -695,6 +730,13 @@ def downgrade() -> None:
             postgresql_where=sa.text("hold_id IS NOT NULL"),
         )
         batch_op.drop_column("hold_id")
+
+    with op.batch_alter_table("instrument") as batch_op:
+        batch_op.alter_column("cleanup_minutes", existing_type=sa.INTEGER(), nullable=False)
+        batch_op.alter_column("setup_minutes", existing_type=sa.INTEGER(), nullable=False)
+        batch_op.alter_column("notice_minutes", existing_type=sa.INTEGER(), nullable=False)
+        batch_op.alter_column("shortest_minutes", existing_type=sa.INTEGER(), nullable=False)
+        batch_op.alter_column("step_minutes", existing_type=sa.INTEGER(), nullable=False)
 
     with op.batch_alter_table("delivery") as batch_op:
         batch_op.drop_index(
@@ -715,12 +757,17 @@ def downgrade() -> None:
         batch_op.drop_column("read_at")
 
     with op.batch_alter_table("booking") as batch_op:
-        batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
         batch_op.drop_constraint("fk_booking_booked_by_id", type_="foreignkey")
+        batch_op.drop_constraint("fk_booking_series_id", type_="foreignkey")
         batch_op.drop_index(
             "ix_booking_series",
             sqlite_where=sa.text("series_id IS NOT NULL"),
             postgresql_where=sa.text("series_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_booking_checked_in",
+            sqlite_where=sa.text("state = 'checked_in'"),
+            postgresql_where=sa.text("state = 'checked_in'"),
         )
         batch_op.drop_index(
             "ix_booking_booked_by",
@@ -776,4 +823,5 @@ def downgrade() -> None:
 
     op.drop_table("delegation")
     op.drop_table("badge")
+    op.drop_table("quota_lock")
     op.drop_table("calendar_day")

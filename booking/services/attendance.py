@@ -1,0 +1,136 @@
+"""Attendance: who did not come, who did not leave, who did not say how it went; found out whenever somebody looks.
+
+What is written follows from the clock of the booking alone: a look that comes hours late writes the same.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from booking.domain import attendance
+from booking.domain.access import Actor
+from booking.domain.credit import Deed
+from booking.domain.lifecycle import Action, State
+from booking.domain.occupation import Kind
+from booking.services import bookings, credit, manners
+from models import Booking, Occupation, Usage
+
+LOOKS_BACK = timedelta(days=3)
+"""What began longer ago than this without anybody coming is left as it is."""
+
+
+def perhaps_missed(session: Session, *, now: datetime, limit: int = 500) -> list[UUID]:
+    """Give the bookings that have begun and to which nobody has come yet, those that began first."""
+    # By the time index of the ledger: what began lately is little beside all that was ever booked.
+    begun = select(Occupation.booking_id).where(
+        Occupation.starts_at > now - LOOKS_BACK, Occupation.starts_at <= now, Occupation.kind == Kind.BOOKING
+    )
+    query = select(Booking.id).where(
+        Booking.id.in_(begun),
+        Booking.state == State.CONFIRMED,
+        Booking.starts_at <= now,
+        Booking.starts_at > now - LOOKS_BACK,
+    )
+    return list(session.scalars(query.order_by(Booking.starts_at).limit(limit)))
+
+
+def is_missed(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
+    """Tell whether the grace of a booking is over; looked at before anything is locked."""
+    booking = bookings.get(session, actor=actor, booking_id=booking_id)
+    missed = attendance.missed_at(manners.span_of(booking), manners.of(session, booking))
+    return booking.state is State.CONFIRMED and missed is not None and missed <= now
+
+
+def miss(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
+    """Note that nobody came, and give the time back; False says that somebody came or moved it meanwhile.
+
+    Nobody loses points for time that the facility had closed.
+    """
+    booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.approve")
+    missed = attendance.missed_at(manners.span_of(booking), manners.of(session, booking))
+    if booking.state is not State.CONFIRMED or missed is None or missed > now:
+        return False
+    closed = manners.closed_over(session, booking)
+    bookings.finish(
+        session,
+        actor=actor,
+        booking=booking,
+        action=Action.MISS,
+        now=now,
+        missed=missed.isoformat(),
+        person_id=str(booking.person_id),
+    )
+    if not closed:
+        _note(session, actor, booking, Deed.NO_SHOW, missed, now)
+    return True
+
+
+def overrunning(session: Session, *, now: datetime, limit: int = 500) -> list[UUID]:
+    """Give the bookings whose time is over and whose people have not checked out, the longest over first."""
+    # The state stands in the text, since SQLite uses a partial index only where it sees its condition.
+    query = select(Booking.id).where(text("booking.state = 'checked_in'"), Booking.ends_at < now)
+    return list(session.scalars(query.order_by(Booking.ends_at).limit(limit)))
+
+
+def overrun(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
+    """Flag who is still there after their time, once; check them out when the next one comes or patience ends.
+
+    False says that nothing was to be done.
+    """
+    booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.check_in")
+    if booking.state is not State.CHECKED_IN:
+        return False
+    span, known = manners.span_of(booking), manners.of(session, booking)
+    if attendance.gone_at(span, manners.follows_at(session, booking), known) <= now:
+        bookings.check_out(session, actor=actor, booking_id=booking_id, now=now)
+        return True
+    over = span.end + timedelta(minutes=known.tolerance + 1)
+    if over > now or (booking.usage is not None and booking.usage.overtime_minutes):
+        return False
+    booking.usage = booking.usage or Usage()
+    booking.usage.overtime_minutes = attendance.overtime(span, over, known)
+    bookings.note_overtime(session, actor=actor, booking=booking, now=now)
+    session.flush()
+    return True
+
+
+def unspoken(session: Session, *, now: datetime, limit: int = 500) -> list[UUID]:
+    """Give the uses of which nobody has said in time how they went, and whose people have not lost points for it."""
+    late = now - attendance.FEEDBACK_WITHIN
+    query = (
+        select(Usage.booking_id)
+        .join(Booking, Booking.id == Usage.booking_id)
+        .where(
+            Usage.feedback_at.is_(None),
+            Usage.checked_out_at <= late,
+            Usage.checked_out_at > late - LOOKS_BACK,
+            Booking.state == State.ENDED,
+            ~credit.noted(Booking.id, Deed.NO_FEEDBACK),
+        )
+    )
+    return list(session.scalars(query.order_by(Usage.checked_out_at).limit(limit)))
+
+
+def note_silence(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
+    """Take the points of somebody who has not said how the use went; False says that there is nothing to take."""
+    booking = bookings.get(session, actor=actor, booking_id=booking_id)
+    usage = booking.usage
+    if usage is None or usage.checked_out_at is None or usage.feedback_at is not None:
+        return False
+    at = usage.checked_out_at + attendance.FEEDBACK_WITHIN
+    return at <= now and _note(session, actor, booking, Deed.NO_FEEDBACK, at, now) != 0
+
+
+def _note(session: Session, actor: Actor, booking: Booking, deed: Deed, at: datetime, now: datetime) -> int:
+    return credit.note(
+        session,
+        actor=actor,
+        person_id=booking.person_id,
+        facility_id=booking.items[0].instrument.facility_id,
+        deed=deed,
+        booking_id=booking.id,
+        at=at,
+        now=now,
+    )
