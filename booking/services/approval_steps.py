@@ -396,8 +396,12 @@ def _told_with_series(session: Session, booking: Booking, step: ApprovalStep, no
 
 def away_for(delegate_id: UUID | None, now: datetime) -> ColumnElement[bool]:
     """Say in SQL that a delegation to this person is in force."""
+    return and_(Delegation.delegate_id == delegate_id, in_force(now))
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Say in SQL that a delegation is in force."""
     return and_(
-        Delegation.delegate_id == delegate_id,
         Delegation.starts_at <= now,
         Delegation.ends_at > now,
         Delegation.ended_at.is_(None),

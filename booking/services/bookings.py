@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from booking.domain import attendance
@@ -21,7 +21,7 @@ from booking.domain.chemicals import Substance
 from booking.domain.credit import Deed
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import Action, State, WrongMove, after
-from booking.domain.occupation import Claim, Item, padded
+from booking.domain.occupation import Claim, Item
 from booking.domain.pricing import Charge
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
 from booking.domain.spans import Span
@@ -380,10 +380,7 @@ def check_in(session: Session, *, actor: Actor, booking_id: UUID, now: datetime)
     """
     booking, _ = _lock_booking(session, actor, booking_id, "booking.check_in", None)
     after(booking.state, Action.CHECK_IN)
-    opens = min(
-        padded(Span(item.starts_at, item.ends_at), item.instrument.setup_minutes, 0).start
-        for item in booking.items
-    )
+    opens = booking.opens_at or booking.starts_at
     if now < opens:
         zone = booking.items[0].instrument.facility.zone
         raise Refused([Reason("not_open_yet", {"opens": opens, "zone": zone})])
@@ -455,11 +452,16 @@ def extend(
     booking = get(session, actor=actor, booking_id=booking_id)
     if minutes is None:
         last = [item.instrument for item in booking.items if item.ends_at == booking.ends_at]
-        minutes = max(availability.policy_of(instrument).step for instrument in last)
+        timetables = policies.timetables(session, last, person_id=booking.person_id)
+        minutes = max(timetable.at(booking.starts_at).step for timetable in timetables.values())
     if minutes < 1:
         raise Invalid({"minutes": "too_small"})
     items = [
-        Item(item.instrument_id, Span(item.span.start, item.span.end + timedelta(minutes=minutes)), item.quantity)
+        Item(
+            item.instrument_id,
+            Span(item.span.start, item.span.end + timedelta(minutes=minutes)),
+            item.quantity,
+        )
         if item.span.end == booking.ends_at
         else item
         for item in _items(booking)
@@ -553,6 +555,12 @@ def get(session: Session, *, actor: Actor, booking_id: UUID, now: datetime | Non
     ):
         raise NotFound("booking", booking_id)
     return booking
+
+
+def by_ids(session: Session, *, ids: Iterable[UUID]) -> list[Booking]:
+    """Give these bookings by start, with all that `get` gives; for callers that know that they may be seen."""
+    query = _loaded().where(Booking.id.in_(list(ids))).order_by(Booking.starts_at, Booking.id)
+    return list(session.scalars(query))
 
 
 def listing(
@@ -1024,7 +1032,9 @@ def _step(
     return booking
 
 
-def _credit(session: Session, actor: Actor, booking: Booking, deed: Deed, at: datetime, now: datetime) -> None:
+def _credit(
+    session: Session, actor: Actor, booking: Booking, deed: Deed, at: datetime, now: datetime
+) -> None:
     credit.note(
         session,
         actor=actor,
@@ -1086,6 +1096,7 @@ def _loaded() -> Select[Booking]:
             joinedload(Booking.person),
             joinedload(Booking.booked_by),
             joinedload(Booking.usage),
+            undefer(Booking.opens_at),
             selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
         )
         .execution_options(populate_existing=True)

@@ -1,0 +1,142 @@
+"""Links in letters by which one of those who are asked decides a step; each works once, as long as the step."""
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.domain import one_time
+from booking.domain.access import Actor, NotFound
+from booking.domain.approvals import StepState
+from booking.services import acting, approval_steps, approvals, bookings
+from booking.services.approvals import Voice
+from models import ApprovalStep, Approver, Booking, Delegation, Event, OneTimeLink, Purpose
+
+KINDS = ("approval.opened", "approval.reminded", "approval.escalated")
+"""The letters that bear such a link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What stands behind a link: who was asked, about what; `voice` is None when the answer is no longer wanted."""
+
+    actor: Actor
+    booking: Booking
+    step: ApprovalStep
+    voice: Voice | None
+    used: bool
+
+
+def write(session: Session, *, key: str, now: datetime) -> None:
+    """Make the links for all letters that are about to be dispatched, where there is none that still works."""
+    waiting = session.scalars(
+        select(Event).where(Event.dispatched_at.is_(None), Event.kind.in_(KINDS)).order_by(Event.id)
+    )
+    for step_id in dict.fromkeys(UUID(str(event.data["step_id"])) for event in waiting):
+        step = session.get(ApprovalStep, step_id)
+        if step is not None and step.state is StepState.OPEN:
+            _write_for(session, step, key, now)
+
+
+def _write_for(session: Session, step: ApprovalStep, key: str, now: datetime) -> None:
+    booking = session.get_one(Booking, step.booking_id)
+    ends = step.due_at or booking.starts_at
+    known = set(
+        session.scalars(
+            select(OneTimeLink.person_id).where(
+                OneTimeLink.purpose == Purpose.DECIDE_STEP,
+                OneTimeLink.subject == str(step.id),
+                OneTimeLink.used_at.is_(None),
+                OneTimeLink.expires_at >= ends,
+            )
+        )
+    )
+    for person_id in sorted(set(_asked(session, step, now)) - known):
+        link_id = uuid4()
+        session.add(
+            OneTimeLink(
+                id=link_id,
+                person_id=person_id,
+                purpose=Purpose.DECIDE_STEP,
+                subject=str(step.id),
+                secret_hash=one_time.hashed(one_time.secret(key, link_id)),
+                created_at=now,
+                expires_at=ends,
+            )
+        )
+    session.flush()
+
+
+def _asked(session: Session, step: ApprovalStep, now: datetime) -> Iterable[UUID]:
+    """Give those who have not spoken, and who speaks for them while they are away."""
+    silent = select(Approver.person_id).where(Approver.step_id == step.id, Approver.approves.is_(None))
+    away = select(Delegation.delegate_id).where(
+        Delegation.person_id.in_(silent), approval_steps.in_force(now)
+    )
+    return {*session.scalars(silent), *session.scalars(away)}
+
+
+def opened(session: Session, *, link_id: UUID, secret: str, now: datetime) -> Opened:
+    """Give what a link is about, without using it up; a link that was used, or is too late, tells that it is.
+
+    :raises NotFound: if there is no such link, its secret is wrong, or its person may not sign in
+    """
+    link = session.get(OneTimeLink, link_id)
+    if link is None or not hmac.compare_digest(link.secret_hash, one_time.hashed(secret)):
+        raise NotFound("link", link_id)
+    actor = acting.actor_of(session, link.person_id)
+    step = session.get(ApprovalStep, UUID(link.subject)) if link.purpose is Purpose.DECIDE_STEP else None
+    if actor is None or step is None:
+        raise NotFound("link", link_id)
+    # Who lost the right to see the booking since the letter learns no more of it.
+    booking = bookings.get(session, actor=actor, booking_id=step.booking_id, now=now)
+    used = link.used_at is not None
+    voice = None
+    if not used and link.expires_at > now:
+        asked = approvals.asked(session, actor=actor, found=[booking], now=now)[booking.id]
+        voice = next((one for one in asked.voices if one.step.id == step.id), None)
+    return Opened(actor, booking, step, voice, used)
+
+
+def decide(
+    session: Session,
+    *,
+    link_id: UUID,
+    secret: str,
+    approves: bool,
+    comment: str,
+    version: int | None,
+    now: datetime,
+) -> Booking:
+    """Decide the step of a link and use the link up.
+
+    :raises NotFound: if the link does not work
+    :raises WrongMove: if the request was decided otherwise
+    :raises Refused: if its time has passed, or the link's person has spoken already
+    :raises Stale: if the request was changed after it was shown
+    """
+    # Locked first, so that of two clicks at once the second finds the link used.
+    link = session.scalar(
+        select(OneTimeLink)
+        .where(OneTimeLink.id == link_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = opened(session, link_id=link_id, secret=secret, now=now)
+    if link is None or found.used or link.expires_at <= now:
+        raise NotFound("link", link_id)
+    link.used_at = now
+    command = approvals.approve if approves else approvals.reject
+    return command(
+        session,
+        actor=found.actor,
+        booking_id=found.booking.id,
+        comment=comment,
+        version=version,
+        step_id=found.step.id,
+        now=now,
+    )
