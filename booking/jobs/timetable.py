@@ -13,7 +13,17 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from booking import db, i18n
 from booking.config import Settings
 from booking.gateways import logs
-from booking.jobs import attendance, deliver, leader, prune, release_holds, reminders
+from booking.jobs import (
+    attendance,
+    deliver,
+    digests,
+    hooks,
+    leader,
+    prune,
+    release_holds,
+    reminders,
+    waitlist,
+)
 from booking.services import jobs, notifications
 
 NOTED_EVERY = timedelta(minutes=1)
@@ -36,10 +46,15 @@ class Job:
 
 TIMETABLE = (
     Job("deliver", 2, deliver.run),
+    Job("hooks", 2, hooks.run),
+    Job("digests", 30, digests.run),
     Job("release_holds", 30, release_holds.run),
     Job("reminders", 60, reminders.run),
     Job("attendance", 30, attendance.run),
     Job("feedback", 600, attendance.run_feedback),
+    Job("waitlist", 2, waitlist.run),
+    Job("waitlist_windows", 60, waitlist.tidy),
+    Job("waitlist_rules", 600, waitlist.look_at_all),
     Job("prune", 3600, prune.run),
 )
 

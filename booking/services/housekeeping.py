@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from booking.services import rate_limits, sign_in
+from booking.services import holds, rate_limits, sign_in
 from booking.services.bookings import KEY_LIFE
 from models import OneTimeLink, Reminder, RequestKey
 
@@ -14,9 +14,10 @@ KEPT = timedelta(days=30)
 
 
 def prune(session: Session, *, now: datetime) -> None:
-    """Drop keys of requests after a day, counters that ran out; sessions, links and reminders long over."""
+    """Drop keys of requests after a day, counters that ran out; holds that ran out; sessions, links, reminders long over."""
     session.execute(delete(RequestKey).where(RequestKey.created_at < now - KEY_LIFE))
     session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < now - KEPT))
     session.execute(delete(Reminder).where(Reminder.done_at.is_not(None), Reminder.starts_at < now - KEPT))
+    holds.prune(session, now=now)
     sign_in.prune(session, before=now - KEPT)
     rate_limits.prune(session, now=now)

@@ -1,0 +1,80 @@
+"""Offers time that came free to those who wait for it, one at a time, and ends what nobody answered."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from booking.config import Settings
+from booking.db import Session, Unavailable, reading, transaction
+from booking.services import waitlist
+
+_log = logging.getLogger(__name__)
+
+Halted = Callable[[], bool]
+
+
+def run(settings: Settings, halted: Halted) -> None:
+    """Pass on what was not answered, then offer what came free."""
+    turn(settings.key(), halted, now=datetime.now(UTC))
+
+
+def turn(key: str, halted: Halted, *, now: datetime) -> None:
+    """Do all that is to be done by now; each offer is a transaction of its own."""
+    with reading() as session:
+        silent = waitlist.unanswered(session, now=now)
+    _each(silent, halted, lambda session, one: waitlist.pass_on(session, offer_id=one, now=now))
+    with reading() as session:
+        found = waitlist.work(session)
+    for freed in found:
+        if halted():
+            return
+        try:
+            _serve(freed, key, halted, now)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one instrument that cannot be offered must not keep the others
+            _log.exception("time could not be offered", extra={"fields": {"instrument": freed.instrument_id}})
+
+
+def _serve(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> None:
+    """Offer what came free on one instrument, until nobody in the line could have any more of it."""
+    tried: set[UUID] = set()
+    while not halted():
+        # Looking takes long where many wait, and locks nothing; only the offer itself does.
+        with reading() as session:
+            choice = waitlist.choose(session, freed=freed, skip=tried, now=now)
+        if choice is None:
+            with transaction() as session:
+                waitlist.done(session, freed=freed)
+            return
+        tried.add(choice.entry_id)
+        with transaction() as session:
+            waitlist.offer(session, choice=choice, key=key, now=now)
+
+
+def tidy(_settings: Settings, halted: Halted) -> None:
+    """End the places in the line whose window is over."""
+    now = datetime.now(UTC)
+    with reading() as session:
+        late = waitlist.too_late(session, now=now)
+    _each(late, halted, lambda session, one: waitlist.lapse(session, entry_id=one, now=now))
+
+
+def look_at_all(_settings: Settings, _halted: Halted) -> None:
+    """Look at every instrument that somebody waits for: rules and hours change too."""
+    with transaction() as session:
+        waitlist.look_at_all(session, now=datetime.now(UTC))
+
+
+def _each(ids: Iterable[UUID], halted: Halted, work: Callable[[Session, UUID], object]) -> None:
+    for one in ids:
+        if halted():
+            return
+        try:
+            with transaction() as session:
+                work(session, one)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one that fails must not keep the others
+            _log.exception("a place in the line could not be moved on", extra={"fields": {"id": str(one)}})
