@@ -375,9 +375,9 @@ def test_a_use_from_check_in_to_feedback(world: World):
 
 
 def _begin_now(world: World, booking) -> None:
-    """Let a booking have begun half an hour ago."""
+    """Let a booking have begun ten minutes ago."""
     now = datetime.now(UTC).replace(microsecond=0)
-    span = {"starts_at": now - timedelta(minutes=30), "ends_at": now + timedelta(minutes=30)}
+    span = {"starts_at": now - timedelta(minutes=10), "ends_at": now + timedelta(minutes=30)}
     use = {"use_starts_at": span["starts_at"], "use_ends_at": span["ends_at"]}
     key = UUID(booking["id"])
     with world.session() as session:

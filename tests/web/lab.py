@@ -139,6 +139,12 @@ def at(hour: int, minute: int = 0, *, days: int = 7, zone: ZoneInfo = SHANGHAI) 
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
 
 
+def quarter() -> datetime:
+    """The quarter of an hour that began last."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return now - timedelta(minutes=now.minute % 15)
+
+
 def typed(start: datetime, end: datetime, zone: ZoneInfo = SHANGHAI, **more: str) -> dict[str, str]:
     """What somebody types into the fields of a span."""
     first, last = start.astimezone(zone), end.astimezone(zone)

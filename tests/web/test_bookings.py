@@ -20,7 +20,7 @@ from booking.web.forms import Intake, typed_local
 from models import Membership, Person
 from tests import cast
 from tests.web import browsing
-from tests.web.lab import Lab, at, local, text_of, typed, value_of
+from tests.web.lab import Lab, at, local, quarter, text_of, typed, value_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -672,8 +672,8 @@ def test_a_reason_without_end_is_told_at_its_field(lab):
 
 
 def running(lab: Lab) -> str:
-    """A booking of Ada's that began half an hour ago."""
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    """A booking of Ada's that began in the last quarter of an hour."""
+    start = quarter()
     return str(lab.book("ada", "SEM", start, start + timedelta(hours=3), now=start - timedelta(days=1)))
 
 

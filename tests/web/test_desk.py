@@ -19,7 +19,7 @@ from booking.web import timeline
 from booking.web.forms import days_from
 from models import Instrument
 from tests.browser import ROOT
-from tests.web.lab import Lab, at, local, text_of, typed
+from tests.web.lab import Lab, at, local, quarter, text_of, typed
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 
@@ -108,7 +108,7 @@ def test_rows_are_chosen_by_words(lab):
 
 def test_todays_runs_are_checked_in_and_out_at_the_desk(lab):
     lab.add_operator()
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    start = quarter()
     booking = lab.book("ada", "SEM", start, start + timedelta(hours=3), now=start - timedelta(days=1))
     lab.book("cleo", "SEM2", at(9), at(11))
     page = lab.get("ben", "/desk").text
