@@ -1,7 +1,7 @@
 """Codes into sentences for the reader: refusals, errors, states, events."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from booking import i18n
@@ -140,7 +140,7 @@ def _hold_over(params: Params) -> str:
 
 def _hold_renewed(params: Params) -> str:
     return _(
-        "The time was held for another %(minutes)s already, and is not held any longer.",
+        "The time can be held for another %(minutes)s only once.",
         minutes=duration(params["minutes"]),
     )
 
@@ -201,6 +201,106 @@ def _appeal_settled(params: Params) -> str:
     }.get(params["appeal"], _("There is no appeal against these points."))
 
 
+def _called(params: Params) -> str:
+    """Name what the figures name in both languages."""
+    chinese, english = str(params.get("name_zh") or ""), str(params.get("name_en") or "")
+    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+
+
+def _day(params: Params, name: str) -> str:
+    at = params.get(name)
+    return i18n.format_date(date.fromisoformat(at) if isinstance(at, str) else at) if at else ""
+
+
+def _qualification_missing(params: Params) -> str:
+    name, instrument, day = _called(params), params["instrument"], _day(params, "until")
+    match params.get("standing"):
+        case "requested":
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”: it is asked for, and not granted yet.",
+                instrument=instrument,
+                name=name,
+            )
+        case "scheduled":
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”: the training is still to come.",
+                instrument=instrument,
+                name=name,
+            )
+        case "expired":
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”: it ran out on %(day)s. "
+                "Ask for it anew under “My qualifications”.",
+                instrument=instrument,
+                name=name,
+                day=day,
+            )
+        case "ends_before":
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”: it runs out on %(day)s, before the day of "
+                "use. Ask for it anew under “My qualifications”.",
+                instrument=instrument,
+                name=name,
+                day=day,
+            )
+        case "revoked":
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”: it was taken away. Ask the facility.",
+                instrument=instrument,
+                name=name,
+            )
+        case _:
+            return _(
+                "%(instrument)s needs the qualification “%(name)s”, which is not held. "
+                "Ask for it under “My qualifications”.",
+                instrument=instrument,
+                name=name,
+            )
+
+
+def _training_before_start(params: Params) -> str:
+    return _(
+        "On condition of the qualification “%(name)s” for %(instrument)s: without it nobody can check in. "
+        "Ask for it under “My qualifications” before the start.",
+        name=_called(params),
+        instrument=params["instrument"],
+    )
+
+
+def _already_asked(params: Params) -> str:
+    return _("“%(name)s” is asked for already.", name=_called(params))
+
+
+def _already_qualified(params: Params) -> str:
+    return _("“%(name)s” is held already, and for long enough.", name=_called(params))
+
+
+def _session_full(params: Params) -> str:
+    return i18n.ngettext(
+        "The only seat of this training session is taken.",
+        "All %(num)d seats of this training session are taken.",
+        params["seats"],
+        num=params["seats"],
+    )
+
+
+def step_name(step: str) -> str:
+    """Name how far somebody has come to a qualification."""
+    return {
+        "requested": _("Asked for"),
+        "scheduled": _("Training to come"),
+        "granted": _("Granted"),
+        "refused": _("Refused"),
+        "revoked": _("Taken away"),
+        "withdrawn": _("Withdrawn"),
+        "expired": _("Expired"),
+    }.get(step, step)
+
+
+def _certificate_decided(params: Params) -> str:
+    return _("This was decided meanwhile: “%(step)s”.", step=step_name(params["step"]))
+
+
 def _own_account(_params: Params) -> str:
     return _("You cannot take this away from yourself. Ask another administrator.")
 
@@ -229,6 +329,12 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
     "own_account": _own_account,
+    "qualification_missing": _qualification_missing,
+    "training_before_start": _training_before_start,
+    "already_asked": _already_asked,
+    "already_qualified": _already_qualified,
+    "certificate_decided": _certificate_decided,
+    "session_full": _session_full,
     "too_late": _too_late,
     "banned": _banned,
     "fault_settled": _fault_settled,
@@ -434,6 +540,27 @@ def event_sentence(kind: str, data: Params) -> str:
         "appeal.decided": _("Appeal decided"),
         "booking.displaced": _("Displaced by a closure"),
         "booking.reminded": _("Reminder sent"),
+        "booking.handed_over": _("Handed over"),
+        "qualification.defined": _("Qualification defined"),
+        "qualification.redefined": _("Qualification changed"),
+        "qualification.retired": _("Qualification given no more"),
+        "qualification.needed": _("Qualification wanted of users"),
+        "qualification.needed_no_more": _("Qualification wanted no more"),
+        "qualification.session_planned": _("Training session planned"),
+        "qualification.session_called_off": _("Training session called off"),
+        "qualification.session_cancelled": _("Seat in a training lost: the session is called off"),
+        "qualification.requested": _("Qualification asked for"),
+        "qualification.scheduled": _("Seat in a training taken"),
+        "qualification.granted": _("Qualification granted"),
+        "qualification.refused": _("Qualification refused"),
+        "qualification.revoked": _("Qualification taken away"),
+        "qualification.withdrawn": _("Request for a qualification withdrawn"),
+        "qualification.expiring": _("Qualification runs out"),
+        "transfer.asked": _("Offered to a colleague"),
+        "transfer.accepted": _("Offer accepted"),
+        "transfer.declined": _("Offer declined"),
+        "transfer.withdrawn": _("Offer withdrawn"),
+        "transfer.lapsed": _("Offer lapsed"),
     }.get(kind, kind)
     note = data.get("reason") or data.get("comment")
     return _("%(what)s: %(note)s", what=said, note=note) if note else said

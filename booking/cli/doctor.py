@@ -146,7 +146,7 @@ def _life(now: datetime) -> Iterator[Finding]:
     with db.reading() as session:
         administrators = health.administrators(session)
         runs = {run.job: (run.succeeded_at, run.failed_at, run.error) for run in jobs.runs(session)}
-        backlog = notifications.backlog(session)
+        backlog = notifications.backlog(session, now=now)
     if not administrators:
         yield doubt("nobody administers", "yiqi users create YOU@… --role administrator")
     backup = runs.pop("backup", (None, None, ""))[0]

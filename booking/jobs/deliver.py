@@ -1,4 +1,4 @@
-"""Delivers: turns events into messages, and sends those that are due.
+"""Delivers: turns events into messages, and sends those that are due by mail.
 
 The message leaves after its claim is committed and is marked afterwards, so that whoever dies in between
 loses none; the next one sends it again under the same Message-ID.
@@ -13,7 +13,7 @@ from booking.config import Settings
 from booking.db import reading, transaction
 from booking.gateways import mail
 from booking.jobs import letters
-from booking.services import notifications
+from booking.services import decision_links, notifications
 
 BATCH = 20
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, halted: Callable[[], bool]) -> None:
-    """Dispatch all events and send all messages that are due.
+    """Dispatch all events and send all mail that is due.
 
     :raises mail.Unreachable: if the mail server takes nothing; the messages wait
     :raises mail.BadAddress: if the mail settings make no sense; the messages wait
@@ -41,6 +41,7 @@ def run(settings: Settings, halted: Callable[[], bool]) -> None:
 def _dispatch(settings: Settings, halted: Callable[[], bool]) -> None:
     while not halted():
         with transaction() as session:
+            decision_links.write(session, key=settings.key(), now=_now())
             if not notifications.dispatch(session, remind=settings.remind, now=_now()):
                 return
 
@@ -67,7 +68,12 @@ def _send_one(settings: Settings, delivery_id: UUID, send: mail.Send) -> None:
     try:
         with reading() as session:
             found = notifications.notice(session, delivery_id=delivery_id, now=_now())
-            letter = letters.write(found, settings) if found else None
+            until = notifications.quiet_until(session, found=found, now=_now()) if found else None
+            letter = letters.write(found, settings) if found and until is None else None
+        if until is not None:
+            with transaction() as session:
+                notifications.hold(session, delivery_ids=[delivery_id], until=until)
+            return
         if letter is None:
             with transaction() as session:
                 notifications.give_up(session, delivery_id=delivery_id, why="no longer true", now=_now())

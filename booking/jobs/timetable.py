@@ -14,6 +14,7 @@ from booking import db, i18n
 from booking.config import Settings
 from booking.gateways import logs
 from booking.jobs import (
+    approvals,
     attendance,
     deliver,
     digests,
@@ -55,6 +56,7 @@ TIMETABLE = (
     Job("waitlist", 2, waitlist.run),
     Job("waitlist_windows", 60, waitlist.tidy),
     Job("waitlist_rules", 600, waitlist.look_at_all),
+    Job("approvals", 60, approvals.run),
     Job("prune", 3600, prune.run),
 )
 

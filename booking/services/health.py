@@ -53,7 +53,7 @@ def vitals(session: Session, *, now: datetime) -> Vitals:
     if revision is None:
         return Vitals(None, (), "", 0, timedelta(0), durable=True)
     lacking = tuple(guards.missing(session.connection()))
-    backlog = notifications.backlog(session)
+    backlog = notifications.backlog(session, now=now)
     lag = now - backlog.since if backlog.since else timedelta(0)
     durable = _durable(session)
     return Vitals(revision, lacking, _try_to_write(session), backlog.waiting, lag, durable)

@@ -244,7 +244,7 @@ def hook_failed(session: Session, *, hook_id: UUID, now: datetime) -> bool:
         now=now,
         subject=f"webhook:{found.id}",
         person_id=str(found.person_id),
-        what=found.kind.value,
+        channel=CHANNELS[found.kind].value,
         name=found.name,
         since=found.failed_at.isoformat(),
     )

@@ -5,61 +5,48 @@ claimed by moving its next try on, so that it comes up again should the sender d
 marking; the second message then bears the same Message-ID. Nothing here sends anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from booking.domain.access import SYSTEM, Role
+from booking.domain import access, notices
+from booking.domain.access import SYSTEM, Actor, NotFound
 from booking.domain.lifecycle import State
-from booking.domain.notices import Channel
-from booking.services import events
+from booking.domain.notices import Channel, Pace, Telling, Topic
+from booking.services import events, hearers, notice_wishes
+from booking.services.hearers import Case, key
 from models import (
     Base,
     Booking,
     BookingItem,
     Delivery,
     Event,
+    Facility,
     Instrument,
-    Membership,
+    OfferState,
     OneTimeLink,
     Person,
     PersonState,
+    Purpose,
+    Qualification,
     Reminder,
+    Series,
+    Transfer,
+    TransferState,
+    WaitlistOffer,
 )
 
-TO_OWNER = frozenset(
-    {
-        "booking.placed",
-        "booking.requested",
-        "booking.changed",
-        "booking.cancelled",
-        "booking.withdrawn",
-        "booking.approved",
-        "booking.rejected",
-        "booking.expired",
-        "booking.displaced",
-        "booking.reminded",
-    }
-)
-"""Of these the booking's owner hears."""
+DIGEST = "digest"
+"""The form of a message that holds several."""
 
-TO_MANAGERS = frozenset({"booking.requested", "booking.changed"})
-"""Of these the managers of its facilities hear, if the booking waits for them."""
-
-TO_PERSON = frozenset({"person.signed_up", "person.password_reset_asked"})
-"""Of these the person hears to whom the event's one-time link belongs."""
-
-WAITING = "booking.waiting"
-"""How a manager is told of a request; the owner is told in other words."""
-
-TEMPLATES = TO_OWNER | TO_PERSON | {WAITING}
+TEMPLATES = notices.FORMS | {DIGEST}
 """Every form of message that there is."""
 
 REMINDED_AFTER = frozenset({"booking.placed", "booking.approved", "booking.changed"})
@@ -68,6 +55,7 @@ CLAIM = timedelta(minutes=5)
 """A claim that is neither marked nor given back in this time belonged to somebody who died."""
 
 MOST_TRIES = 10
+MOST_OF_DIGEST = 200
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 OUTAGE_PAUSE = timedelta(minutes=1)
@@ -76,16 +64,43 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """All that a message is made of. `items` are those that the person may know of."""
+    """All that a message is made of. `items` are those that the person may know of; `about` what else it names.
+
+    `over` tells that what it says is no longer so, `foreign` that it no longer concerns the person.
+    """
 
     delivery_id: UUID
     template: str
     person: Person
     event: Event
     actor_name: str | None
-    booking: Booking | None
-    items: Sequence[BookingItem]
-    link: OneTimeLink | None
+    booking: Booking | None = None
+    items: Sequence[BookingItem] = ()
+    link: OneTimeLink | None = None
+    topic: Topic = Topic.ACCOUNT
+    about: Mapping[str, Any] = field(default_factory=dict)
+    others: int = 0
+    over: bool = False
+    foreign: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether it heeds no quiet hours, as far as that does not depend on the moment."""
+        return self.event.kind in notices.CANNOT_WAIT
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """Give when the time that it is about starts."""
+        return self.booking.starts_at if self.booking else None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    """A message in somebody's web inbox."""
+
+    notice: Notice
+    at: datetime
+    read_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +112,20 @@ class Backlog:
 
 
 def anything_to_do(session: Session, *, now: datetime) -> bool:
-    """Tell whether there is an event to dispatch or a delivery that is due."""
-    return bool(
-        session.scalar(select(exists().where(Event.dispatched_at.is_(None)) | exists().where(*_due(now))))
-    )
+    """Tell whether there is an event to dispatch or a mail that is due."""
+    due = exists().where(*_due(now, [Channel.MAIL]))
+    return bool(session.scalar(select(exists().where(Event.dispatched_at.is_(None)) | due)))
+
+
+def anything_due(session: Session, *, now: datetime, channels: Collection[Channel]) -> bool:
+    """Tell whether a message is due by one of these channels."""
+    return bool(session.scalar(select(exists().where(*_due(now, channels)))))
+
+
+def addressed(session: Session, *, delivery_id: UUID) -> tuple[UUID, Channel]:
+    """Give whom a message is for, and how it goes."""
+    delivery = session.get_one(Delivery, delivery_id)
+    return delivery.person_id, delivery.channel
 
 
 def dispatch(session: Session, *, remind: Sequence[int], now: datetime, limit: int = 200) -> int:
@@ -123,19 +148,60 @@ def dispatch(session: Session, *, remind: Sequence[int], now: datetime, limit: i
     return len(fresh)
 
 
-def claim_due(session: Session, *, now: datetime, limit: int = 20) -> list[UUID]:
+def claim_due(
+    session: Session, *, now: datetime, limit: int = 20, channels: Collection[Channel] = (Channel.MAIL,)
+) -> list[UUID]:
     """Claim the deliveries that have been due longest, for as long as `CLAIM`, and give their ids."""
     due = session.scalars(
         select(Delivery)
-        .where(*_due(now))
+        .where(*_due(now, channels))
         .order_by(Delivery.next_at, Delivery.event_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+    return _claim(due, now)
+
+
+def claim_digest(session: Session, *, now: datetime) -> tuple[Channel, list[UUID]] | None:
+    """Claim all that leaves in one digest, and give its channel; None when no digest is due.
+
+    The person is locked first, so that two who come at once do not each take a half.
+    """
+    waiting = (
+        select(Delivery.person_id, Delivery.channel)
+        .where(*_due(now, (), digest=True))
+        .distinct()
+        .order_by(Delivery.person_id, Delivery.channel)
+        .limit(20)
+    )
+    for person_id, channel in session.execute(waiting).all():
+        person = select(Person.id).where(Person.id == person_id)
+        if session.scalar(person.with_for_update(key_share=True, skip_locked=True)) is None:
+            continue
+        due = session.scalars(
+            select(Delivery)
+            .where(*_due(now, [channel], digest=True), Delivery.person_id == person_id)
+            .order_by(Delivery.event_id)
+            .limit(MOST_OF_DIGEST)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if due:
+            return channel, _claim(due, now)
+    return None
+
+
+def digests_due(session: Session, *, now: datetime) -> bool:
+    """Tell whether a digest is due."""
+    return bool(session.scalar(select(exists().where(*_due(now, (), digest=True)))))
+
+
+def _claim(due: Iterable[Delivery], now: datetime) -> list[UUID]:
+    claimed = []
     for delivery in due:
         delivery.claimed_at = now
         delivery.next_at = now + CLAIM
-    return [delivery.id for delivery in due]
+        claimed.append(delivery.id)
+    return claimed
 
 
 def give_back(session: Session, *, now: datetime, delivery_ids: Iterable[UUID] | None = None) -> None:
@@ -149,25 +215,73 @@ def give_back(session: Session, *, now: datetime, delivery_ids: Iterable[UUID] |
 
 
 def notice(session: Session, *, delivery_id: UUID, now: datetime) -> Notice | None:
-    """Give what the message is made of, or None when it would no longer be true."""
+    """Give what the message is made of, or None when it would no longer be true, or no longer concern them."""
     delivery = session.get_one(Delivery, delivery_id)
-    event = session.get_one(Event, delivery.event_id)
     person = session.get_one(Person, delivery.person_id)
     if person.state is not PersonState.ACTIVE:
         return None
-    actor = session.get(Person, event.actor_id) if event.actor_id else None
-    booking = _bookings(session, {event.booking_id})[event.booking_id] if event.booking_id else None
-    link = _link(session, event)
-    if booking is None and (link is None or link.used_at is not None or link.expires_at <= now):
+    (found,) = _notices(session, [delivery], person, now)
+    return None if found.over or found.foreign else found
+
+
+def _notices(session: Session, deliveries: Sequence[Delivery], person: Person, now: datetime) -> list[Notice]:
+    """Give what the messages of one person are made of, as things are now."""
+    query = select(Event).where(Event.id.in_([delivery.event_id for delivery in deliveries]))
+    of_id = {event.id: event for event in session.scalars(query)}
+    bookings = _bookings(session, {event.booking_id for event in of_id.values() if event.booking_id})
+    managers = hearers.managers_of(session, hearers.facilities(of_id.values(), bookings.values()))
+    actors = {event.actor_id for event in of_id.values() if event.actor_id}
+    who = select(Person.id, Person.name).where(Person.id.in_(actors))
+    names: dict[UUID, str] = {row.id: row.name for row in session.execute(who)} if actors else {}
+    found = []
+    for delivery in deliveries:
+        event = of_id[delivery.event_id]
+        booking = bookings.get(event.booking_id) if event.booking_id else None
+        case = Case(session, event, booking, managers, now)
+        actor_name = names.get(event.actor_id) if event.actor_id else None
+        telling = hearers.told(case).get(person.id)
+        if telling is None:
+            found.append(Notice(delivery.id, event.kind, person, event, None, foreign=True))
+        else:
+            found.append(_made(delivery.id, telling, case, person, actor_name))
+    return found
+
+
+def _made(delivery_id: UUID, telling: Telling, case: Case, person: Person, actor_name: str | None) -> Notice:
+    session, event, booking = case.session, case.event, case.booking
+    form, items = telling.form or event.kind, hearers.seen(telling, case, person.id)
+    about, link = _about(session, event), _link(session, event, person.id, case.now)
+    return Notice(
+        delivery_id,
+        form,
+        person,
+        event,
+        actor_name,
+        booking,
+        items,
+        link,
+        telling.topic,
+        about,
+        hearers.others_of_series(session, booking) if telling.topic is Topic.REQUESTS and booking else 0,
+        over=_over(telling, event, booking, items, link, about, case.now),
+    )
+
+
+def quiet_until(session: Session, *, found: Notice, now: datetime) -> datetime | None:
+    """Give when the reader's quiet hours end, None if they have none now or this cannot wait."""
+    if notices.cannot_wait(found.event.kind, found.starts_at, now):
         return None
-    template, items = event.kind, list(booking.items) if booking else []
-    if booking is not None and booking.person_id != person.id:
-        template = WAITING
-        places = _managed(session, person.id)
-        items = [item for item in items if item.instrument.facility_id in places]
-    if booking is not None and _obsolete(template, event, booking, items, now):
-        return None
-    return Notice(delivery_id, template, person, event, actor.name if actor else None, booking, items, link)
+    manner = notice_wishes.manners(session, person_ids=[found.person.id])[found.person.id]
+    return notices.quiet_until(now, manner.quiet, manner.zone) if manner.quiet else None
+
+
+def hold(session: Session, *, delivery_ids: Iterable[UUID], until: datetime) -> None:
+    """Let these wait, which is nobody's fault."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(list(delivery_ids)))
+        .values(next_at=until, held_until=until, claimed_at=None)
+    )
 
 
 def sent(session: Session, *, delivery_id: UUID, now: datetime) -> None:
@@ -242,17 +356,22 @@ def remind(session: Session, *, now: datetime, limit: int = 200) -> int:
     return len(due)
 
 
-def backlog(session: Session) -> Backlog:
+def backlog(session: Session, *, now: datetime) -> Backlog:
     """Give what has not left: events not dispatched, and messages that nobody could try to send yet.
 
-    A message that its receiver's server refuses is not counted: it says nothing of our own way out.
+    A message that its receiver's server refuses is not counted: it says nothing of our own way out. Nor is one
+    that is held for the reader's sake.
     """
     fresh = select(func.count(), func.min(Event.at)).where(Event.dispatched_at.is_(None))
     unsent = (
-        select(func.count(), func.min(Event.at))
+        select(func.count(), func.min(func.coalesce(Delivery.held_until, Event.at)))
         .select_from(Delivery)
         .join(Event, Event.id == Delivery.event_id)
-        .where(Delivery.sent_at.is_(None), Delivery.given_up_at.is_(None), Delivery.attempts == 0)
+        .where(
+            *_unsent(),
+            Delivery.attempts == 0,
+            or_(Delivery.held_until.is_(None), Delivery.held_until <= now),
+        )
     )
     (events_waiting, first), (letters_waiting, second) = (
         session.execute(fresh).one(),
@@ -262,8 +381,83 @@ def backlog(session: Session) -> Backlog:
     return Backlog(events_waiting + letters_waiting, since)
 
 
-def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return Delivery.sent_at.is_(None), Delivery.given_up_at.is_(None), Delivery.next_at <= now
+# --- the web inbox --------------------------------------------------------------------------------
+
+
+def inbox(
+    session: Session, *, actor: Actor, unread: bool = False, page: int = 1, page_size: int = 20, now: datetime
+) -> tuple[list[InboxEntry], int]:
+    """Give a page of the actor's inbox, the newest first, and how many there are."""
+    mine = _inbox_of(actor, "notice.read")
+    if unread:
+        mine = mine.where(Delivery.read_at.is_(None))
+    total = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+    query = mine.order_by(Delivery.event_id.desc()).limit(page_size).offset((page - 1) * page_size)
+    rows = session.scalars(query).all()
+    if not rows:
+        return [], total
+    found = _notices(session, rows, session.get_one(Person, actor.person_id), now)
+    return [
+        InboxEntry(notice, notice.event.at, row.read_at) for notice, row in zip(found, rows, strict=True)
+    ], total
+
+
+def unread(session: Session, *, actor: Actor) -> int:
+    """Count what the actor has not read."""
+    if actor.person_id is None:
+        return 0
+    query = select(func.count()).where(
+        Delivery.person_id == actor.person_id, Delivery.channel == Channel.INBOX, Delivery.read_at.is_(None)
+    )
+    return session.scalar(query) or 0
+
+
+def read(session: Session, *, actor: Actor, delivery_id: UUID, now: datetime) -> InboxEntry:
+    """Note that the actor has read a message of their inbox, and give it.
+
+    :raises NotFound: if there is none in theirs
+    """
+    mine = _inbox_of(actor, "notice.keep").where(Delivery.id == delivery_id)
+    row = session.scalars(mine).one_or_none()
+    if row is None:
+        raise NotFound("notice", delivery_id)
+    row.read_at = row.read_at or now
+    (found,) = _notices(session, [row], session.get_one(Person, actor.person_id), now)
+    return InboxEntry(found, found.event.at, row.read_at)
+
+
+def read_all(session: Session, *, actor: Actor, until: datetime, now: datetime) -> None:
+    """Note that the actor has read all that had come to their inbox by a moment."""
+    access.require(actor, "notice.keep")
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.person_id == actor.person_id,
+            Delivery.channel == Channel.INBOX,
+            Delivery.read_at.is_(None),
+            Delivery.next_at <= until,
+        )
+        .values(read_at=now)
+    )
+
+
+def _inbox_of(actor: Actor, action: str) -> Select[Delivery]:
+    access.require(actor, action)
+    return select(Delivery).where(Delivery.person_id == actor.person_id, Delivery.channel == Channel.INBOX)
+
+
+# --- within ---------------------------------------------------------------------------------------
+
+
+def _unsent() -> tuple[ColumnElement[bool], ...]:
+    return Delivery.sent_at.is_(None), Delivery.given_up_at.is_(None), Delivery.channel != Channel.INBOX
+
+
+def _due(
+    now: datetime, channels: Collection[Channel], *, digest: bool = False
+) -> tuple[ColumnElement[bool], ...]:
+    one_of = (Delivery.channel.in_(list(channels)),) if channels else ()
+    return *_unsent(), Delivery.next_at <= now, Delivery.digest.is_(digest), *one_of
 
 
 def _bookings(session: Session, ids: set[UUID]) -> dict[UUID, Booking]:
@@ -280,30 +474,80 @@ def _loaded() -> Select[Booking]:
 def _deliveries(
     session: Session, fresh: Sequence[Event], bookings: Mapping[UUID, Booking], now: datetime
 ) -> list[dict[str, Any]]:
-    managers = _managers(session, _facilities(bookings.values()))
-    rows = []
+    managers = hearers.managers_of(session, hearers.facilities(fresh, bookings.values()))
+    heard: list[tuple[Event, Booking | None, UUID, Topic]] = []
     for event in fresh:
-        hearers = set()
         booking = bookings.get(event.booking_id) if event.booking_id else None
-        if booking is not None and event.kind in TO_OWNER:
-            hearers.add(booking.person_id)
-        if booking is not None and event.kind in TO_MANAGERS and booking.state is State.REQUESTED:
-            hearers |= {person for place in _facilities([booking]) for person in managers.get(place, ())}
-        if event.kind in TO_PERSON and (link := _link(session, event)) is not None:
-            hearers.add(link.person_id)
-        rows += [
-            {
-                "id": uuid4(),
-                "event_id": event.id,
-                "person_id": person_id,
-                "channel": Channel.MAIL,
-                "next_at": now,
-                "attempts": 0,
-                "error": "",
-            }
-            for person_id in sorted(hearers)
-        ]
-    return rows
+        found = hearers.told(Case(session, event, booking, managers, now))
+        heard += [(event, booking, person_id, found[person_id].topic) for person_id in sorted(found)]
+    heard = _once_a_series(session, heard)
+    manners = notice_wishes.manners(session, person_ids={person_id for _, _, person_id, _ in heard})
+    return [
+        row
+        for event, booking, person_id, topic in heard
+        if person_id in manners
+        for row in _ways(event, booking, person_id, topic, manners[person_id], now)
+    ]
+
+
+def _ways(
+    event: Event,
+    booking: Booking | None,
+    person_id: UUID,
+    topic: Topic,
+    manner: notice_wishes.Manner,
+    now: datetime,
+) -> Iterable[dict[str, Any]]:
+    """Give a row for each way by which the person wants to hear of the event, due when they want it."""
+    urgent = notices.cannot_wait(event.kind, booking.starts_at if booking else None, now)
+    for channel in manner.channels:
+        pace = manner.pace(topic, channel)
+        if pace is Pace.NEVER:
+            continue
+        to_inbox = channel is Channel.INBOX
+        leaves = notices.leaves_at(now, pace, manner.zone, manner.quiet, urgent=urgent or to_inbox)
+        yield {
+            "id": uuid4(),
+            "event_id": event.id,
+            "person_id": person_id,
+            "channel": channel,
+            "next_at": leaves,
+            "held_until": leaves if leaves > now else None,
+            "digest": pace in {Pace.DAILY, Pace.WEEKLY} and not urgent and not to_inbox,
+            "attempts": 0,
+            "error": "",
+        }
+
+
+def _once_a_series(
+    session: Session, heard: Sequence[tuple[Event, Booking | None, UUID, Topic]]
+) -> list[tuple[Event, Booking | None, UUID, Topic]]:
+    """Leave one request of a series to each person: its dates were asked for together and are decided together."""
+
+    def sort(event: Event, booking: Booking | None, topic: Topic) -> tuple[UUID, str, datetime] | None:
+        if topic is not Topic.REQUESTS or booking is None or booking.series_id is None:
+            return None
+        return booking.series_id, event.kind, event.at
+
+    sorts = {found for event, booking, _, topic in heard if (found := sort(event, booking, topic))}
+    known: set[tuple[Any, ...]] = set()
+    if sorts:
+        query = (
+            select(Booking.series_id, Event.kind, Event.at, Delivery.person_id)
+            .join(Event, Event.id == Delivery.event_id)
+            .join(Booking, Booking.id == Event.booking_id)
+            .where(Booking.series_id.in_({series for series, _, _ in sorts}))
+        )
+        known = {tuple(row) for row in session.execute(query)}
+    left = []
+    for event, booking, person_id, topic in heard:
+        found = sort(event, booking, topic)
+        if found is not None:
+            if (*found, person_id) in known:
+                continue
+            known.add((*found, person_id))
+        left.append((event, booking, person_id, topic))
+    return left
 
 
 def _reminders(
@@ -336,49 +580,79 @@ def _add_new(session: Session, table: type[Base], rows: list[dict[str, Any]]) ->
         session.execute(make(table).on_conflict_do_nothing(), rows)
 
 
-def _facilities(bookings: Iterable[Booking]) -> set[int]:
-    return {item.instrument.facility_id for booking in bookings for item in booking.items}
-
-
-def _managers(session: Session, facility_ids: set[int]) -> dict[int, set[UUID]]:
-    query = (
-        select(Membership.facility_id, Membership.person_id)
-        .join(Person, Person.id == Membership.person_id)
-        .where(
-            Membership.role == Role.MANAGER,
-            Membership.facility_id.in_(facility_ids),
-            Person.state == PersonState.ACTIVE,
-        )
+def _link(session: Session, event: Event, person_id: UUID, now: datetime) -> OneTimeLink | None:
+    """Give the link that goes with the message to this very person, if it still works."""
+    link_id = key(event, "link_id")
+    working = select(OneTimeLink).where(
+        OneTimeLink.person_id == person_id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > now
     )
-    found: dict[int, set[UUID]] = {}
-    for facility_id, person_id in session.execute(query):
-        if facility_id is not None:
-            found.setdefault(facility_id, set()).add(person_id)
+    if link_id is not None:
+        return session.scalar(working.where(OneTimeLink.id == link_id))
+    for name, purpose in _PURPOSES.items():
+        subject = event.data.get(name)
+        if subject:
+            of = working.where(OneTimeLink.purpose == purpose, OneTimeLink.subject == str(subject))
+            return session.scalars(of.order_by(OneTimeLink.created_at.desc())).first()
+    return None
+
+
+_PURPOSES = {"step_id": Purpose.DECIDE_STEP, "offer_id": Purpose.ANSWER_OFFER}
+"""Links to answer from the mail are found by what they are about."""
+
+
+def _about(session: Session, event: Event) -> dict[str, Any]:
+    """Give what the event's data name by id, as it is now; a name without its id is not there."""
+    found: dict[str, Any] = {}
+    for name, table in _NAMED.items():
+        raw = event.data.get(f"{name}_id")
+        if raw is None:
+            continue
+        thing_id = key(event, f"{name}_id") if name in _BY_UUID else raw
+        thing = session.get(table, thing_id) if thing_id is not None else None
+        if thing is not None:
+            found[name] = thing
+    place = next((getattr(thing, "instrument_id", None) for thing in found.values()), None)
+    if "instrument" not in found and place is not None:
+        found["instrument"] = session.get(Instrument, place)
+    if "instrument" in found:
+        found["facility"] = session.get(Facility, found["instrument"].facility_id)
+    elif event.facility_id is not None:
+        found["facility"] = session.get(Facility, event.facility_id)
     return found
 
 
-def _managed(session: Session, person_id: UUID) -> set[int]:
-    """Give the facilities of which the person is a manager now, which may differ from when the event was."""
-    query = select(Membership.facility_id).where(
-        Membership.role == Role.MANAGER, Membership.person_id == person_id
-    )
-    return {place for place in session.scalars(query) if place is not None}
+_NAMED: Mapping[str, type[Base]] = {
+    "offer": WaitlistOffer,
+    "transfer": Transfer,
+    "series": Series,
+    "qualification": Qualification,
+    "instrument": Instrument,
+}
+_BY_UUID = {"offer", "transfer", "series"}
 
 
-def _link(session: Session, event: Event) -> OneTimeLink | None:
-    found = event.data.get("link_id")
-    return session.get(OneTimeLink, UUID(found)) if event.kind in TO_PERSON and found else None
-
-
-def _obsolete(
-    template: str, event: Event, booking: Booking, items: Sequence[BookingItem], now: datetime
+def _over(
+    telling: Telling,
+    event: Event,
+    booking: Booking | None,
+    items: Sequence[BookingItem],
+    link: OneTimeLink | None,
+    about: Mapping[str, Any],
+    now: datetime,
 ) -> bool:
-    """Tell whether the message would say what is no longer so, or to somebody it no longer concerns."""
-    if template == WAITING:
-        return booking.state is not State.REQUESTED or not items
+    """Tell whether the message would say what is no longer so."""
+    if telling.to is notices.Hearer.LINK:
+        return link is None
+    if telling.topic is Topic.REQUESTS:
+        return booking is None or booking.state is not State.REQUESTED or not items
     if event.kind == "booking.reminded":
-        moved = event.data.get("start") != booking.starts_at.isoformat()
-        return moved or booking.state is not State.CONFIRMED or booking.starts_at <= now
+        moved = booking is None or event.data.get("start") != booking.starts_at.isoformat()
+        return moved or booking is None or booking.state is not State.CONFIRMED or booking.starts_at <= now
+    if event.kind == "waitlist.offered":
+        offer = about.get("offer")
+        return offer is None or offer.state is not OfferState.OPEN or offer.deadline <= now
+    if event.kind == "transfer.asked":
+        return "transfer" not in about or about["transfer"].state is not TransferState.OPEN
     return False
 
 

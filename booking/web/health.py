@@ -115,7 +115,7 @@ class _State:
         """Give it as of now; without a database only that there is none."""
         try:
             with db.reading() as session:
-                backlog = notifications.backlog(session)
+                backlog = notifications.backlog(session, now=utc_now())
                 runs = jobs.runs(session)
                 times = [(run.job, run.succeeded_at, run.failed_at) for run in runs]
         except db.Unavailable:

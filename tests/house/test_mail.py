@@ -6,7 +6,7 @@ import pytest
 from werkzeug.exceptions import NotFound
 
 from booking.domain import one_time
-from booking.jobs import letters
+from booking import messages
 from booking.jobs.timetable import TIMETABLE
 from booking.services import notifications
 from tests.house.sources import ROOT
@@ -18,7 +18,7 @@ PARTS = {"subject.txt", "body.txt", "body.html"}
 def test_every_form_has_its_three_files_and_no_folder_is_left_over():
     found = {path.name: {part.name for part in path.iterdir()} for path in FOLDER.iterdir() if path.is_dir()}
     assert found == dict.fromkeys(notifications.TEMPLATES, PARTS)
-    assert FOLDER == letters.TEMPLATES / "mail"
+    assert FOLDER == messages.TEMPLATES / "mail"
 
 
 def test_subjects_are_one_line():

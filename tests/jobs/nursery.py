@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 
 from booking import db
 from booking.config import Settings
-from booking.jobs import deliver, letters
+from booking import messages
+from booking.jobs import deliver
 from booking.services import notifications
 
 
 def main() -> None:
     settings = Settings.from_env()
     for part in ("subject.txt", "body.txt", "body.html"):
-        letters._environment().get_template(f"mail/booking.placed/{part}")  # once for all children
+        messages._environment().get_template(f"mail/booking.placed/{part}")  # once for all children
     while True:
         child = os.fork()
         if not child:

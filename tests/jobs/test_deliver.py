@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from booking import db
+from booking.domain.notices import Channel
 from booking.gateways import mail
 from booking.jobs import deliver
 from booking.services import notifications
@@ -27,7 +28,7 @@ def never() -> bool:
 
 def deliveries() -> list[Delivery]:
     with db.transaction() as session:
-        found = list(session.scalars(select(Delivery).order_by(Delivery.event_id)))
+        found = list(session.scalars(select(Delivery).where(Delivery.channel == Channel.MAIL).order_by(Delivery.event_id)))
         session.expunge_all()
         return found
 

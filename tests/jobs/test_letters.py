@@ -16,8 +16,17 @@ from booking.domain.access import SYSTEM, Actor
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.jobs import letters
-from booking.services import accounts, approvals, bookings, closures, expiry, notifications
-from models import ClosureKind, Delivery, Event, Instrument, Person
+from booking.services import (
+    accounts,
+    approvals,
+    bookings,
+    closures,
+    events,
+    expiry,
+    notice_wishes,
+    notifications,
+)
+from models import ClosureKind, Delivery, Event, HookKind, Instrument, MembershipRequest, Person
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -180,6 +189,29 @@ def password_reset_asked(session, ada, tam, furnace, pool):
     return ada.person_id, "person.password_reset_asked"
 
 
+def membership_requested(session, ada, tam, furnace, pool):
+    cleo = cast.cleo(session)
+    session.add(MembershipRequest(person_id=cleo.id, organisation_id=cast.university(session).id, asked_at=NOW))
+    himself = cast.actor_of(session, cleo)
+    events.record(session, actor=himself, kind="person.confirmed", now=NOW, subject=f"person:{cleo.id}")
+    return ada.person_id, "person.confirmed"
+
+
+def switched_off(session, ada, tam, furnace, pool):
+    hook = notice_wishes.add_hook(
+        session,
+        actor=ada,
+        kind=HookKind.DINGTALK,
+        name="Our group",
+        url="https://hooks.example.org/robot?token=9f2c",
+        secret="",
+        now=NOW,
+    )
+    notice_wishes.hook_failed(session, hook_id=hook.id, now=NOW)
+    notice_wishes.hook_failed(session, hook_id=hook.id, now=NOW + timedelta(days=3))
+    return ada.person_id, "webhook.switched_off"
+
+
 STORIES = {
     "booking.placed": placed,
     "booking.requested": requested,
@@ -194,6 +226,8 @@ STORIES = {
     "booking.reminded": reminded,
     "person.signed_up": signed_up,
     "person.password_reset_asked": password_reset_asked,
+    "membership.requested": membership_requested,
+    "webhook.switched_off": switched_off,
 }
 
 
@@ -206,7 +240,7 @@ def fixed_ids(monkeypatch):
 
 
 def test_every_form_of_message_has_its_story_here():
-    assert set(STORIES) == notifications.TEMPLATES
+    assert set(STORIES) | {notifications.DIGEST} == notifications.TEMPLATES
 
 
 @pytest.mark.usefixtures("fixed_ids")

@@ -1,0 +1,232 @@
+"""Webhooks: a message posted to an address that somebody gave, which must not lead into our own network.
+
+The name is resolved once, every address that it stands for must be public, and the connection goes to the very
+one that was judged. Redirects are not followed, little is read, and all of it is over in a few seconds.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from booking.domain import hook_addresses
+from booking.domain.hook_addresses import BadAddress, is_public
+
+TIMEOUT = 10.0
+"""Seconds within which all must be done, from the connection to the last byte of the answer."""
+
+LONGEST_ANSWER = 65_536
+LONGEST_CHAT = 1800
+"""Bytes of a chat message; the strictest of the robots takes 2,048."""
+
+Resolve = Callable[[str, int], Sequence[str]]
+Connect = Callable[[str, int, float], socket.socket]
+
+
+class Failed(Exception):
+    """The address took nothing. The message names neither the address nor its secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What is to be said: a title, some lines, and the page where one sees more; `data` is for programs."""
+
+    id: str
+    title: str
+    lines: Sequence[str]
+    url: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def send(
+    kind: str,
+    url: str,
+    secret: str,
+    post: Post,
+    *,
+    at: datetime,
+    resolve: Resolve | None = None,
+    connect: Connect | None = None,
+) -> None:
+    """Post a message in the form that a kind of address wants: `generic`, `wecom`, `dingtalk` or `feishu`.
+
+    :raises Failed: if it did not take it
+    """
+    query, headers, body = _FORMS[kind](secret, post, at)
+    payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    if kind == "generic":
+        headers |= _signature(secret, payload, at)
+    answer = _post(url, query, headers, payload, resolve or _resolve, connect or _connect)
+    if kind != "generic":
+        _heed(answer)
+
+
+# --- what each kind wants -------------------------------------------------------------------------
+
+_Form = tuple[dict[str, str], dict[str, str], dict[str, Any]]
+
+
+def _generic(_secret: str, post: Post, at: datetime) -> _Form:
+    body = {"id": post.id, "sent_at": at.isoformat(), "title": post.title, "text": "\n".join(post.lines)}
+    return {}, {"X-Yiqi-Delivery": post.id}, {**body, "url": post.url, **post.data}
+
+
+def _wecom(_secret: str, post: Post, _at: datetime) -> _Form:
+    return {}, {}, {"msgtype": "text", "text": {"content": _chat(post)}}
+
+
+def _dingtalk(secret: str, post: Post, at: datetime) -> _Form:
+    stamp = str(int(at.timestamp() * 1000))
+    signed = hmac.digest(secret.encode(), f"{stamp}\n{secret}".encode(), "sha256")
+    query = {"timestamp": stamp, "sign": base64.b64encode(signed).decode()} if secret else {}
+    return query, {}, {"msgtype": "text", "text": {"content": _chat(post)}, "at": {"isAtAll": False}}
+
+
+def _feishu(secret: str, post: Post, at: datetime) -> _Form:
+    stamp = str(int(at.timestamp()))
+    # Here the text to be signed is the key, and nothing is what is signed.
+    signed = hmac.digest(f"{stamp}\n{secret}".encode(), b"", "sha256")
+    body: dict[str, Any] = {"msg_type": "text", "content": {"text": _chat(post)}}
+    return {}, {}, body | ({"timestamp": stamp, "sign": base64.b64encode(signed).decode()} if secret else {})
+
+
+_FORMS: dict[str, Callable[[str, Post, datetime], _Form]] = {
+    "generic": _generic,
+    "wecom": _wecom,
+    "dingtalk": _dingtalk,
+    "feishu": _feishu,
+}
+
+
+def _chat(post: Post) -> str:
+    """Give the message as plain text in which nobody can be called by name, the address of the page at its end."""
+    room = LONGEST_CHAT - len(post.url.encode()) - 1
+    # Feishu reads <at …> even in plain text; a full-width sign says the same to people.
+    said = "\n".join([post.title, *post.lines]).replace("<", "＜").replace(">", "＞").encode()
+    if len(said) > room:
+        said = said[: room - 3] + "…".encode()
+    return f"{said.decode('utf-8', 'ignore')}\n{post.url}"
+
+
+def _signature(secret: str, payload: bytes, at: datetime) -> dict[str, str]:
+    stamp = str(int(at.timestamp()))
+    signed = hmac.new(secret.encode(), stamp.encode() + b"." + payload, hashlib.sha256).hexdigest()
+    return {"X-Yiqi-Timestamp": stamp} | ({"X-Yiqi-Signature": f"sha256={signed}"} if secret else {})
+
+
+def _heed(answer: bytes) -> None:
+    """Read what a robot says of the message: it answers 200 even when it does not take it."""
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        raise Failed("the robot's answer is no JSON") from None
+    code = (
+        next((said[name] for name in ("errcode", "code", "StatusCode") if name in said), None)
+        if isinstance(said, dict)
+        else None
+    )
+    if code != 0:
+        raise Failed(f"the robot refused it with code {code if isinstance(code, int) else None}")
+
+
+# --- the way out ----------------------------------------------------------------------------------
+
+
+class _Pinned(HTTPSConnection):
+    """Speaks with the name's certificate over a socket that leads to an address of our choice."""
+
+    def __init__(self, host: str, port: int, made: socket.socket) -> None:
+        self.tls = ssl.create_default_context()
+        super().__init__(host, port, timeout=TIMEOUT, context=self.tls)
+        self.sock = made
+
+    def begin(self) -> None:
+        """Greet the server and make sure that it is the one that was named."""
+        # The handshake comes afterwards, so that whoever cuts the connection short knows the socket by then.
+        self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()
+
+    def cut(self) -> None:
+        """End it from outside."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _post(
+    url: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    payload: bytes,
+    resolve: Resolve,
+    connect: Connect,
+) -> bytes:
+    try:
+        parsed = hook_addresses.parsed(url)
+    except BadAddress as error:
+        raise Failed(f"the address is not one to post to: {error.code}") from None
+    host, port = parsed.hostname or "", parsed.port or 443
+    path = quote(parsed.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    asked = "&".join(part for part in (parsed.query, urlencode(query)) if part)
+    sent = {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": "Yiqi",
+        "Connection": "close",
+        **headers,
+    }
+    try:
+        connection = _Pinned(host, port, connect(_judged(host, port, resolve), port, TIMEOUT))
+        # A server that sends a byte now and then would keep us for ever: no single wait is too long.
+        watch = threading.Timer(TIMEOUT, connection.cut)
+        watch.daemon = True
+        watch.start()
+        try:
+            connection.begin()
+            connection.request("POST", f"{path}?{asked}" if asked else path, body=payload, headers=sent)
+            return _taken(connection.getresponse())
+        finally:
+            watch.cancel()
+            connection.close()
+    except ssl.SSLError as error:
+        raise Failed(f"no sound encryption: {error.reason or type(error).__name__}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise Failed(f"no answer: {type(error).__name__}") from None
+
+
+def _judged(host: str, port: int, resolve: Resolve) -> str:
+    """Give one address of the name, if all of them are public."""
+    found = resolve(host, port)
+    if not found:
+        raise Failed("the name of the server is not known")
+    if not all(is_public(address) for address in found):
+        raise Failed("the name of the server does not lead into the public internet")
+    return found[0]
+
+
+def _taken(answer: HTTPResponse) -> bytes:
+    said = answer.read(LONGEST_ANSWER)
+    # A redirect is a refusal too: whoever gave the address can give the right one.
+    if not 200 <= answer.status < 300:
+        raise Failed(f"the server answered {answer.status}")
+    return said
+
+
+def _resolve(host: str, port: int) -> Sequence[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except OSError:
+        return ()
+    return [str(address[0]) for *_, address in found]
+
+
+def _connect(address: str, port: int, timeout: float) -> socket.socket:
+    return socket.create_connection((address, port), timeout)

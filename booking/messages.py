@@ -1,0 +1,182 @@
+"""Messages: what a notice says, in the language of the moment and on the facility's clock.
+
+One form of message has three templates; mail shows them whole, a chat or the web inbox the subject and the lead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+
+from booking import i18n, wording
+from booking.services.notifications import DIGEST, Notice
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message in all its parts."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A message in a few words: what happened, a sentence on it, and the page where one sees more."""
+
+    subject: str
+    lead: str
+    path: str
+
+
+def whole(notice: Notice, *, public_url: str, link_url: str = "") -> Text:
+    """Write the whole message; `link_url` is the one-time link that goes with it, for its receiver alone."""
+    words = _words(notice, public_url, link_url)
+    return _text(notice.template, words)
+
+
+def brief(notice: Notice, *, public_url: str = "") -> Brief:
+    """Write the message in a few words. It never holds a one-time link, for others may read where it goes."""
+    words = _words(notice, public_url, "")
+    subject = _template(notice.template, "subject.txt").render(words)
+    body = _template(notice.template, "body.txt")
+    lead = "".join(body.blocks["lead"](body.new_context(words)))
+    return Brief(" ".join(subject.split()), " ".join(lead.split()), path_of(notice))
+
+
+def digest(notices: Sequence[Notice], *, public_url: str) -> tuple[Text, list[Brief]]:
+    """Write one message of several, and each of them in a few words."""
+    found = [brief(notice, public_url=public_url) for notice in notices]
+    words = {
+        "person": notices[0].person,
+        "count": len(found),
+        "entries": [
+            {"at": notice.event.at, "zone": notice.person.zone or "Asia/Shanghai", "brief": said}
+            for notice, said in zip(notices, found, strict=True)
+        ],
+        "public_url": public_url.rstrip("/"),
+        "items": (),
+        "booking": None,
+        "data": {},
+        "booking_url": "",
+        "behalf": "",
+    }
+    return _text(DIGEST, words), found
+
+
+def path_of(notice: Notice) -> str:
+    """Give the page on which one sees what the message tells of."""
+    path = PATHS.get(notice.template)
+    if path is not None:
+        ids = {name: thing.id for name, thing in notice.about.items()}
+        ids |= {"booking": notice.booking.id} if notice.booking else {}
+        try:
+            return path.format(**ids)
+        except KeyError:  # what it was about is gone
+            return "/notices"
+    return f"/bookings/{notice.booking.id}" if notice.booking else "/notices"
+
+
+PATHS: Mapping[str, str] = {
+    "booking.waiting": "/approvals",
+    "membership.requested": "/memberships",
+    "webhook.switched_off": "/account/webhooks",
+    "person.signed_up": "/account",
+    "person.password_reset_asked": "/account",
+}
+"""Where each form of message leads; one without a page of its own leads to its booking."""
+
+
+def _text(form: str, words: dict[str, Any]) -> Text:
+    subject, text, html = (
+        _template(form, part).render(words).strip() for part in ("subject.txt", "body.txt", "body.html")
+    )
+    return Text(subject, text + "\n", html + "\n")
+
+
+def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
+    public_url = public_url.rstrip("/")
+    booking, items = notice.booking, sorted(notice.items, key=lambda item: (item.starts_at, item.position))
+    owned = booking is None or booking.person_id == notice.person.id
+    return {
+        "person": notice.person,
+        "booking": booking,
+        "items": items,
+        "what": _what(items),
+        "when": i18n.format_datetime(items[0].starts_at, items[0].instrument.facility.zone) if items else "",
+        "before": _before(notice),
+        "behalf": ""
+        if owned or booking is None or booking.booked_by_id != notice.person.id
+        else booking.person.name,
+        "data": notice.event.data,
+        "about": notice.about,
+        "others": notice.others,
+        "actor_name": notice.actor_name,
+        "by_self": notice.event.actor_id == notice.person.id,
+        "public_url": public_url,
+        "booking_url": f"{public_url}/bookings/{booking.id}" if booking else "",
+        "approvals_url": f"{public_url}/approvals",
+        "url": public_url + path_of(notice),
+        "link": notice.link,
+        "link_url": link_url,
+    }
+
+
+def _what(items: Sequence[Any]) -> str:
+    if not items:
+        return ""
+    first, more = i18n.name_of(items[0].instrument), len(items) - 1
+    if not more:
+        return first
+    return i18n.ngettext(
+        "%(instrument)s and %(num)d more", "%(instrument)s and %(num)d more", more, instrument=first
+    )
+
+
+def _before(notice: Notice) -> list[str]:
+    """Give what a changed booking took before, each instrument by its code."""
+    changes = notice.event.data.get("changes", {})
+    zone = notice.items[0].instrument.facility.zone if notice.items else "UTC"
+    return [
+        f"{code}, {i18n.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end), zone)}"
+        for code, start, end, _ in changes.get("items", [[]])[0]
+    ]
+
+
+def _template(form: str, part: str) -> Template:
+    return _environment().get_template(f"mail/{form}/{part}")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(
+        name_of=i18n.name_of,
+        language_tag=i18n.language_tag,
+        span=i18n.format_span,
+        utc_offset=i18n.utc_offset,
+        instant=datetime.fromisoformat,
+        channel_name=wording.channel_name,
+    )
+    environment.filters.update(
+        datetime=i18n.format_datetime,
+        date=i18n.format_date,
+        time=i18n.format_time,
+        duration=i18n.format_duration,
+    )
+    return environment
