@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from uuid import UUID
 
-PATHS = {"reset_password": "/password-resets", "confirm_email": "/confirmations"}
+PATHS = {"reset_password": "/password-resets", "confirm_email": "/confirmations", "decide_step": "/decisions"}
 """Where the links of each purpose lead."""
 
 

@@ -18,10 +18,12 @@ REMINDED_WITHIN = timedelta(days=16)
 """The last working day before a step is due is never longer ago, whatever the holidays."""
 
 
-def without_steps(session: Session, *, limit: int = 200) -> list[UUID]:
-    """Give the requests that have no steps: those from before there were any, and those that were imported."""
+def without_steps(session: Session, *, now: datetime, limit: int = 200) -> list[UUID]:
+    """Give the requests to come that have no steps: those from before there were any."""
     query = select(Booking.id).where(
-        text("booking.state = 'requested'"), ~exists().where(ApprovalStep.booking_id == Booking.id)
+        text("booking.state = 'requested'"),
+        Booking.starts_at > now,
+        ~exists().where(ApprovalStep.booking_id == Booking.id),
     )
     return list(session.scalars(query.order_by(Booking.starts_at).limit(limit)))
 

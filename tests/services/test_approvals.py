@@ -27,9 +27,9 @@ def world(session, now):
     return ada, tam
 
 
-def test_a_manager_counts_what_is_theirs_alone_to_decide(session, world):
+def test_a_manager_counts_what_waits_for_their_word_their_part_of_a_joint_request_too(session, world):
     _ada, tam = world
-    assert approvals.waiting(session, actor=tam) == 1
+    assert approvals.waiting(session, actor=tam) == 2
     assert approvals.waiting(session, actor=tam) == len(approvals.inbox(session, actor=tam))
 
 
