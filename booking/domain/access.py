@@ -111,6 +111,8 @@ RULES: dict[str, Rule] = {
     "booking.cancel": _rule(Scope.BOOK, _R.OWNER, _R.AGENT, _R.LEADER, _R.MANAGER),
     "booking.approve": _rule(Scope.MANAGE, _R.MANAGER),
     "approval.decide": _rule(Scope.MANAGE, _R.SIGNED_IN),  # the service asks whose word is wanted
+    "delegation.keep": _rule(Scope.MANAGE, _R.SIGNED_IN),
+    "paper.add": _rule(Scope.BOOK, _R.SIGNED_IN),  # to a booking that one may change
     "booking.check_in": _rule(Scope.BOOK, _R.OWNER, *_STAFF),
     "booking.feedback": _rule(Scope.BOOK, _R.OWNER),
     "hold.take": _rule(Scope.BOOK, _R.SIGNED_IN),
@@ -121,13 +123,6 @@ RULES: dict[str, Rule] = {
     "waitlist.rank": _rule(Scope.MANAGE, _R.MANAGER),
     "closure.make": _rule(Scope.MANAGE, _R.MANAGER),
     "facility.desk": _rule(Scope.READ, *_STAFF),
-    "fault.report": _rule(Scope.BOOK, _R.SIGNED_IN),
-    "fault.see": _rule(Scope.READ, *_STAFF),
-    "fault.settle": _rule(Scope.MANAGE, _R.MANAGER),
-    "credit.see": _rule(Scope.READ, _R.SIGNED_IN),
-    "credit.appeal": _rule(Scope.BOOK, _R.SIGNED_IN),
-    "credit.keep": _rule(Scope.MANAGE, _R.MANAGER),
-    "kiosk.keep": _rule(None, _R.MANAGER),
     "fault.report": _rule(Scope.BOOK, _R.SIGNED_IN),
     "fault.see": _rule(Scope.READ, *_STAFF),
     "fault.settle": _rule(Scope.MANAGE, _R.MANAGER),
