@@ -40,7 +40,7 @@ from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
-from models.rule import CalendarDay, Rule
+from models.rule import CalendarDay, QuotaLock, Rule
 from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
 from models.token import ApiToken
@@ -120,6 +120,7 @@ __all__ = [
     "Purpose",
     "Qualification",
     "QuietHours",
+    "QuotaLock",
     "RateLimit",
     "Reminder",
     "RequestKey",

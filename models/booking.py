@@ -1,6 +1,7 @@
 """Bookings and what they hold."""
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
@@ -74,6 +75,9 @@ class Booking(Base):
     sequence: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    if TYPE_CHECKING:  # the ledger's own file gives it
+        opens_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship(lazy="raise", foreign_keys=[person_id])
     booked_by: Mapped[Person | None] = relationship(lazy="raise", foreign_keys=[booked_by_id])

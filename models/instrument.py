@@ -49,7 +49,8 @@ class Instrument(Base):
     """Anything bookable: a device, a station, a line, a beamline, a space, an expert, something virtual.
 
     `revision` counts every change of its calendar and is the row that writers of the ledger lock.
-    Policy times are in minutes; None is no limit.
+    What the sheet says of its policy is in minutes; None says nothing, so that the rules of its category, facility or
+    network count.
     """
 
     __tablename__ = "instrument"
@@ -82,13 +83,13 @@ class Instrument(Base):
     approval_required: Mapped[bool] = mapped_column(default=False)
     confidential: Mapped[bool] = mapped_column(default=False)
 
-    step_minutes: Mapped[int] = mapped_column(default=30)
-    shortest_minutes: Mapped[int] = mapped_column(default=30)
+    step_minutes: Mapped[int | None] = mapped_column()
+    shortest_minutes: Mapped[int | None] = mapped_column()
     longest_minutes: Mapped[int | None] = mapped_column()
-    notice_minutes: Mapped[int] = mapped_column(default=0)
+    notice_minutes: Mapped[int | None] = mapped_column()
     horizon_minutes: Mapped[int | None] = mapped_column()
-    setup_minutes: Mapped[int] = mapped_column(default=0)
-    cleanup_minutes: Mapped[int] = mapped_column(default=0)
+    setup_minutes: Mapped[int | None] = mapped_column()
+    cleanup_minutes: Mapped[int | None] = mapped_column()
 
     capacity: Mapped[Decimal | None] = mapped_column(Numeric(14, 3))
     capacity_unit: Mapped[str] = mapped_column(String(60), default="")

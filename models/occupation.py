@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from booking.domain.occupation import Kind
 from models.base import Base, BigId, UtcDateTime, by_value
+from models.booking import Booking
 
 
 class Occupation(Base):
@@ -61,3 +62,8 @@ class Occupation(Base):
     hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id"))
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# Read where it is asked for: from when on one may check in, by the set-up that counted when the time was taken.
+_first = select(func.min(Occupation.starts_at)).where(Occupation.booking_id == Booking.id)
+Booking.opens_at = column_property(_first.correlate_except(Occupation).scalar_subquery(), deferred=True)

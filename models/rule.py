@@ -64,6 +64,15 @@ class Rule(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class QuotaLock(Base):
+    """Whose bookings are being counted: the row that commands take in turn, whatever instruments they are for."""
+
+    __tablename__ = "quota_lock"
+
+    party: Mapped[str] = mapped_column(String(60), primary_key=True)
+    turns: Mapped[int] = mapped_column(BigId, default=1)
+
+
 class CalendarDay(Base):
     """A day that differs from its weekday: a public holiday, or a weekend that is worked instead (调休)."""
 

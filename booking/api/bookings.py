@@ -98,7 +98,9 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
         )
         instead = []
         if not verdict.allowed:
-            instead = availability.alternatives(session, items=items, now=now, booking_id=order["booking_id"])
+            instead = availability.alternatives(
+                session, items=items, now=now, booking_id=order["booking_id"], person_id=actor().person_id
+            )
     return {
         "allowed": verdict.allowed,
         "reasons": [reason_out(reason) for reason in verdict.reasons],

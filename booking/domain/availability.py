@@ -9,6 +9,8 @@ from booking.domain.hours import zone
 from booking.domain.rules import Policy
 from booking.domain.spans import Load, Span, intersect, levels, merge, subtract
 
+SOON = timedelta(microseconds=1)
+
 
 def free_levels(
     opened: Iterable[Span], loads: Iterable[Load], units: int, policy: Policy, *, blocked: Iterable[Span] = ()
@@ -58,33 +60,50 @@ def _reaching(
 
 
 def first_start(
-    spans: Iterable[Span], length: timedelta, policy: Policy, now: datetime, zone_name: str
+    spans: Iterable[Span],
+    length: timedelta,
+    policy: Policy,
+    now: datetime,
+    zone_name: str,
+    *,
+    starting: Span | None = None,
 ) -> datetime | None:
     """Give the first start on the instrument's step at which a use of this length fits into one of the spans.
 
-    None as well when the length itself breaks the policy. Spans that touch are joined first.
+    None as well when the length itself breaks the policy. Spans that touch are joined first. A use may be asked to
+    start within a stretch, which it may outlast.
     """
     if not _allows(policy, length):
         return None
     for span in merge(_allowed(spans, policy, now)):
-        start = on_step(span.start, policy.step, zone_name)
+        start = on_step(max(span.start, starting.start) if starting else span.start, policy.step, zone_name)
         if start + length <= span.end:
-            return start
+            return start if starting is None or start < starting.end else None
     return None
 
 
 def nearest_starts(
-    spans: Iterable[Span], wish: Span, policy: Policy, now: datetime, zone_name: str, *, count: int
+    spans: Iterable[Span],
+    wish: Span,
+    policy: Policy,
+    now: datetime,
+    zone_name: str,
+    *,
+    count: int,
+    starting: Span | None = None,
 ) -> list[datetime]:
-    """Give the starts nearest to a wish at which a use of its length fits, nearest first, a step apart at least."""
+    """Give the starts nearest to a wish at which a use of its length fits, nearest first, a step apart at least.
+
+    A use may be asked to start within a stretch, which it may outlast.
+    """
     length = wish.duration
     if not _allows(policy, length):
         return []
     step = timedelta(minutes=policy.step)
     found: list[datetime] = []
     for span in merge(_allowed(spans, policy, now)):
-        first = on_step(span.start, policy.step, zone_name)
-        last = span.end - length
+        first = on_step(max(span.start, starting.start) if starting else span.start, policy.step, zone_name)
+        last = min(span.end - length, starting.end - SOON) if starting else span.end - length
         if first > last:
             continue
         last = first + (last - first) // step * step

@@ -218,13 +218,39 @@ COLUMNS: dict[str, Column] = {
         Column("bookable", sheets.yes_no, True, "yes", "Whether it can be booked."),
         Column("approval_required", sheets.yes_no, False, "no", "Whether a manager approves each booking."),
         Column("confidential", sheets.yes_no, False, "no", "Whether bookings of it are confidential."),
-        Column("step_minutes", sheets.whole(1, 7 * 24 * 60), 30, 30, "Bookings start and end on this grid."),
-        Column("shortest_minutes", _length, 30, 30, "Shortest use."),
-        Column("longest_minutes", _length, None, 480, "Longest use; empty is no limit."),
-        Column("notice_minutes", _minutes, 0, 60, "How long before its start a booking must be made."),
-        Column("horizon_minutes", _ahead, None, 129_600, "How far ahead one may book; empty is no limit."),
-        Column("setup_minutes", sheets.whole(0, 43_200), 0, 15, "Set-up before each use."),
-        Column("cleanup_minutes", sheets.whole(0, 43_200), 0, 15, "Clean-up after each use."),
+        Column(
+            "step_minutes",
+            sheets.whole(1, 7 * 24 * 60),
+            None,
+            30,
+            "Bookings start and end on this grid; empty: as the rules say.",
+        ),
+        Column("shortest_minutes", _length, None, 30, "Shortest use; empty: as the rules say."),
+        Column("longest_minutes", _length, None, 480, "Longest use; empty: as the rules say."),
+        Column(
+            "notice_minutes",
+            _minutes,
+            None,
+            60,
+            "How long before its start a booking must be made; empty: as the rules say.",
+        ),
+        Column(
+            "horizon_minutes", _ahead, None, 129_600, "How far ahead one may book; empty: as the rules say."
+        ),
+        Column(
+            "setup_minutes",
+            sheets.whole(0, 43_200),
+            None,
+            15,
+            "Set-up before each use; empty: as the rules say.",
+        ),
+        Column(
+            "cleanup_minutes",
+            sheets.whole(0, 43_200),
+            None,
+            15,
+            "Clean-up after each use; empty: as the rules say.",
+        ),
         Column("opening", _hours, (), "Mon-Fri 08:30-17:30", "Own hours; empty keeps the facility's."),
         Column("capacity", _amount, None, 50, "Rated capacity."),
         Column("capacity_unit", sheets.text(60), "", "L", "Its unit."),
@@ -414,7 +440,7 @@ def contradictions(values: Mapping[str, Any]) -> list[tuple[str, str, dict[str, 
     """Give what does not go together in an instrument's whole set of values: (column, code, figures)."""
     found: list[tuple[str, str, dict[str, Any]]] = []
     longest, shortest = values["longest_minutes"], values["shortest_minutes"]
-    if longest is not None and longest < shortest:
+    if longest is not None and shortest is not None and longest < shortest:
         found.append(("longest_minutes", "too_small", {"least": shortest}))
     if values["parts"] and values["kind"] != "line":
         found.append(("parts", "not_a_line", {}))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from booking.domain.hours import WeeklyHours, is_open, zone
 from booking.domain.occupation import Claim, Item
@@ -44,7 +44,10 @@ class Invalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one instrument in force; times in minutes, None is no limit."""
+    """The settings of one instrument in force; times in minutes, None is no limit.
+
+    `gap` keeps two bookings of one person apart, `concurrent` is how many of theirs may lie ahead.
+    """
 
     step: int = 15
     shortest: int = 15
@@ -53,13 +56,29 @@ class Policy:
     horizon: int | None = None
     setup: int = 0
     cleanup: int = 0
+    notice_to_change: int = 0
+    notice_to_cancel: int = 0
+    horizon_to_change: int | None = None
+    gap: int = 0
+    concurrent: int | None = None
+    grace: int = 30
+    late_allowed: int = 1
+    offer_minutes: int = 60
+
+
+class PolicyOverTime(Protocol):
+    """Settings that depend on when a use starts."""
+
+    def at(self, start: datetime, /) -> Policy:
+        """Give the settings for a use that starts at the instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that the rules must know about one instrument: its units, policy, hours, and what is taken around.
 
-    `loads` are the occupations that touch the claims, the booking's own left out.
+    `loads` are the occupations that touch the claims, the booking's own left out. With a timetable the settings
+    depend on when the use starts.
     """
 
     code: str
@@ -69,6 +88,11 @@ class Facts:
     hours: tuple[WeeklyHours, ...] = ()
     loads: tuple[Load, ...] = ()
     bookable: bool = True
+    timetable: PolicyOverTime | None = None
+
+    def policy_at(self, start: datetime) -> Policy:
+        """Give the settings for a use that starts at the instant."""
+        return self.timetable.at(start) if self.timetable else self.policy
 
 
 def refusals(
@@ -85,6 +109,9 @@ def refusals(
     when it was chosen is not judged again.
     """
     reasons: list[Reason] = []
+    for place, span in (before or {}).items():
+        if place in facts:
+            reasons += _of_change(span, facts[place], now)
     for item in items:
         known = facts[item.instrument_id]
         if item.span.duration > LONGEST:
@@ -103,6 +130,29 @@ def refusals(
     return reasons + taken(claims, facts)
 
 
+def too_late_to_cancel(spans: Mapping[int, Span], facts: Mapping[int, Facts], now: datetime) -> list[Reason]:
+    """Give a reason for each instrument whose booking may no longer be given up, though it has not begun."""
+    return [
+        _too_late("notice_to_cancel", facts[place], span, facts[place].policy_at(span.start).notice_to_cancel)
+        for place, span in spans.items()
+        if now < span.start < now + timedelta(minutes=facts[place].policy_at(span.start).notice_to_cancel)
+    ]
+
+
+def _of_change(old: Span, known: Facts, now: datetime) -> list[Reason]:
+    notice = known.policy_at(old.start).notice_to_change
+    if now < old.start < now + timedelta(minutes=notice):
+        return [_too_late("notice_to_change", known, old, notice)]
+    return []
+
+
+def _too_late(code: str, known: Facts, span: Span, notice: int) -> Reason:
+    latest = span.start - timedelta(minutes=notice)
+    return Reason(
+        code, {"instrument": known.code, "notice": notice, "latest": latest, "zone": known.zone}, True
+    )
+
+
 def _of_instrument(item: Item, known: Facts) -> list[Reason]:
     reasons = []
     if not known.bookable:
@@ -115,7 +165,7 @@ def _of_instrument(item: Item, known: Facts) -> list[Reason]:
 
 
 def _of_length(item: Item, known: Facts) -> list[Reason]:
-    policy, minutes = known.policy, item.span.minutes
+    policy, minutes = known.policy_at(item.span.start), item.span.minutes
     reasons = []
     if minutes < policy.shortest:
         reasons.append(
@@ -145,7 +195,7 @@ def _on_step(span: Span, step: int, zone_name: str) -> bool:
 
 
 def _of_start(item: Item, known: Facts, now: datetime, old: Span | None) -> list[Reason]:
-    policy, start = known.policy, item.span.start
+    policy, start = known.policy_at(item.span.start), item.span.start
     if old is not None and old.start == start:
         past = item.span.end <= now
         return [Reason("past", {"instrument": known.code, "now": now.astimezone(UTC)})] if past else []
@@ -156,9 +206,10 @@ def _of_start(item: Item, known: Facts, now: datetime, old: Span | None) -> list
         earliest = now + timedelta(minutes=policy.notice)
         figures = {"notice": policy.notice, "earliest": earliest, "zone": known.zone}
         reasons.append(Reason("notice", {"instrument": known.code, **figures}, True))
-    if policy.horizon is not None and item.span.end > now + timedelta(minutes=policy.horizon):
-        latest = now + timedelta(minutes=policy.horizon)
-        figures = {"horizon": policy.horizon, "latest": latest, "zone": known.zone}
+    horizon = policy.horizon if old is None else policy.horizon_to_change
+    if horizon is not None and item.span.end > now + timedelta(minutes=horizon):
+        latest = now + timedelta(minutes=horizon)
+        figures = {"horizon": horizon, "latest": latest, "zone": known.zone}
         reasons.append(Reason("horizon", {"instrument": known.code, **figures}, True))
     return reasons
 

@@ -22,7 +22,7 @@ from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.http import metrics
 from booking.http.context import for_programs
-from booking.http.identity import UnknownToken, utc_now
+from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
 from booking.i18n import language_tag
 from booking.services import availability
@@ -269,7 +269,8 @@ def alternatives(items: Sequence[Item]) -> list[availability.Alternative]:
         return []
     try:
         with reading() as session:
-            return availability.alternatives(session, items=items, now=utc_now())
+            who = actor().person_id
+            return availability.alternatives(session, items=items, now=utc_now(), person_id=who)
     except Exception:  # noqa: BLE001 - an offer beside the answer, not the answer
         _log.exception("no alternatives could be found")
         return []

@@ -1,6 +1,6 @@
 """What is free and what is taken: facts for the rules, free spans, the timeline, find a time, alternatives."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,10 +14,11 @@ from booking.domain.access import Actor, NotFound, Subject, may
 from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item, Kind, padded
+from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
 from booking.domain.rules import LONGEST, Facts, Invalid, Policy, refusals
-from booking.domain.spans import Load, Span, busy, merge
-from booking.services import catalogue, instruments, occupation
+from booking.domain.spans import Load, Span, busy, intersect, merge
+from booking.services import catalogue, instruments, occupation, policies
 from booking.services.catalogue import Filters
 from models import Booking, Facility, Instrument, InstrumentPrice, Occupation, OpeningRule, Person
 
@@ -80,26 +81,13 @@ class Alternative:
     why: str
 
 
-def policy_of(instrument: Instrument) -> Policy:
-    """Give an instrument's rules in force."""
-    return Policy(
-        step=instrument.step_minutes,
-        shortest=instrument.shortest_minutes,
-        longest=instrument.longest_minutes,
-        notice=instrument.notice_minutes,
-        horizon=instrument.horizon_minutes,
-        setup=instrument.setup_minutes,
-        cleanup=instrument.cleanup_minutes,
-    )
-
-
 def hours_of(
     session: Session, instruments: Iterable[Instrument]
 ) -> dict[int, tuple[str, tuple[WeeklyHours, ...]]]:
     """Give each instrument's zone and weekly hours: its own, or its facility's when it has none; two statements."""
     rows = list(instruments)
     facilities = {row.facility_id for row in rows}
-    zones = {row.id: row.zone for row in session.scalars(select(Facility).where(Facility.id.in_(facilities)))}
+    zones = {row.id: row.zone for row in policies.facilities_of(session, facilities).values()}
     of_instrument: dict[int, list[WeeklyHours]] = {}
     of_facility: dict[int, list[WeeklyHours]] = {}
     query = select(OpeningRule).where(
@@ -121,9 +109,13 @@ def hours_of(
 
 
 def facts(
-    session: Session, instruments: Iterable[Instrument], loads: Mapping[int, tuple[Load, ...]]
+    session: Session,
+    instruments: Iterable[Instrument],
+    loads: Mapping[int, tuple[Load, ...]],
+    *,
+    timetables: Mapping[int, Timetable],
 ) -> dict[int, Facts]:
-    """Give all that the rules must know about the instruments."""
+    """Give all that the rules must know about the instruments; a station that comes with its line has no timetable."""
     rows = list(instruments)
     hours = hours_of(session, rows)
     return {
@@ -131,7 +123,7 @@ def facts(
             code=row.code,
             units=row.units,
             zone=hours[row.id][0],
-            policy=policy_of(row),
+            timetable=timetables.get(row.id),
             hours=hours[row.id][1],
             loads=loads.get(row.id, ()),
             bookable=row.bookable and row.published,
@@ -164,19 +156,51 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
     instrument = session.scalars(query).one_or_none()
     if instrument is None:
         raise NotFound("instrument", code)
-    found = _free_of(session, [instrument], within, now)
-    return [FreeSpan(span.start, span.end, level) for span, level in found[instrument.id]]
+    found = _free_of(session, [instrument], within, now, person_id=actor.person_id)
+    spans = [
+        (*shared, level)
+        for room in found[instrument.id]
+        for span, level in room.levels
+        for shared in intersect([span], room.starting)
+    ]
+    return [FreeSpan(*span) for span in sorted(spans)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Settings, the stretches in which they count for a use that starts there, and the units free under them."""
+
+    policy: Policy
+    starting: list[Span]
+    levels: list[tuple[Span, int]]
 
 
 def _free_of(
-    session: Session, rows: Sequence[Instrument], within: Span, now: datetime, *, without: UUID | None = None
-) -> dict[int, list[tuple[Span, int]]]:
-    """Give stretches of open, future time and the units free in each, for each instrument."""
-    widest = max((row.setup_minutes + row.cleanup_minutes for row in rows), default=0)
+    session: Session,
+    rows: Sequence[Instrument],
+    within: Span,
+    now: datetime,
+    *,
+    person_id: UUID | None,
+    without: UUID | None = None,
+) -> dict[int, list[_Room]]:
+    """Give open, future time and the units free in it, for each instrument under the settings of each stretch."""
+    timetables = policies.timetables(session, rows, person_id=person_id)
+    segments = {row.id: timetables[row.id].segments(within) for row in rows}
+    widest = max(
+        (policy.setup + policy.cleanup for found in segments.values() for _, policy in found), default=0
+    )
     around = padded(within, widest, widest)
     parts = occupation.parts_of(session, [row.id for row in rows])
     stations = {part.station_id for found in parts.values() for part in found}
-    view = occupation.look(session, {row.id for row in rows} | stations, around, now=now, without=without)
+    view = occupation.look(
+        session,
+        {row.id for row in rows} | stations,
+        around,
+        now=now,
+        without=without,
+        person_id=person_id,
+    )
     sizes = (
         {row.id: row.units for row in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
         if stations
@@ -196,9 +220,19 @@ def _free_of(
                 sizes[part.station_id] - (part.units or sizes[part.station_id]),
             )
         ]
-        result[row.id] = availability.free_levels(
-            opened, view.loads[row.id], row.units, policy_of(row), blocked=merge(blocked)
-        )
+        starting: dict[Policy, list[Span]] = {}
+        for span, policy in segments[row.id]:
+            starting.setdefault(policy, []).append(span)
+        result[row.id] = [
+            _Room(
+                policy,
+                spans,
+                availability.free_levels(
+                    opened, view.loads[row.id], row.units, policy, blocked=merge(blocked)
+                ),
+            )
+            for policy, spans in starting.items()
+        ]
     return result
 
 
@@ -227,6 +261,7 @@ def occupations(
             Booking.confidential,
             Instrument.facility_id,
             Person.name,
+            Occupation.person_id.label("holder_id"),
         )
         .join(Instrument, Instrument.id == Occupation.instrument_id)
         .outerjoin(Booking, Booking.id == Occupation.booking_id)
@@ -255,7 +290,7 @@ def occupations(
                 booking_id=row.booking_id if seen else None,
                 title=row.purpose if seen else None,
                 state=row.state if seen else None,
-                mine=row.person_id is not None and row.person_id == actor.person_id,
+                mine=actor.person_id is not None and actor.person_id in {row.person_id, row.holder_id},
                 person=row.name if seen else None,
             )
         )
@@ -335,7 +370,7 @@ def find(
         .order_by(Instrument.id)
         .limit(CANDIDATES)
     ).all()
-    starts = _earliest(session, rows, duration, within, quantity, now)
+    starts = _earliest(session, rows, duration, within, quantity, now, actor.person_id)
     starts = sorted(starts, key=lambda found: (found[1].start, found[0].code))[:limit]
     items = [Item(row.id, span, quantity) for row, span in starts]
     charges = estimates(session, actor=actor, items=items)
@@ -346,17 +381,40 @@ def find(
 
 
 def next_free(
-    session: Session, *, instrument_ids: Sequence[int], now: datetime, days: int = 30
+    session: Session,
+    *,
+    instrument_ids: Sequence[int],
+    now: datetime,
+    days: int = 30,
+    person_id: UUID | None = None,
 ) -> dict[int, Span | None]:
-    """Give the next time at which one unit can be had for the instrument's shortest use, within so many days."""
+    """Give the next time at which one unit can be had for the instrument's shortest use, within so many days.
+
+    For this person: some may wait for less notice, or use it longer, than others.
+    """
     rows = session.scalars(
         select(Instrument).where(Instrument.id.in_(instrument_ids), Instrument.bookable, Instrument.published)
     ).all()
     result: dict[int, Span | None] = dict.fromkeys(instrument_ids)
     within = Span(now, now + timedelta(days=days))
-    for row, span in _earliest(session, rows, None, within, 1, now):
+    for row, span in _earliest(session, rows, None, within, 1, now, person_id):
         result[row.id] = span
     return result
+
+
+def first_use(
+    session: Session,
+    *,
+    instrument: Instrument,
+    length: timedelta,
+    within: Span,
+    quantity: int,
+    person_id: UUID | None,
+    now: datetime,
+) -> Span | None:
+    """Give the earliest use of this length in the span that the instrument's rules let this person have."""
+    found = _earliest(session, [instrument], length, within, quantity, now, person_id)
+    return found[0][1] if found else None
 
 
 def _earliest(
@@ -366,29 +424,46 @@ def _earliest(
     within: Span,
     quantity: int,
     now: datetime,
+    person_id: UUID | None,
 ) -> list[tuple[Instrument, Span]]:
     if not rows:
         return []
-    found = _free_of(session, rows, within, now)
+    found = _free_of(session, rows, within, now, person_id=person_id)
     zones = _zones(session, rows)
     result = []
     for row in rows:
-        policy = policy_of(row)
-        length = duration or timedelta(minutes=policy.shortest)
-        spans = [span for span, level in found[row.id] if level >= quantity]
-        start = availability.first_start(spans, length, policy, now, zones[row.facility_id])
-        if start is not None:
-            result.append((row, Span(start, start + length)))
+        name = zones[row.facility_id]
+        starts = [span for room in found[row.id] for span in _first(room, duration, quantity, now, name)]
+        if starts:
+            result.append((row, min(starts)))
     return result
 
 
+def _first(
+    room: _Room, duration: timedelta | None, quantity: int, now: datetime, zone_name: str
+) -> Iterator[Span]:
+    """Give the first use under the settings of the room, from the first of its stretches that has any."""
+    length = duration or timedelta(minutes=room.policy.shortest)
+    spans = [span for span, level in room.levels if level >= quantity]
+    for starting in room.starting:
+        start = availability.first_start(spans, length, room.policy, now, zone_name, starting=starting)
+        if start is not None:
+            yield Span(start, start + length)
+            return
+
+
 def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
-    query = select(Facility.id, Facility.zone).where(Facility.id.in_({row.facility_id for row in rows}))
-    return {row.id: row.zone for row in session.execute(query)}
+    found = policies.facilities_of(session, {row.facility_id for row in rows})
+    return {row.id: row.zone for row in found.values()}
 
 
 def alternatives(
-    session: Session, *, items: Sequence[Item], now: datetime, booking_id: UUID | None = None
+    session: Session,
+    *,
+    items: Sequence[Item],
+    now: datetime,
+    booking_id: UUID | None = None,
+    person_id: UUID | None = None,
 ) -> list[Alternative]:
     """Give what could be had instead of a refused wish: nearest times here, equal instruments at the same time.
 
@@ -402,27 +477,38 @@ def alternatives(
     if row is None:
         return []
     return [
-        *_nearest(session, row, item, now, booking_id),
-        *_equal(session, row, item, now),
+        *_nearest(session, row, item, now, booking_id, person_id),
+        *_equal(session, row, item, now, person_id),
     ]
 
 
 def _nearest(
-    session: Session, row: Instrument, item: Item, now: datetime, booking_id: UUID | None
+    session: Session,
+    row: Instrument,
+    item: Item,
+    now: datetime,
+    booking_id: UUID | None,
+    person_id: UUID | None,
 ) -> list[Alternative]:
     if not (row.bookable and row.published):
         return []
     wide = Span(max(item.span.start - NEAR, now), max(item.span.end, now) + NEAR)
     if wide.duration > WINDOW:
         return []
-    found = _free_of(session, [row], wide, now, without=booking_id)[row.id]
-    spans = merge(span for span, level in found if level >= item.quantity)
-    policy = policy_of(row)
+    found = _free_of(session, [row], wide, now, person_id=person_id, without=booking_id)[row.id]
     name = _zones(session, [row])[row.facility_id]
-    length = availability.nearest_length(item.span.duration, policy)
-    wish = Span(item.span.start, item.span.start + length)
-    starts = availability.nearest_starts(spans, wish, policy, now, name, count=3)
-    return [Alternative(row.id, row.code, start, start + length, "nearest") for start in starts]
+    uses = []
+    for room in found:
+        spans = merge(span for span, level in room.levels if level >= item.quantity)
+        length = availability.nearest_length(item.span.duration, room.policy)
+        wish = Span(item.span.start, item.span.start + length)
+        for starting in room.starting:
+            starts = availability.nearest_starts(
+                spans, wish, room.policy, now, name, count=3, starting=starting
+            )
+            uses += [Span(start, start + length) for start in starts]
+    closest = sorted(uses, key=lambda use: (abs(use.start - item.span.start), use))
+    return [Alternative(row.id, row.code, *use, "nearest") for use in closest[:3]]
 
 
 def equals(session: Session, *, instrument: Instrument, quantity: int) -> Sequence[Instrument]:
@@ -444,7 +530,9 @@ def equals(session: Session, *, instrument: Instrument, quantity: int) -> Sequen
     ).all()
 
 
-def _equal(session: Session, row: Instrument, item: Item, now: datetime) -> list[Alternative]:
+def _equal(
+    session: Session, row: Instrument, item: Item, now: datetime, person_id: UUID | None
+) -> list[Alternative]:
     rows = equals(session, instrument=row, quantity=item.quantity)
     if not rows:
         return []
@@ -454,12 +542,13 @@ def _equal(session: Session, row: Instrument, item: Item, now: datetime) -> list
     if stations:
         by_id |= {s.id: s for s in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
     wishes = {other.id: [Item(other.id, item.span, item.quantity)] for other in rows}
-    claims = {place: occupation.claims(wish, by_id, parts) for place, wish in wishes.items()}
+    timetables = policies.timetables(session, rows, person_id=person_id)
+    claims = {place: occupation.claims(wish, by_id, parts, timetables) for place, wish in wishes.items()}
     widest = Span(
         min(claim.span.start for found in claims.values() for claim in found),
         max(claim.span.end for found in claims.values() for claim in found),
     )
     view = occupation.look(session, by_id, widest, now=now)
-    known = facts(session, by_id.values(), view.loads)
+    known = facts(session, by_id.values(), view.loads, timetables=timetables)
     free_now = [other for other in rows if not refusals(wishes[other.id], claims[other.id], known, now)]
     return [Alternative(other.id, other.code, *item.span, "equal") for other in free_now[:3]]

@@ -31,7 +31,7 @@ from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST, Invalid
 from booking.domain.spans import Span
-from booking.services import availability, events
+from booking.services import availability, events, policies
 from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows, hashed
 from models import (
     Booking,
@@ -786,8 +786,9 @@ def _free(
     # From midnight on, not from now: what a feed shows changes of itself once a day at most.
     today = calendars.midnight(now)
     end = min(calendars.window(now, rules)[1], today + availability.WINDOW)
-    if subject.horizon_minutes is not None:
-        end = min(end, today + timedelta(minutes=subject.horizon_minutes))
+    policy = policies.in_force(session, subject, person_id=found.actor.person_id, start=today)
+    if policy.horizon is not None:
+        end = min(end, today + timedelta(minutes=policy.horizon))
     if not subject.bookable or end <= today:
         return []
     within = Span(today, end)

@@ -1,7 +1,7 @@
 """Dated rules: read for a wish in one statement, set in words, edited, and tried on what was booked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +12,10 @@ from booking.domain import policy
 from booking.domain.access import Role
 from booking.domain.hours import zone
 from booking.domain.occupation import Item
-from booking.domain.policy import Moment, Place, PlaceKind, RuleKind
+from booking.domain.policy import Moment, Place, PlaceKind, RuleKind, Timetable
 from booking.domain.pricing import CustomerClass
-from booking.domain.working_days import WorkingDays
+from booking.domain.rules import Policy
+from booking.domain.working_days import DayKind, WorkingDays
 from booking.services import working_days
 from models import Facility, Instrument, Membership, NetworkFacility, Rule
 
@@ -79,7 +80,7 @@ def moment_of(
 ) -> Moment:
     """Give for whom and when an item starts, as far as any of the rules asks for it."""
     known = tuple(rules)
-    facility = session.get_one(Facility, instrument.facility_id)
+    facility = facilities_of(session, [instrument.facility_id])[instrument.facility_id]
     tz = zone(facility.zone)
     by_kind = any(rule.day_kind is not None for rule in known)
     days = working_days_of(session, item.span.start.astimezone(tz).date()) if by_kind else None
@@ -121,6 +122,55 @@ def working_days_of(session: Session, day: date) -> WorkingDays:
         known[day.year] = working_days.around(session, day)
     found: WorkingDays = known[day.year]
     return found
+
+
+def timetables(
+    session: Session, instruments: Iterable[Instrument], *, person_id: UUID | None
+) -> dict[int, Timetable]:
+    """Give the settings of each instrument for this person, over time; two statements for all of them.
+
+    None is a visitor, who is judged like anybody from outside.
+    """
+    rows = list(instruments)
+    found = rules_for(session, rows)
+    places = facilities_of(session, {row.facility_id for row in rows})
+    known = _cached(session, "timetables")
+    result = {}
+    for row in rows:
+        rules, sheet, facility = found[row.id], sheet_of(row), places[row.facility_id]
+        customer = customer_class(session, rules, person_id, facility.organisation_id)
+        key = (tuple(rule.id for rule in rules), tuple(sheet.values()), facility.zone, customer)
+        if key not in known:
+            tz = zone(facility.zone)
+            known[key] = Timetable(
+                rules, sheet, tz=tz, customer_class=customer, day_kind=lambda day: _day_kind(session, day)
+            )
+        result[row.id] = known[key]
+    return result
+
+
+def in_force(session: Session, instrument: Instrument, *, person_id: UUID | None, start: datetime) -> Policy:
+    """Give the settings of an instrument for a use of this person that starts then."""
+    return timetables(session, [instrument], person_id=person_id)[instrument.id].at(start)
+
+
+def sheet_of(instrument: Instrument) -> dict[str, int | None]:
+    """Give what the instrument's own sheet says; None says nothing."""
+    return {name: getattr(instrument, f"{name}_minutes") for name in policy.SHEET}
+
+
+def facilities_of(session: Session, ids: Iterable[int]) -> dict[int, Facility]:
+    """Give facilities by their ids, once in a transaction."""
+    wanted = set(ids)
+    known = _cached(session, "facilities")
+    missing = wanted - known.keys()
+    if missing:
+        known |= {row.id: row for row in session.scalars(select(Facility).where(Facility.id.in_(missing)))}
+    return {place: known[place] for place in wanted}
+
+
+def _day_kind(session: Session, day: date) -> DayKind:
+    return working_days_of(session, day).kind(day)
 
 
 def forget(session: Session) -> None:

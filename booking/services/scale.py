@@ -229,7 +229,7 @@ def _ids(session: Session, homes: Sequence[int]) -> list[tuple[str, int, int, in
         Instrument.code, Instrument.id, Instrument.facility_id, Instrument.units, Instrument.setup_minutes
     ).where(Instrument.facility_id.in_(homes))
     rows = session.execute(query.order_by(Instrument.id))
-    return [(code, place, home, units, around) for code, place, home, units, around in rows]
+    return [(code, place, home, units, around or 0) for code, place, home, units, around in rows]
 
 
 def _beside(

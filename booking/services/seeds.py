@@ -15,9 +15,10 @@ from booking.domain.access import SYSTEM, Actor, Role, actor_from
 from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import Action, State
 from booking.domain.occupation import Item
+from booking.domain.policy import settings_of
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import accounts, approvals, bookings, closures, facilities, networks
+from booking.services import accounts, approvals, bookings, closures, facilities, networks, policies
 from booking.services.accounts import PasswordHash
 from models import (
     Booking,
@@ -305,14 +306,15 @@ def _to_monday(now: datetime, day: int) -> int:
 def _usual(cast: _Cast, row: Instrument, n: int, purpose: str, now: datetime) -> list[_Visit]:
     """Give the visits of one instrument from five days ago to nine days ahead, a few of them or none."""
     crowd = (cast.ben, cast.cleo, cast.ben, cast.cleo, cast.tam)
-    long = row.shortest_minutes >= 6 * 60
+    policy = settings_of({name: value for name, value in policies.sheet_of(row).items() if value is not None})
+    long = policy.shortest >= 6 * 60
     days = range(-5 + n % 3, 10, 6 + n % 3) if long else range(-5 + n % 2, 10, 2 + n % 3)
     if n % 5 == 4:
         return []
     visits = []
     for turn, day in enumerate(days):
-        length = max(row.shortest_minutes, (60, 120, 180)[(n + turn) % 3] if not long else 0)
-        length = -(-length // row.step_minutes) * row.step_minutes
+        length = max(policy.shortest, (60, 120, 180)[(n + turn) % 3] if not long else 0)
+        length = -(-length // policy.step) * policy.step
         start = _at(now, day, (9 * 60, 10 * 60, 13 * 60, 15 * 60)[(n + turn) % 4])
         span = Span(start, start + timedelta(minutes=length))
         actor = crowd[(n + turn) % len(crowd)]
@@ -332,7 +334,7 @@ def _visit(
     own_project: bool = False,
 ) -> _Visit:
     """Have somebody book early enough for the notice that the instrument wants, and before now."""
-    placed_at = min(now, span.start - timedelta(minutes=row.notice_minutes)) - earlier
+    placed_at = min(now, span.start - timedelta(minutes=row.notice_minutes or 0)) - earlier
     own = own_project and "Cleo" not in actor.name
     return _Visit(actor, row, span, placed_at, purpose, own)
 

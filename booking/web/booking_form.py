@@ -17,7 +17,7 @@ from booking.domain import hours
 from booking.domain.access import Forbidden, Subject, may
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
-from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.rules import Invalid, Policy, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.context import for_programs
 from booking.http.forms import fields
@@ -25,7 +25,7 @@ from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import acting, availability, bookings, instruments, projects
+from booking.services import acting, availability, bookings, instruments, policies, projects
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
 from booking.web import blueprint
@@ -165,14 +165,14 @@ def _from_address(session: Session, instrument: Instrument, now: datetime) -> di
         hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
         given["confidential"] = "1" if hidden else ""
     if not any(given[name] for name in SPAN_FIELDS):
-        found = availability.next_free(session, instrument_ids=[instrument.id], now=now)
+        found = availability.next_free(session, instrument_ids=[instrument.id], now=now, person_id=actor().person_id)
         if (span := found[instrument.id]) is not None:
             given |= typed_span(span, zone)
     elif not given["end_time"]:
         start = Intake(given).instant("start", zone)
         if start is not None:
-            shortest = timedelta(minutes=instrument.shortest_minutes)
-            given |= typed_span(Span(start, start + shortest), zone)
+            policy = policies.in_force(session, instrument, person_id=actor().person_id, start=start)
+            given |= typed_span(Span(start, start + timedelta(minutes=policy.shortest)), zone)
     return given
 
 
@@ -291,6 +291,7 @@ def _new_page(
         judged=judged,
         instrument=instrument,
         facility=instrument.facility,
+        policies=_policies([instrument], actor().person_id),
         zone=instrument.facility.zone,
         projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
         longest=LONGEST_TEXT,
@@ -298,6 +299,13 @@ def _new_page(
         now=utc_now(),
     )
     return page, status
+
+
+def _policies(places: Sequence[Instrument], person_id: UUID | None) -> dict[int, Policy]:
+    now = utc_now()
+    with reading() as session:
+        found = policies.timetables(session, places, person_id=person_id)
+    return {place: timetable.at(now) for place, timetable in found.items()}
 
 
 # --- changing one ---------------------------------------------------------------------------------
@@ -462,6 +470,7 @@ def _change_page(
         places=list(zip(_suffixes(booking), places, strict=True)),
         instrument=places[0],
         facility=places[0].facility,
+        policies=_policies(places, booking.person_id),
         zone=places[0].facility.zone,
         asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
         longest=LONGEST_TEXT,

@@ -15,7 +15,7 @@ from booking.domain import hours
 from booking.domain.access import Actor
 from booking.domain.calendars import CalendarItem, FeedHead, Status, event_uid, render_event, render_feed
 from booking.domain.lifecycle import Action, State, WrongMove, possible
-from booking.domain.occupation import Item, Kind, padded
+from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.context import local_path, public_url_for, settings
@@ -233,10 +233,7 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
 
 def check_in_opens(booking: Booking) -> datetime:
     """Give the start of the set-up, from which on one may check in."""
-    return min(
-        padded(Span(item.starts_at, item.ends_at), item.instrument.setup_minutes, 0).start
-        for item in booking.items
-    )
+    return booking.opens_at or booking.starts_at
 
 
 def _estimate(session: Session, booking: Booking) -> Estimate:

@@ -50,8 +50,9 @@ def register(blueprint: Blueprint) -> None:
 
 def cards(session: Session, *, actor: Actor, instruments: Sequence[Instrument], now: datetime) -> list[Card]:
     """Make the cards of instruments; the number of statements does not depend on theirs."""
+    ids = [row.id for row in instruments]
     free = availability.next_free(
-        session, instrument_ids=[row.id for row in instruments], now=now, days=LOOK_AHEAD
+        session, instrument_ids=ids, now=now, days=LOOK_AHEAD, person_id=actor.person_id
     )
     return [_card(row, actor, free.get(row.id), now) for row in instruments]
 

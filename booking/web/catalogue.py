@@ -11,12 +11,12 @@ from booking.db import Session, reading
 from booking.domain.access import Actor, Subject, may
 from booking.domain.hours import WeeklyHours
 from booking.domain.pricing import CustomerClass, Unit
-from booking.domain.rules import Invalid
+from booking.domain.rules import Invalid, Policy
 from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
-from booking.services import availability, catalogue, facilities, instruments, networks
+from booking.services import availability, catalogue, facilities, instruments, networks, policies
 from booking.services.catalogue import Facet, Filters
 from booking.web import blueprint, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
@@ -139,7 +139,8 @@ def instrument(code: str) -> str:
         day = day_from(request.args.get("day", ""), today, field="day")
         if not request.args.get("day") and card.next_free:
             day = local_date(card.next_free.start, zone)  # a week in which nothing can be had helps nobody
-        drawn = _week(session, who, row, week.monday_of(day), now)
+        policy = policies.in_force(session, row, person_id=who.person_id, start=now)
+        drawn = _week(session, who, row, policy, week.monday_of(day), now)
         hours = facilities.own_hours(session, instrument_id=row.id)
         hours = hours or facilities.hours(session, facility_id=row.facility_id)
         stations = instruments.stations(session, instrument_id=row.id)
@@ -153,7 +154,7 @@ def instrument(code: str) -> str:
         view=view,
         now=now,
         today=today,
-        policy=availability.policy_of(row),
+        policy=policy,
         opening=opening_lines(hours, today),
         stations=stations,
         prices=price_lines(row.prices, today),
@@ -164,9 +165,10 @@ def instrument(code: str) -> str:
     )
 
 
-def _week(session: Session, who: Actor, row: Instrument, monday: date, now: datetime) -> week.Week:
+def _week(
+    session: Session, who: Actor, row: Instrument, policy: Policy, monday: date, now: datetime
+) -> week.Week:
     span = week.span_of(monday, row.facility.zone)
-    policy = availability.policy_of(row)
     # A use that begins late on Sunday may end in the week after.
     wide = Span(span.start, span.end + timedelta(minutes=policy.shortest))
     return week.draw(

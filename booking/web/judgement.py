@@ -112,7 +112,9 @@ def judge(
     spans = [item.span for item in wish.items]
     found: list[Alternative] = []
     if reasons:
-        found = availability.alternatives(session, items=wish.items, now=now, booking_id=booking_id)
+        found = availability.alternatives(
+            session, items=wish.items, now=now, booking_id=booking_id, person_id=actor().person_id
+        )
     return Judgement(
         allowed=not reasons,
         needs_approval=verdict.needs_approval,

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import availability, bookings
+from booking.services import availability, bookings, policies
 from booking.services.catalogue import Filters
 from models import Category, InstrumentPrice, OpeningRule
 from tests import cast
@@ -132,6 +132,7 @@ def test_find_a_time_costs_the_same_for_few_and_many(session, ada):
     facility = make_facility(session)
 
     def cost() -> int:
+        policies.forget(session)  # what a transaction has read it reads no more
         with Statements(session) as sent:
             availability.find(
                 session,
@@ -154,6 +155,7 @@ def test_the_timeline_is_one_statement(session, ada):
     instruments = [make_instrument(session) for _ in range(3)]
     for instrument in instruments:
         place(session, ada, instrument, 1, 2)
+    session.flush()
     with Statements(session) as sent:
         bars = availability.occupations(
             session, actor=ada, instrument_ids=[i.id for i in instruments], within=span(0, 9), now=NOW

@@ -167,7 +167,7 @@ def test_a_sheet_creates_then_changes_then_rests(session, lab, now):
     first = apply(session, f"{HEADING},units,price_internal\nA,LAB,光刻机,device,2,100\n", now)
     assert first.created == (("instrument", "A"),)
     row = one(session, "A")
-    assert (row.units, row.step_minutes, row.published, row.text.about_zh) == (2, 30, True, "")
+    assert (row.units, row.step_minutes, row.published, row.text.about_zh) == (2, None, True, "")
     assert [capability.tag for capability in row.capabilities] == ["lithography"]
     assert [str(price.valid_from) for price in row.prices] == ["2026-11-02"]
     second = apply(session, "code,units,name_en\nA,3,Stepper\n", now)
