@@ -21,10 +21,15 @@ def duration(minutes: float) -> str:
 def sentence(code: str, params: Params) -> str:
     """Say one reason of a refusal, with its figures.
 
-    Times among the figures stand in the zone `params["zone"]` where the caller gave one.
+    Times among the figures stand in the zone `params["zone"]` where the caller gave one. The reason of one date of
+    a series begins with it.
     """
     say = REASONS.get(code)
-    return say(params) if say else _("This is not possible (%(code)s).", code=code)
+    said = say(params) if say else _("This is not possible (%(code)s).", code=code)
+    if "series_day" not in params:
+        return said
+    day = i18n.format_date(date.fromisoformat(params["series_day"]))
+    return _("%(day)s: %(reason)s", day=day, reason=said)
 
 
 def _time(params: Params, name: str) -> str:
@@ -314,6 +319,14 @@ def _meets_bookings(params: Params) -> str:
     )
 
 
+def _nothing_ahead(_params: Params) -> str:
+    return _("No date of this series is still ahead.")
+
+
+def _date_stands(_params: Params) -> str:
+    return _("This date has its booking.")
+
+
 REASONS: dict[str, Callable[[Params], str]] = {
     "taken": _taken,
     "past": _past,
@@ -346,6 +359,8 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "offer_over": _offer_over,
     "not_in_line": _not_in_line,
     "meets_bookings": _meets_bookings,
+    "nothing_ahead": _nothing_ahead,
+    "date_stands": _date_stands,
 }
 """Every code of a refusal and how it is said."""
 
@@ -371,6 +386,8 @@ def error_sentence(code: str) -> str:
         "common": _("This password is too common."),
         "wrong": _("This is not right."),
         "taken": _("This is already in use."),
+        "endless": _("A series needs an end: a last day, or how many times."),
+        "no_dates": _("No date is left."),
         "not_https": _("The address must begin with https://."),
         "not_public": _("This address does not lead into the public internet."),
     }.get(code, _("This is not valid."))
@@ -516,6 +533,9 @@ def why_name(why: str) -> str:
 def event_sentence(kind: str, data: Params) -> str:
     """Say what happened to a booking."""
     said = {
+        "series.placed": _("Series booked"),
+        "series.changed": _("Series changed"),
+        "series.cancelled": _("Dates of a series cancelled"),
         "booking.placed": _("Booked"),
         "booking.requested": _("Asked for; awaiting approval"),
         "booking.changed": _("Changed"),

@@ -1,12 +1,12 @@
 """Qualifications: what a person must have learnt before they may use an instrument."""
 
-import enum
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from booking.domain.qualifications import Step as CertificateState
 from models.account import Person
 from models.base import Base, UtcDateTime, by_value
 
@@ -45,17 +45,6 @@ class TrainingSession(Base):
     place: Mapped[str] = mapped_column(String(300), default="")
     seats: Mapped[int] = mapped_column()
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class CertificateState(enum.StrEnum):
-    """申请, 已排训, 批准, 拒绝, 撤销, 撤回; a granted one that is past its day has expired."""
-
-    REQUESTED = "requested"
-    SCHEDULED = "scheduled"
-    GRANTED = "granted"
-    REFUSED = "refused"
-    REVOKED = "revoked"
-    WITHDRAWN = "withdrawn"
 
 
 class Certificate(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
-from booking.services import approval_steps, credit
+from booking.services import approval_steps, credit, qualifications
 from models import Instrument
 
 
@@ -36,14 +36,14 @@ class Wish:
 
 Gate = Callable[[Session, Wish], list[Reason]]
 
-GATES: tuple[Gate, ...] = (approval_steps.permits_missing, credit.banned)
+GATES: tuple[Gate, ...] = (qualifications.to_book, approval_steps.permits_missing, credit.banned)
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 
-CONDITIONS: tuple[Gate, ...] = ()
+CONDITIONS: tuple[Gate, ...] = (qualifications.to_start,)
 """What must come true before the start of a wish that is granted; told beforehand, asked again at check-in."""
 
-AT_CHECK_IN: tuple[Gate, ...] = ()
+AT_CHECK_IN: tuple[Gate, ...] = (qualifications.to_use,)
 """What is asked, besides the booking's own state, of those who come; the wish's `now` is the day of use."""
 
 
