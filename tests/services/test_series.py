@@ -1,0 +1,601 @@
+"""Series: looked at, placed, changed, cancelled and put back on both engines."""
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
+
+from booking import db, wording
+from booking.domain.access import Actor, Forbidden, NotFound, Role
+from booking.domain.lifecycle import State
+from booking.domain.occupation import Item
+from booking.domain.recurrence import Clock, Pattern, parse
+from booking.domain.rules import Invalid, Refused
+from booking.domain.spans import Span
+from booking.services import bookings, series
+from booking.services.bookings import KeyReused, Stale
+from booking.services.series import Edit, Otherwise, Plan, Scope
+from booking.services.series_dates import Choice, Way
+from models import (
+    Booking,
+    Category,
+    Event,
+    Instrument,
+    Membership,
+    Occupation,
+    Person,
+    Series,
+    WaitlistEntry,
+)
+from tests import cast
+from tests.factories import make_facility, make_instrument
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+"""A Monday, 16:00 in Guangdong."""
+
+FIRST = date(2026, 11, 9)
+NINE = 9 * 60
+WEEK = timedelta(weeks=1)
+
+
+@pytest.fixture
+def sem(session) -> Instrument:
+    return make_instrument(session, code="SEM")
+
+
+@pytest.fixture
+def ada(session) -> Actor:
+    return cast.actor_of(session, cast.ada(session))
+
+
+@pytest.fixture
+def ben(session) -> Actor:
+    return cast.actor_of(session, cast.ben(session))
+
+
+@pytest.fixture
+def cleo(session) -> Actor:
+    return cast.actor_of(session, cast.cleo(session))
+
+
+@pytest.fixture
+def tam(session, sem) -> Actor:
+    person = cast.tam(session)
+    session.add(Membership(person_id=person.id, role=Role.MANAGER, facility_id=sem.facility_id))
+    return cast.actor_of(session, person)
+
+
+def pattern(rule="FREQ=WEEKLY;COUNT=4", start=NINE, minutes=120, first=FIRST, excluded=()) -> Pattern:
+    return Pattern(parse(rule, first), first, start, minutes, frozenset(excluded))
+
+
+def weekly(
+    instrument, rule="FREQ=WEEKLY;COUNT=4", *, choices=None, otherwise=Otherwise.REFUSE, **more
+) -> Plan:
+    of_plan = {name: more.pop(name) for name in ("quantity", "project_id", "booked_for") if name in more}
+    return Plan(instrument.id, pattern(rule, **more), choices=choices or {}, otherwise=otherwise, **of_plan)
+
+
+def at(day: date, hour: float = 9, hours: float = 2) -> Span:
+    """On the clock of Guangdong."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour - 8)
+    return Span(start, start + timedelta(hours=hours))
+
+
+def day(week: int) -> date:
+    return FIRST + week * WEEK
+
+
+def take(session, actor, instrument, span) -> Booking:
+    return bookings.place(session, actor=actor, items=[Item(instrument.id, span)], now=NOW)
+
+
+def place(session, actor, plan, **more) -> Series:
+    return series.place(session, actor=actor, plan=plan, now=NOW, **more)
+
+
+def standing(session, actor, row, now=NOW) -> dict[date, tuple[str, Span | None]]:
+    """What there is on each date: the state of its booking with its span, or why there is none."""
+    whole = series.get(session, actor=actor, series_id=row.id, now=now)
+    return {
+        one.day: (one.booking.state.value, Span(one.booking.starts_at, one.booking.ends_at))
+        if one.booking
+        else (one.why, None)
+        for one in whole.dates
+    }
+
+
+def reasons(refused) -> list[tuple[str, str]]:
+    return [(one.params["series_day"], one.code) for one in refused.value.reasons]
+
+
+def kinds(session) -> list[str]:
+    return list(session.scalars(select(Event.kind).order_by(Event.id)))
+
+
+def count(session, table) -> int:
+    return session.scalar(select(func.count()).select_from(table))
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def test_every_date_is_looked_at_before_anything_is_written(session, ada, ben):
+    session.add(Category(code="0101", name_zh="电镜", name_en="Electron microscopes"))
+    session.flush()
+    sem = make_instrument(session, code="SEM", category_code="0101")
+    twin = make_instrument(session, sem.facility, code="TWIN", category_code="0101")
+    take(session, ben, sem, at(day(1), 10))
+    before = count(session, Booking)
+    found = series.preview(session, actor=ada, plan=weekly(sem, excluded=[day(2)]), now=NOW)
+    assert [one.way.value for one in found.dates] == ["asked", "asked", "excluded", "asked"]
+    assert [[reason.code for reason in one.reasons] for one in found.dates] == [[], ["taken"], [], []]
+    assert not found.allowed
+    instead = [(one.code, one.start, one.why) for one in found.dates[1].alternatives]
+    assert ("SEM", at(day(1), 8).start, "nearest") in instead
+    assert ("SEM", at(day(1), 12).start, "nearest") in instead
+    assert (twin.code, at(day(1), 9).start, "equal") in instead
+    assert found.zone == "Asia/Shanghai"
+    assert count(session, Booking) == before
+
+
+def test_what_is_offered_instead_can_be_had(session, ada, ben, sem):
+    for hour in (8, 9.5, 12):
+        take(session, ben, sem, at(day(0), hour, 1))
+    found = series.preview(session, actor=ada, plan=weekly(sem, "FREQ=WEEKLY;COUNT=1"), now=NOW)
+    offered = found.dates[0].alternatives
+    assert offered
+    for one in offered:
+        choices = {day(0): Choice(Way.OTHER, one.instrument_id, Span(one.start, one.end))}
+        plan = weekly(sem, "FREQ=WEEKLY;COUNT=1", choices=choices)
+        assert series.preview(session, actor=ada, plan=plan, now=NOW).allowed
+
+
+def test_looking_costs_as_much_for_a_year_as_for_a_month(session, ada, ben):
+    session.add(Category(code="0101", name_zh="电镜", name_en="Electron microscopes"))
+    session.flush()
+    sem = make_instrument(session, category_code="0101", approval_required=True)
+    make_instrument(session, sem.facility, category_code="0101")
+    for week in (1, 2, 30):
+        take(session, ben, sem, at(day(week)))
+    session.flush()
+
+    def statements(rule: str) -> int:
+        told: list[str] = []
+        connection = session.connection()
+
+        def note(_conn, _cursor, statement, *_rest) -> None:
+            told.append(statement)
+
+        event.listen(connection, "before_cursor_execute", note)
+        series.preview(session, actor=ada, plan=weekly(sem, rule), now=NOW)
+        event.remove(connection, "before_cursor_execute", note)
+        return len(told)
+
+    statements("FREQ=WEEKLY;COUNT=4")
+    assert statements("FREQ=WEEKLY;COUNT=52") == statements("FREQ=WEEKLY;COUNT=4") <= 16
+
+
+def test_dates_that_meet_each_other_are_refused(session, ada, sem):
+    plan = weekly(sem, "FREQ=DAILY;COUNT=3", minutes=26 * 60)
+    found = series.preview(session, actor=ada, plan=plan, now=NOW)
+    assert [bool(one.reasons) for one in found.dates] == [False, True, False]
+
+
+def test_the_change_of_the_clock_is_told(session, ada):
+    facility = make_facility(session, zone="America/New_York", always_open=True)
+    sem = make_instrument(session, facility)
+    first = date(2027, 3, 13)
+    plan = weekly(sem, "FREQ=DAILY;COUNT=3", first=first, start=150, minutes=60)
+    dates = series.preview(session, actor=ada, plan=plan, now=NOW).dates
+    assert [one.clock for one in dates] == [Clock.PLAIN, Clock.MISSING, Clock.PLAIN]
+    assert [one.item.span.start.hour for one in dates] == [7, 7, 6]
+
+
+# --- placing --------------------------------------------------------------------------------------
+
+
+def test_a_series_is_booked_at_once(session, ada, sem):
+    row = place(session, ada, weekly(sem, excluded=[day(1)]), purpose="Weekly scan")
+    assert standing(session, ada, row) == {
+        day(0): ("confirmed", at(day(0))),
+        day(1): ("excluded", None),
+        day(2): ("confirmed", at(day(2))),
+        day(3): ("confirmed", at(day(3))),
+    }
+    made = bookings.of_series(session, series_id=row.id)
+    assert {one.purpose for one in made} == {"Weekly scan"}
+    assert [one.series_day for one in made] == [day(0), day(2), day(3)]
+    told = session.scalars(select(Event).order_by(Event.id)).all()
+    assert [one.kind for one in told] == ["booking.placed"] * 3 + ["series.placed"]
+    assert all(one.data["series"] == str(row.id) for one in told)
+    assert told[-1].data | {"dates": 3, "person_id": str(ada.person_id)} == told[-1].data
+
+
+def test_one_date_that_cannot_be_had_refuses_them_all(session, ada, ben, sem):
+    take(session, ben, sem, at(day(1)))
+    take(session, ben, sem, at(day(3), 10))
+    with pytest.raises(Refused) as refused:
+        place(session, ada, weekly(sem))
+    assert reasons(refused) == [(day(1).isoformat(), "taken"), (day(3).isoformat(), "taken")]
+    first = refused.value.reasons[0]
+    said = wording.sentence(first.code, first.params)
+    assert said == "Mon 16 Nov 2026: SEM is already taken at this time, its set-up and clean-up included."
+    assert count(session, Booking) == 2
+    assert count(session, Series) == 0
+
+
+def test_the_free_ones_are_booked_when_that_is_said(session, ada, ben, sem):
+    take(session, ben, sem, at(day(1)))
+    row = place(session, ada, weekly(sem, otherwise=Otherwise.SKIP))
+    assert [found[0] for found in standing(session, ada, row).values()] == [
+        "confirmed",
+        "skip",
+        "confirmed",
+        "confirmed",
+    ]
+
+
+def test_nothing_is_booked_where_nothing_is_free(session, ada, ben, sem):
+    take(session, ben, sem, at(day(0)))
+    with pytest.raises(Refused):
+        place(session, ada, weekly(sem, "FREQ=WEEKLY;COUNT=1", otherwise=Otherwise.SKIP))
+    with pytest.raises(Invalid):
+        place(session, ada, weekly(sem, choices={day(week): Choice(Way.SKIP) for week in range(4)}))
+    assert count(session, Series) == 0
+
+
+def test_each_date_has_a_choice_of_its_own(session, ada, ben, sem):
+    twin = make_instrument(session, sem.facility)
+    for week in (0, 1, 2):
+        take(session, ben, sem, at(day(week)))
+    choices = {
+        day(0): Choice(Way.OTHER, span=at(day(0), 13)),
+        day(1): Choice(Way.OTHER, instrument_id=twin.id),
+        day(2): Choice(Way.WAITLIST),
+        day(3): Choice(Way.SKIP),
+    }
+    row = place(session, ada, weekly(sem, choices=choices))
+    assert standing(session, ada, row) == {
+        day(0): ("confirmed", at(day(0), 13)),
+        day(1): ("confirmed", at(day(1))),
+        day(2): ("waitlist", None),
+        day(3): ("skip", None),
+    }
+    entry = session.scalars(select(WaitlistEntry)).one()
+    assert (entry.person_id, Span(entry.window_starts_at, entry.window_ends_at)) == (
+        ada.person_id,
+        at(day(2)),
+    )
+
+
+def test_a_choice_for_a_day_that_is_none_of_them_is_no_choice(session, ada, sem):
+    with pytest.raises(Invalid) as error:
+        place(session, ada, weekly(sem, choices={day(9): Choice(Way.SKIP)}))
+    assert error.value.errors == {"choices": "unknown"}
+
+
+def test_dates_that_need_approval_are_asked_for_together(session, ada):
+    place(session, ada, weekly(make_instrument(session, approval_required=True)))
+    assert {one.state for one in session.scalars(select(Booking))} == {State.REQUESTED}
+    assert kinds(session).count("series.placed") == 1
+
+
+def test_the_same_key_gives_the_same_series(session, ada, sem):
+    plan = weekly(sem)
+    row = place(session, ada, plan, key="k", fingerprint="f")
+    assert place(session, ada, plan, key="k", fingerprint="f").id == row.id
+    assert count(session, Booking) == 4
+    with pytest.raises(KeyReused):
+        place(session, ada, plan, key="k", fingerprint="other")
+
+
+def test_a_leader_books_a_series_for_a_member(session, ada, ben, sem):
+    row = place(session, ada, weekly(sem, booked_for=ben.person_id))
+    assert row.person_id == ben.person_id
+    assert {one.booked_by_id for one in session.scalars(select(Booking))} == {ada.person_id}
+
+
+def test_a_hidden_instrument_is_not_there(session, ada):
+    with pytest.raises(NotFound):
+        place(session, ada, weekly(make_instrument(session, published=False)))
+    with pytest.raises(NotFound):
+        series.preview(session, actor=ada, plan=weekly(make_instrument(session, published=False)), now=NOW)
+
+
+# --- seeing ---------------------------------------------------------------------------------------
+
+
+def test_a_series_is_seen_by_its_people_and_the_staff(session, ada, ben, cleo, tam, sem):
+    row = place(session, ben, weekly(sem))
+    for who in (ben, ada, tam):
+        assert len(series.get(session, actor=who, series_id=row.id, now=NOW).dates) == 4
+    with pytest.raises(NotFound):
+        series.get(session, actor=cleo, series_id=row.id, now=NOW)
+    with pytest.raises(NotFound):
+        series.cancel(session, actor=cleo, series_id=row.id, scope=Scope.ALL, now=NOW)
+    with pytest.raises(NotFound):
+        change(session, cleo, row, Scope.ALL, start_minute=600)
+
+
+def test_an_operator_sees_and_does_not_change(session, ada, cleo, sem):
+    row = place(session, ada, weekly(sem))
+    session.add(Membership(person_id=cleo.person_id, role=Role.OPERATOR, facility_id=sem.facility_id))
+    operator = cast.actor_of(session, session.get_one(Person, cleo.person_id))
+    assert standing(session, operator, row)
+    with pytest.raises(Forbidden):
+        series.cancel(session, actor=operator, series_id=row.id, scope=Scope.ALL, now=NOW)
+
+
+# --- changing -------------------------------------------------------------------------------------
+
+
+def change(session, actor, row, scope, on=None, *, version=None, now=NOW, **edit) -> Series:
+    return series.change(
+        session,
+        actor=actor,
+        series_id=row.id,
+        version=version,
+        scope=scope,
+        day=on,
+        edit=Edit(**edit),
+        now=now,
+    )
+
+
+def test_one_date_is_moved_and_keeps_its_day(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    change(session, ada, row, Scope.THIS, day(1), start_minute=14 * 60)
+    found = standing(session, ada, row)
+    assert found[day(1)] == ("confirmed", at(day(1), 14))
+    assert found[day(2)] == ("confirmed", at(day(2)))
+    assert kinds(session)[-1] == "booking.changed"
+
+
+def test_all_that_are_ahead_are_changed_together(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    later = at(day(1), 8).start
+    change(session, ada, row, Scope.ALL, start_minute=600, minutes=60, purpose="Shorter", now=later)
+    found = standing(session, ada, row, later)
+    assert found[day(0)] == ("confirmed", at(day(0)))  # it has begun
+    assert [found[day(week)] for week in (1, 2, 3)] == [
+        ("confirmed", at(day(week), 10, 1)) for week in (1, 2, 3)
+    ]
+    told = session.scalars(select(Event).order_by(Event.id)).all()[-4:]
+    assert [one.kind for one in told] == ["booking.changed"] * 3 + ["series.changed"]
+    assert all(one.data["series"] == str(row.id) for one in told)
+    assert row.version == 2
+
+
+def test_neighbours_may_change_places(session, ada):
+    sem = make_instrument(session, facility=make_facility(session, always_open=True))
+    row = place(session, ada, weekly(sem, "FREQ=DAILY;COUNT=5", minutes=24 * 60))
+    change(session, ada, row, Scope.ALL, start_minute=NINE + 60)
+    spans = [span for _, span in standing(session, ada, row).values()]
+    assert [span.start for span in spans] == [at(FIRST + timedelta(days=n), 10).start for n in range(5)]
+
+
+def test_this_and_what_follows_become_a_series_of_their_own(session, ada, sem):
+    row = place(session, ada, weekly(sem, excluded=[day(3)]))
+    new = change(session, ada, row, Scope.FOLLOWING, day(2), start_minute=13 * 60)
+    assert new.split_from == row.id
+    assert (new.first_day, new.start_minute, new.rule) == (day(2), 13 * 60, "FREQ=WEEKLY;BYDAY=MO;COUNT=2")
+    assert row.rule == "FREQ=WEEKLY;BYDAY=MO;COUNT=2"
+    assert list(standing(session, ada, row)) == [day(0), day(1)]
+    assert standing(session, ada, new) == {
+        day(2): ("confirmed", at(day(2), 13)),
+        day(3): ("excluded", None),
+    }
+
+
+def test_from_the_first_date_on_is_all_of_it(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    assert change(session, ada, row, Scope.FOLLOWING, day(0), start_minute=600).id == row.id
+    assert count(session, Series) == 1
+
+
+def test_what_was_moved_alone_stays_where_it_is(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    change(session, ada, row, Scope.THIS, day(1), start_minute=15 * 60)
+    change(session, ada, row, Scope.ALL, start_minute=600, purpose="All")
+    found = standing(session, ada, row)
+    assert found[day(1)] == ("confirmed", at(day(1), 15))
+    assert found[day(2)] == ("confirmed", at(day(2), 10))
+    assert {one.purpose for one in bookings.of_series(session, series_id=row.id)} == {"All"}
+
+
+def test_another_rule_cancels_adds_and_keeps(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    rule = parse("FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4", FIRST)
+    change(session, ada, row, Scope.ALL, rule=rule)
+    found = {on.isoformat(): state for on, (state, _) in standing(session, ada, row).items()}
+    assert found == {
+        "2026-11-09": "confirmed",
+        "2026-11-11": "confirmed",
+        "2026-11-16": "confirmed",
+        "2026-11-18": "confirmed",
+        "2026-11-23": "cancelled",
+        "2026-11-30": "cancelled",
+    }
+
+
+def test_a_change_is_all_or_nothing(session, ada, ben, sem):
+    row = place(session, ada, weekly(sem))
+    take(session, ben, sem, at(day(2), 11))
+    with pytest.raises(Refused) as refused:
+        change(session, ada, row, Scope.ALL, start_minute=600)
+    assert reasons(refused) == [(day(2).isoformat(), "taken")]
+    found = series.preview_change(
+        session, actor=ada, series_id=row.id, scope=Scope.ALL, edit=Edit(start_minute=600), now=NOW
+    )
+    assert [bool(one.reasons) for one in found.dates] == [False, False, True, False]
+    assert found.dates[2].alternatives
+
+
+def test_a_choice_may_go_with_a_change(session, ada, ben, sem):
+    row = place(session, ada, weekly(sem))
+    take(session, ben, sem, at(day(2), 11))
+    change(session, ada, row, Scope.ALL, start_minute=600, choices={day(2): Choice(Way.SKIP)})
+    assert [found[0] for found in standing(session, ada, row).values()] == [
+        "confirmed",
+        "confirmed",
+        "cancelled",
+        "confirmed",
+    ]
+
+
+def test_a_change_of_what_somebody_changed_meanwhile_is_stale(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    change(session, ada, row, Scope.ALL, version=1, start_minute=600)
+    with pytest.raises(Stale):
+        change(session, ada, row, Scope.ALL, version=1, start_minute=660)
+
+
+@pytest.mark.parametrize(
+    ("scope", "on", "edit", "field"),
+    [
+        (Scope.FOLLOWING, None, {}, "day"),
+        (Scope.FOLLOWING, FIRST + timedelta(days=1), {}, "day"),
+        (Scope.THIS, None, {}, "day"),
+        (Scope.THIS, FIRST, {"choices": {FIRST: Choice(Way.SKIP)}}, "scope"),
+        (Scope.ALL, None, {"choices": {FIRST + timedelta(days=1): Choice(Way.SKIP)}}, "choices"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(session, ada, sem, scope, on, edit, field):
+    row = place(session, ada, weekly(sem))
+    with pytest.raises(Invalid) as error:
+        change(session, ada, row, scope, on, **edit)
+    assert list(error.value.errors) == [field]
+
+
+# --- giving up and putting back -------------------------------------------------------------------
+
+
+def cancel(session, actor, row, scope, on=None, **more) -> Series:
+    return series.cancel(session, actor=actor, series_id=row.id, scope=scope, day=on, **{"now": NOW, **more})
+
+
+def test_dates_are_given_up_alone_from_one_on_or_all(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    cancel(session, ada, row, Scope.THIS, day(1))
+    assert kinds(session)[-1] == "booking.cancelled"
+    assert [found[0] for found in standing(session, ada, row).values()].count("cancelled") == 1
+    cancel(session, ada, row, Scope.FOLLOWING, day(2), reason="Sample is gone")
+    told = session.scalars(select(Event).order_by(Event.id)).all()[-1]
+    assert (told.kind, told.data["dates"], told.data["reason"]) == ("series.cancelled", 2, "Sample is gone")
+    cancel(session, ada, row, Scope.ALL)
+    assert {found[0] for found in standing(session, ada, row).values()} == {"cancelled"}
+    assert count(session, Occupation) == 0
+    with pytest.raises(Refused) as refused:
+        cancel(session, ada, row, Scope.ALL)
+    (reason,) = refused.value.reasons
+    assert wording.sentence(reason.code, reason.params) == "No date of this series is still ahead."
+
+
+def test_what_has_begun_is_not_given_up_with_the_rest(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    cancel(session, ada, row, Scope.ALL, now=at(day(1)).start)
+    assert [found[0] for found in standing(session, ada, row).values()] == [
+        "confirmed",
+        "confirmed",
+        "cancelled",
+        "cancelled",
+    ]
+
+
+def test_a_date_is_put_back_and_judged_anew(session, ada, ben, sem):
+    row = place(session, ada, weekly(sem, choices={day(1): Choice(Way.SKIP)}))
+    cancel(session, ada, row, Scope.THIS, day(2))
+
+    def put_back(on: date, **more) -> Series:
+        return series.put_back(session, actor=ada, series_id=row.id, day=on, **{"now": NOW, **more})
+
+    put_back(day(1))
+    assert standing(session, ada, row)[day(1)] == ("confirmed", at(day(1)))
+    take(session, ben, sem, at(day(2)))
+    with pytest.raises(Refused) as refused:
+        put_back(day(2))
+    assert reasons(refused) == [(day(2).isoformat(), "taken")]
+    put_back(day(2), choice=Choice(Way.OTHER, span=at(day(2), 13)))
+    assert standing(session, ada, row)[day(2)] == ("confirmed", at(day(2), 13))
+    with pytest.raises(Refused) as stands:
+        put_back(day(0))
+    assert reasons(stands) == [(day(0).isoformat(), "date_stands")]
+    with pytest.raises(Invalid):
+        put_back(day(0) + timedelta(days=1))
+
+
+def test_what_has_passed_is_not_put_back(session, ada, sem):
+    row = place(session, ada, weekly(sem, choices={day(0): Choice(Way.SKIP)}))
+    with pytest.raises(Refused) as refused:
+        series.put_back(session, actor=ada, series_id=row.id, day=day(0), now=at(day(0), 10).start)
+    assert reasons(refused) == [(day(0).isoformat(), "past")]
+
+
+def test_a_manager_changes_and_puts_back_for_the_owner(session, ada, tam, sem):
+    row = place(session, ada, weekly(sem))
+    change(session, tam, row, Scope.ALL, start_minute=600)
+    cancel(session, tam, row, Scope.THIS, day(1))
+    series.put_back(session, actor=tam, series_id=row.id, day=day(1), now=NOW)
+    assert standing(session, ada, row)[day(1)] == ("confirmed", at(day(1), 10))
+    assert {one.person_id for one in bookings.of_series(session, series_id=row.id)} == {ada.person_id}
+
+
+# --- at once --------------------------------------------------------------------------------------
+
+
+def test_of_two_series_at_once_one_wins_whole(database_url):
+    db.init(database_url)
+    try:
+        with db.transaction() as session:
+            place_id = make_instrument(session).id
+            people = [cast.ada(session), cast.ben(session)]
+            actors = [cast.actor_of(session, person) for person in people]
+        told: list[UUID | Refused] = []
+        start = threading.Barrier(2)
+
+        def run(actor: Actor, offset: int) -> None:
+            first = FIRST + timedelta(days=offset)
+            rule = parse("FREQ=DAILY;COUNT=20", first)
+            plan = Plan(place_id, Pattern(rule, first, NINE, 120))
+            start.wait()
+            try:
+                with db.transaction() as session:
+                    told.append(series.place(session, actor=actor, plan=plan, now=NOW).id)
+            except Refused as refusal:
+                told.append(refusal)
+
+        for _ in range(3):
+            told.clear()
+            threads = [
+                threading.Thread(target=run, args=(actor, offset))
+                for actor, offset in zip(actors, (0, 5), strict=True)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            won = [one for one in told if isinstance(one, UUID)]
+            assert len(told) == 2
+            assert len(won) == 1
+            with db.transaction() as session:
+                assert count(session, Series) == 1
+                states = session.scalars(select(Booking.series_id)).all()
+                assert states == [won[0]] * 20
+                _empty(session)
+    finally:
+        db.dispose()
+
+
+def _empty(session: Session) -> None:
+    for table in (Occupation, Event):
+        session.execute(table.__table__.delete())
+    for one in session.scalars(select(Booking)):
+        bookings_items = bookings.of_series(session, series_id=one.series_id) if one.series_id else []
+        for booking in bookings_items:
+            session.delete(booking)
+    session.flush()
+    session.execute(Series.__table__.delete())
