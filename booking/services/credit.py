@@ -104,7 +104,7 @@ def note(
         return 0
     if points < 0:
         _told(session, actor, person_id, facility_id, deed, points, booking_id, now)
-        _ban_if_low(session, actor, person_id, facility, rules, points, now)
+        _ban_if_low(session, actor, person_id, facility, rules, points, at, now)
     return points
 
 
@@ -145,23 +145,27 @@ def _ban_if_low(
     facility: Facility,
     rules: dict[str, Rule],
     points: int,
+    at: datetime,
     now: datetime,
 ) -> None:
+    """Ban somebody whose score is too low, from now on; its days are counted from the deed."""
     found = credit.score(_counting(session, person_id, facility.id), rules)
     days = credit.bans(found, found - points, rules)
     if days is None or _banned(session, person_id, {facility.id}, now) is not None:
         return
-    _ban(
-        session,
-        actor=actor,
-        person_id=person_id,
-        facility_id=facility.id,
-        until=now + timedelta(days=days),
-        reason="",
-        made_by=None,
-        now=now,
-        score=found,
-    )
+    until = at + timedelta(days=days)
+    if until > now:
+        _ban(
+            session,
+            actor=actor,
+            person_id=person_id,
+            facility_id=facility.id,
+            until=until,
+            reason="",
+            made_by=None,
+            now=now,
+            score=found,
+        )
 
 
 def _lock_person(session: Session, person_id: UUID) -> None:
