@@ -1,10 +1,12 @@
 """Codes into sentences for the reader: refusals, errors, states, events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from booking import i18n
+from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When
+from booking.domain.chemicals import Hazard
 from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
@@ -306,6 +308,26 @@ def _certificate_decided(params: Params) -> str:
     return _("This was decided meanwhile: “%(step)s”.", step=step_name(params["step"]))
 
 
+def _permit_missing(params: Params) -> str:
+    return _(
+        "%(chemical)s (%(hazards)s) needs a permit here: give the permit's number.",
+        chemical=params["chemical"],
+        hazards=_joined(hazard_name(Hazard(hazard)) for hazard in params["hazards"]),
+    )
+
+
+def _already_decided(_params: Params) -> str:
+    return _("You have decided this already.")
+
+
+def _no_papers_any_more(_params: Params) -> str:
+    return _("The booking came to nothing; it takes no more papers.")
+
+
+def _too_many_papers(params: Params) -> str:
+    return _("A booking takes at most %(most)s papers.", most=params["most"])
+
+
 def _own_account(_params: Params) -> str:
     return _("You cannot take this away from yourself. Ask another administrator.")
 
@@ -342,6 +364,10 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
     "own_account": _own_account,
+    "permit_missing": _permit_missing,
+    "already_decided": _already_decided,
+    "no_papers_any_more": _no_papers_any_more,
+    "too_many_papers": _too_many_papers,
     "qualification_missing": _qualification_missing,
     "training_before_start": _training_before_start,
     "already_asked": _already_asked,
@@ -383,6 +409,9 @@ def error_sentence(code: str) -> str:
         "reused": _("This key was used before for another request."),
         "missing_version": _("Say which version you change: send If-Match."),
         "short_password": _("Use at least 8 characters."),
+        "wrong_cas": _("This is no CAS number: its form or its check digit is wrong."),
+        "too_large_file": _("The file is too large; 10 MB are allowed."),
+        "unknown_file": _("Only PDF, PNG, JPEG and plain text are kept; this file is none of them."),
         "common": _("This password is too common."),
         "wrong": _("This is not right."),
         "taken": _("This is already in use."),
@@ -521,6 +550,80 @@ def pace_name(pace: Pace) -> str:
     }[pace]
 
 
+def hazard_name(hazard: Hazard) -> str:
+    """Name a hazard of a chemical as the rules on dangerous goods do."""
+    return {
+        Hazard.HAZARDOUS: _("Hazardous chemical"),
+        Hazard.HIGHLY_TOXIC: _("Highly toxic chemical"),
+        Hazard.DRUG_PRECURSOR_1: _("Drug precursor, class 1"),
+        Hazard.DRUG_PRECURSOR_2: _("Drug precursor, class 2"),
+        Hazard.DRUG_PRECURSOR_3: _("Drug precursor, class 3"),
+        Hazard.EXPLOSIVE_PRECURSOR: _("Explosive precursor"),
+        Hazard.HIGH_OCCUPATIONAL_TOXICITY: _("Highly toxic at the workplace"),
+        Hazard.CONTROLLED: _("Controlled (weapons convention)"),
+        Hazard.PRESSURE: _("Pressure vessel or special equipment"),
+        Hazard.RADIOACTIVE: _("Radiation"),
+        Hazard.BIOLOGICAL: _("Biological agent"),
+    }[hazard]
+
+
+def paper_name(kind: str) -> str:
+    """Name what a paper of a booking is."""
+    return {
+        "sds": _("Safety data sheet"),
+        "protocol": _("Protocol"),
+        "permit": _("Permit"),
+        "other": _("Other paper"),
+    }[kind]
+
+
+def approval_name(step: str) -> str:
+    """Name a step of approval; one that no rule names is the facility's own."""
+    return step or _("Approval by the facility")
+
+
+def step_state_name(state: StepState) -> str:
+    """Name where a step of approval stands."""
+    return {
+        StepState.WAITING: _("Not its turn yet"),
+        StepState.OPEN: _("Open"),
+        StepState.APPROVED: _("Approved"),
+        StepState.REJECTED: _("Rejected"),
+        StepState.DROPPED: _("No longer needed"),
+    }[state]
+
+
+def condition_sentence(condition: Params) -> str:
+    """Say why a step of approval is asked for."""
+    value = condition.get("value") or 0
+    match When(condition["condition"]):
+        case When.ALWAYS:
+            return _("always")
+        case When.OUTSIDE_HOURS:
+            opens, closes = condition.get("opens", DAY_BEGINS), condition.get("closes", DAY_ENDS)
+            return _("outside %(opens)s–%(closes)s of working days", opens=_wall(opens), closes=_wall(closes))
+        case When.OVER_MINUTES:
+            return _("longer than %(length)s", length=duration(value))
+        case When.HAZARDOUS:
+            return _("dangerous chemicals are declared")
+        case When.EXTERNAL:
+            return _("a customer from outside")
+        case When.FIRST_USE:
+            return _("the first use of the instrument")
+        case When.OVER_COST:
+            return _("costs more than %(amount)s", amount=i18n.format_money(value))
+        case When.PERMIT:
+            return _("there is a permit to be checked")
+
+
+def _wall(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _joined(words: Iterable[str]) -> str:
+    return _(", ").join(words)
+
+
 def why_name(why: str) -> str:
     """Say why an alternative is offered."""
     return {
@@ -560,6 +663,20 @@ def event_sentence(kind: str, data: Params) -> str:
         "appeal.decided": _("Appeal decided"),
         "booking.displaced": _("Displaced by a closure"),
         "booking.reminded": _("Reminder sent"),
+        "approval.opened": _("Waits for: %(step)s", step=approval_name(str(data.get("step", "")))),
+        "approval.reminded": _("Reminded of: %(step)s", step=approval_name(str(data.get("step", "")))),
+        "approval.escalated": _(
+            "Not answered in time, others are asked: %(step)s", step=approval_name(str(data.get("step", "")))
+        ),
+        "approval.expired": _("Not answered in time: %(step)s", step=approval_name(str(data.get("step", "")))),
+        "approval.unanswered": _(
+            "Not answered in time, which counts as a yes: %(step)s",
+            step=approval_name(str(data.get("step", ""))),
+        ),
+        "approval.given": _said_of_step(_("Yes to: %(step)s"), _("Yes to: %(step)s, for %(absent)s"), data),
+        "approval.refused": _said_of_step(_("No to: %(step)s"), _("No to: %(step)s, for %(absent)s"), data),
+        "paper.added": _("Paper added: %(title)s", title=data.get("title", "")),
+        "paper.removed": _("Paper removed: %(title)s", title=data.get("title", "")),
         "booking.handed_over": _("Handed over"),
         "qualification.defined": _("Qualification defined"),
         "qualification.redefined": _("Qualification changed"),
@@ -584,6 +701,15 @@ def event_sentence(kind: str, data: Params) -> str:
     }.get(kind, kind)
     note = data.get("reason") or data.get("comment")
     return _("%(what)s: %(note)s", what=said, note=note) if note else said
+
+
+def _said_of_step(plain: str, instead: str, data: Params) -> str:
+    absent = data.get("instead_of") or []
+    words = instead if absent else plain
+    return words % {
+        "step": approval_name(str(data.get("step", ""))),
+        "absent": _joined(str(name) for name in absent),
+    }
 
 
 def cell_sentence(code: str, params: Params) -> str:
