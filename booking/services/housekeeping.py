@@ -14,7 +14,7 @@ KEPT = timedelta(days=30)
 
 
 def prune(session: Session, *, now: datetime) -> None:
-    """Drop keys of requests after a day, counters that ran out; holds that ran out; sessions, links, reminders long over."""
+    """Drop keys of requests after a day; counters and holds that ran out; sessions, links, reminders long over."""
     session.execute(delete(RequestKey).where(RequestKey.created_at < now - KEY_LIFE))
     session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < now - KEPT))
     session.execute(delete(Reminder).where(Reminder.done_at.is_not(None), Reminder.starts_at < now - KEPT))
