@@ -47,9 +47,28 @@ AT_CHECK_IN: tuple[Gate, ...] = (qualifications.to_use,)
 """What is asked, besides the booking's own state, of those who come; the wish's `now` is the day of use."""
 
 
-def reasons(session: Session, wish: Wish) -> list[Reason]:
+TIMELESS: frozenset[Gate] = frozenset({credit.banned})
+"""These say the same of every time on the same instruments."""
+
+Told = dict[tuple[Gate, UUID, UUID | None, frozenset[int]], list[Reason]]
+"""What timeless gates said; whoever asks of many times hands it from one to the next."""
+
+
+def reasons(session: Session, wish: Wish, told: Told | None = None) -> list[Reason]:
     """Give every reason of every gate that stands against the wish."""
-    return [reason for gate in GATES for reason in gate(session, wish)]
+    known: Told = {} if told is None else told
+    found: list[Reason] = []
+    places = frozenset(item.instrument_id for item in wish.items)
+    for gate in GATES:
+        key = (gate, wish.person_id, wish.booking_id, places)
+        if key in known:
+            found += known[key]
+            continue
+        against = gate(session, wish)
+        if gate in TIMELESS:
+            known[key] = against
+        found += against
+    return found
 
 
 def conditions(session: Session, wish: Wish) -> list[Reason]:

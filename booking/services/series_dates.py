@@ -142,6 +142,7 @@ def judge(
     beside: list[Item] = []
     found: list[Judged] = []
     by_rules: set[date] = set()
+    told: gates.Told = {}
     for one in wanted:
         if one.way is Way.EXCLUDED:
             found.append(Judged(one.day, one.item, one.way, one.clock))
@@ -151,7 +152,7 @@ def judge(
         if against:
             by_rules.add(one.day)
         wish = _wish(first, one, beside)
-        reasons = (*against, *gates.reasons(session, wish))
+        reasons = (*against, *gates.reasons(session, wish, told))
         approval = bool(approval_steps.planned(session, actor=actor, wish=wish))
         found.append(Judged(one.day, one.item, one.way, one.clock, reasons, approval, booking=one.booking))
         if one.way in BOOKED and not reasons:
