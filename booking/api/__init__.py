@@ -28,10 +28,11 @@ def _modules() -> tuple[ModuleType, ...]:
         calendars,
         facilities,
         instruments,
+        qualifications,
     )
 
     # In the order of the docs.
-    return instruments, availability, bookings, facilities, calendars, accounts
+    return instruments, availability, bookings, qualifications, facilities, calendars, accounts
 
 
 def openapi_text(app: Flask) -> str:

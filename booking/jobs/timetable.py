@@ -16,6 +16,7 @@ from booking.gateways import logs
 from booking.jobs import (
     approvals,
     attendance,
+    certificates,
     deliver,
     digests,
     hooks,
@@ -57,6 +58,7 @@ TIMETABLE = (
     Job("waitlist_windows", 60, waitlist.tidy),
     Job("waitlist_rules", 600, waitlist.look_at_all),
     Job("approvals", 60, approvals.run),
+    Job("certificates", 3600, certificates.run),
     Job("prune", 3600, prune.run),
 )
 

@@ -690,6 +690,16 @@ def revoke(
     return _decide(session, actor, certificate, Step.REVOKED, _reason(reason), now)
 
 
+def require_staff(session: Session, *, actor: Actor, code: str) -> None:
+    """Let only the staff of the facility pass that gives it.
+
+    :raises NotFound: if there is no such qualification
+    :raises Forbidden: if the actor is not of them
+    """
+    place = by_code(session, code=code).facility_id
+    require(actor, "qualification.train", Subject(facility_id=place))
+
+
 def _lock(session: Session, code: str) -> Qualification:
     """Lock a qualification, so that of two requests one waits for the other."""
     found = session.scalar(
