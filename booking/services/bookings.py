@@ -251,6 +251,7 @@ def cleared(
     locked: occupation.Locked,
     project_id: UUID | None = None,
     booking: Booking | None = None,
+    booked_for: UUID | None = None,
     now: datetime,
 ) -> list[Claim]:
     """Judge a wish as `place` does (or `change`, of a booking), and give what it would take; nothing is taken.
@@ -268,7 +269,8 @@ def cleared(
     whose = booking.person_id if booking is not None else actor.person_id
     without = booking.id if booking is not None else None
     case = _case(session, locked, items, now, whose, without=without)
-    wish = wish_for(session, actor, booking, items, case.instruments, project_id, now)
+    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
+    wish = wish_for(session, whom, booking, items, case.instruments, project_id, now)
     reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, reasons)
     if case.expired:

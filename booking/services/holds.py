@@ -15,10 +15,13 @@ from booking.domain.occupation import Claim, Item
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
 from booking.services import bookings, occupation
+from booking.services.rate_limits import Limit
 from models import Booking, Hold, Occupation
 
 LIFE = timedelta(minutes=5)
 MOST_RENEWALS = 1
+TAKINGS = Limit("holds", 120, 3600)
+"""So often in an hour may one person take a hold; a form takes one for each time that is tried in it."""
 
 
 def take(
@@ -28,6 +31,7 @@ def take(
     items: Sequence[Item],
     project_id: UUID | None = None,
     booking_id: UUID | None = None,
+    booked_for: UUID | None = None,
     now: datetime,
 ) -> Hold:
     """Keep time for the actor while they decide, in place of what was kept for them before.
@@ -53,7 +57,14 @@ def take(
     occupation.drop(session, hold_ids=old, now=now)
     session.execute(delete(Hold).where(Hold.id.in_(old)))
     claims = bookings.cleared(
-        session, actor=actor, items=items, locked=locked, project_id=project_id, booking=known, now=now
+        session,
+        actor=actor,
+        items=items,
+        locked=locked,
+        project_id=project_id,
+        booking=known,
+        booked_for=booked_for,
+        now=now,
     )
     if known is not None:
         claims = _beyond(session, claims, known.id)
