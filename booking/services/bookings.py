@@ -266,10 +266,10 @@ def cleared(
     _check_items(items)
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     before = _spans(booking) if booking is not None else {}
-    whose = booking.person_id if booking is not None else actor.person_id
+    whom = _whom(session, actor, booked_for, locked.instruments, items, project_id)
+    whose = booking.person_id if booking is not None else whom.person_id
     without = booking.id if booking is not None else None
     case = _case(session, locked, items, now, whose, without=without)
-    whom = _whom(session, actor, booked_for, case.instruments, items, project_id)
     wish = wish_for(session, whom, booking, items, case.instruments, project_id, now)
     reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     _refuse(items, reasons)
