@@ -23,7 +23,8 @@ from booking.api.schemas.bookings import (
 )
 from booking.api.schemas.fields import window
 from booking.db import Session, reading, transaction
-from booking.domain.access import Actor
+from booking.domain.access import Actor, Forbidden, NotFound, could
+from booking.domain.chemicals import told
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
@@ -32,7 +33,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
 from booking.http.problems import reason_out
-from booking.services import acting, approvals, availability, bookings, facilities, instruments
+from booking.services import acting, approvals, availability, bookings, facilities, instruments, waitlist
 from models import Booking
 
 blp = Blueprint("api-bookings", __name__, description="Time that is booked.")
@@ -55,7 +56,7 @@ def place(order: dict[str, Any]) -> Answer:
     sent again for 24 hours: it gives the booking that it made.
     """
     who, key = actor(), idempotency.key_sent()
-    mark = idempotency.fingerprint(order) if key else ""
+    mark = idempotency.fingerprint(_plain(order)) if key else ""
     with transaction() as session:
         booking = bookings.place(
             session,
@@ -64,6 +65,7 @@ def place(order: dict[str, Any]) -> Answer:
             purpose=order["purpose"],
             project_id=order["project_id"],
             confidential=order["confidential"],
+            chemicals=order["chemicals"],
             booked_for=_person(session, order["booked_for"]),
             key=key,
             fingerprint=mark,
@@ -94,6 +96,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             project_id=order["project_id"],
             booking_id=order["booking_id"],
             booked_for=_person(session, order["booked_for"]),
+            chemicals=order["chemicals"],
             now=now,
         )
         instead = []
@@ -101,6 +104,8 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             instead = availability.alternatives(
                 session, items=items, now=now, booking_id=order["booking_id"], person_id=actor().person_id
             )
+            if order["booking_id"] is None:
+                instead += waitlist.way_out(session, reasons=verdict.reasons, items=items)
     return {
         "allowed": verdict.allowed,
         "reasons": [reason_out(reason) for reason in verdict.reasons],
@@ -193,6 +198,7 @@ def change(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             items=items,
             purpose=wanted.get("purpose"),
             confidential=wanted.get("confidential"),
+            chemicals=wanted.get("chemicals"),
             now=utc_now(),
         )
     return _told(booking)
@@ -221,22 +227,33 @@ def cancel(wanted: dict[str, Any], booking_id: UUID) -> Answer:
 
 
 @blp.post("/bookings/<uuid:booking_id>/approvals")
-@needs("booking.approve")
+@needs("approval.decide")
 @blp.arguments(ApprovalIn)
 @blp.response(200, BookingOut)
 @problems(404, 409, 412)
 def decide(wanted: dict[str, Any], booking_id: UUID) -> Answer:
-    """Approve or reject a request"""
+    """Approve or reject a request
+
+    On behalf of all open steps on which one may speak, or of one of them. The request is confirmed once every
+    step is approved.
+    """
+    who, version = actor(), etags.version_wanted()
     command = approvals.approve if wanted["decision"] is Decision.APPROVE else approvals.reject
-    with transaction() as session:
-        booking = command(
-            session,
-            actor=actor(),
-            booking_id=booking_id,
-            comment=wanted["comment"],
-            version=etags.version_wanted(),
-            now=utc_now(),
-        )
+    try:
+        with transaction() as session:
+            booking = command(
+                session,
+                actor=who,
+                booking_id=booking_id,
+                comment=wanted["comment"],
+                version=version,
+                step_id=wanted["step_id"],
+                now=utc_now(),
+            )
+    except NotFound:
+        if not could(who, "booking.approve"):
+            raise Forbidden(approvals.ACTION) from None
+        raise
     return _told(booking)
 
 
@@ -287,6 +304,11 @@ def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             now=utc_now(),
         )
     return _told(booking)
+
+
+def _plain(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the wish in a form that is written the same by every process."""
+    return {**order, "chemicals": [told(one) for one in order["chemicals"]]}
 
 
 def _told(booking: Booking) -> Answer:

@@ -43,8 +43,8 @@ PROBLEMS = {
     404: "There is no such thing, or none that whoever asks may know of; code `not_found`.",
     409: "The rules refuse it, with every reason and what could be taken instead; code `refused`.",
     412: "The booking has changed since the version in `If-Match`; code `stale`.",
-    413: "The body is larger than a megabyte.",
-    415: "The body is not `application/json`.",
+    413: "The body is larger than a megabyte, a paper than ten.",
+    415: "The body is not `application/json`, or a paper of no kind that is kept.",
     422: "Something sent makes no sense, with a code for each field; code `invalid`.",
     428: "`If-Match` is missing; code `stale`.",
     429: "Too many requests; code `too_many`.",
@@ -246,7 +246,7 @@ def _add_headers(document: dict[str, Any]) -> None:
             elif path == "/api/v1/bookings/{booking_id}" and method == "get":
                 more.append(_IF_NONE_MATCH)
                 operation["responses"]["304"] = {"description": "Still the version of `If-None-Match`."}
-            elif path.endswith(("/cancellation", "/approvals")):
+            elif method == "post" and path.endswith(("/cancellation", "/approvals")):
                 more.append(_IF_MATCH)
             if not more:
                 del operation["parameters"]

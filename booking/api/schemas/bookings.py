@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from booking.api.schemas.approvals import chemicals
 from booking.api.schemas.availability import PriceOut
 from booking.api.schemas.fields import (
     LONGEST_TEXT,
@@ -88,6 +89,7 @@ class _ItemsIn(In):
 class BookingIn(_ItemsIn):
     """A wish, to be placed."""
 
+    chemicals = chemicals(load_default=list)
     purpose = Text(longest=LONGEST_TEXT, lines=True, load_default="")
     project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
     booked_for = Text(
@@ -131,6 +133,7 @@ class BookingIn(_ItemsIn):
 class DryRunIn(BookingIn):
     """A wish, to be judged."""
 
+    chemicals = chemicals(load_default=None, allow_none=True)
     booking_id = Key(
         allow_none=True,
         load_default=None,
@@ -141,6 +144,7 @@ class DryRunIn(BookingIn):
 class BookingChangeIn(_ItemsIn):
     """What is to be another; what is left out stays."""
 
+    chemicals = chemicals()
     purpose = Text(longest=LONGEST_TEXT, lines=True)
     confidential = Flag()
 
@@ -159,9 +163,14 @@ class Decision(StrEnum):
 
 
 class ApprovalIn(In):
-    """A manager's decision on a request."""
+    """A decision on a request by somebody whose word it waits for."""
 
     decision = Choice(Decision, required=True)
+    step_id = Key(
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "One open step; without it, all on which one may speak."},
+    )
     comment = Text(longest=500, lines=True, load_default="")
 
 

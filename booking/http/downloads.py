@@ -1,0 +1,34 @@
+"""Files that people gave us: how large they may come in, and how they go out without ever being run."""
+
+from urllib.parse import quote
+
+from flask import Request, Response
+
+from booking.domain.papers import LARGEST, MEGABYTE, file_name
+
+UPLOADS = frozenset({"application/octet-stream", "application/pdf", "image/png", "image/jpeg"})
+"""What the API takes as a file: types that no other site can send without asking."""
+
+_ROUTES = frozenset({"api-approvals.add", "web.add_paper"})
+_SANDBOX = "default-src 'none'; sandbox"
+
+
+def takes_file(request: Request) -> bool:
+    """Tell whether the request's address takes a file, which is let be larger than other bodies."""
+    if request.endpoint not in _ROUTES:
+        return False
+    request.max_content_length = LARGEST + MEGABYTE  # the form around it is no file
+    return True
+
+
+def paper(title: str, media_type: str, content: bytes) -> Response:
+    """Give a file to be saved, never to be shown as a page of ours."""
+    name = file_name(title, media_type)
+    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
+    answer = Response(content, mimetype=media_type)
+    answer.headers["Content-Disposition"] = (
+        f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
+    )
+    answer.headers["Content-Security-Policy"] = _SANDBOX
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
