@@ -23,16 +23,32 @@ def _modules() -> tuple[ModuleType, ...]:
     # One a line: a new part of the API is a new line here.
     from booking.api import (  # noqa: PLC0415 - these load marshmallow, which the jobs never need
         accounts,
+        approvals,
         availability,
         bookings,
         calendars,
         facilities,
+        holds,
         instruments,
         qualifications,
+        series,
+        waitlist,
     )
 
     # In the order of the docs.
-    return instruments, availability, bookings, qualifications, facilities, calendars, accounts
+    return (
+        instruments,
+        availability,
+        bookings,
+        series,
+        holds,
+        waitlist,
+        approvals,
+        qualifications,
+        facilities,
+        calendars,
+        accounts,
+    )
 
 
 def openapi_text(app: Flask) -> str:

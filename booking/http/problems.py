@@ -25,7 +25,7 @@ from booking.http.context import for_programs
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
 from booking.i18n import language_tag
-from booking.services import availability
+from booking.services import availability, waitlist
 from booking.services.bookings import KeyReused, Stale
 from booking.services.rate_limits import TooMany
 from booking.services.sign_in import Identity
@@ -203,7 +203,9 @@ def _as_json(problem: Problem) -> Response:
     if problem.reasons:
         body["reasons"] = [reason_out(reason) for reason in problem.reasons]
     if problem.code == "refused":
-        body["alternatives"] = [alternative_out(found) for found in alternatives(problem.items)]
+        body["alternatives"] = [
+            alternative_out(found) for found in alternatives(problem.items, problem.reasons)
+        ]
     if problem.errors:
         body["errors"] = dict(problem.errors)
     return Response(json.dumps(body, ensure_ascii=False), mimetype="application/problem+json")
@@ -263,14 +265,15 @@ def alternative_out(found: availability.Alternative) -> dict[str, Any]:
     }
 
 
-def alternatives(items: Sequence[Item]) -> list[availability.Alternative]:
+def alternatives(items: Sequence[Item], reasons: Sequence[Reason] = ()) -> list[availability.Alternative]:
     """Look for other times and instruments; the refusal stands whether or not this succeeds."""
     if not items:
         return []
     try:
         with reading() as session:
             who = actor().person_id
-            return availability.alternatives(session, items=items, now=utc_now(), person_id=who)
+            found = availability.alternatives(session, items=items, now=utc_now(), person_id=who)
+            return [*found, *waitlist.way_out(session, reasons=reasons, items=items)]
     except Exception:  # noqa: BLE001 - an offer beside the answer, not the answer
         _log.exception("no alternatives could be found")
         return []

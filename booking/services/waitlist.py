@@ -181,6 +181,17 @@ def helps(reasons: Iterable[Reason], items: Sequence[Item]) -> bool:
     return len(items) == 1 and codes == {"taken"} and items[0].span.duration <= LONGEST_WINDOW
 
 
+def way_out(
+    session: Session, *, reasons: Iterable[Reason], items: Sequence[Item]
+) -> list[availability.Alternative]:
+    """Give the refused time itself, to be waited for, where that helps."""
+    if not helps(reasons, items):
+        return []
+    item = items[0]
+    code = session.scalar(select(Instrument.code).where(Instrument.id == item.instrument_id)) or ""
+    return [availability.Alternative(item.instrument_id, code, *item.span, "waitlist")]
+
+
 def leave(session: Session, *, actor: Actor, entry_id: UUID, now: datetime) -> WaitlistEntry:
     """Wait no longer; what was offered goes to the next in line.
 

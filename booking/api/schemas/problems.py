@@ -34,7 +34,8 @@ class AlternativeOut(Out):
     why = fields.String(
         required=True,
         metadata={
-            "description": "`nearest`: another time on this instrument; `equal`: an equal instrument then.",
+            "description": "`nearest`: another time on this instrument; `equal`: an equal instrument then; "
+            "`waitlist`: this very time, by waiting in line for it.",
             "example": "nearest",
         },
     )

@@ -1,0 +1,173 @@
+"""The waitlist: waiting for time that is taken, and answering what is offered."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, url_for
+
+from booking.api.base import Blueprint, problems
+from booking.api.instruments import filters
+from booking.api.schemas.bookings import BookingOut, NothingIn
+from booking.api.schemas.waitlist import PlaceIn, PlaceOut, PlacesIn, PlacesOut, RankIn
+from booking.db import reading, transaction
+from booking.http import etags
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.http.paging import next_url
+from booking.services import facilities, instruments, waitlist
+from booking.services.waitlist import InLine
+from models import Booking
+
+blp = Blueprint("api-waitlist", __name__, description="Waiting for time that is taken.")
+
+
+@blp.post("/waitlist")
+@needs("waitlist.join")
+@blp.arguments(PlaceIn)
+@blp.response(201, PlaceOut)
+@problems(404, 409)
+def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Wait in line
+
+    For an instrument at a time that is taken, or for so long at any time of a window on any of several instruments.
+    Time that comes free is offered to one person after the other, by priority, then by the time of joining. The same
+    wish sent again is the same place.
+    """
+    who = actor()
+    asked, codes = wish.pop("filters"), wish.pop("codes")
+    with transaction() as session:
+        if codes:
+            places = list(instruments.by_codes(session, actor=who, codes=codes).values())
+        else:
+            places = waitlist.instruments_for(session, actor=who, filters=filters(asked))
+        entry = waitlist.join(
+            session,
+            actor=who,
+            instrument_ids=places,
+            wish=", ".join(str(value) for value in asked.values() if value),
+            now=utc_now(),
+            **wish,
+        )
+        told = _told(waitlist.get(session, actor=who, entry_id=entry.id))
+    return told, {"Location": url_for("api-waitlist.one", entry_id=entry.id)}
+
+
+@blp.get("/waitlist")
+@needs("waitlist.list")
+@blp.arguments(PlacesIn, location="query")
+@blp.response(200, PlacesOut)
+@problems(404)
+def listing(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List places in line
+
+    One's own; or, for its staff, everybody's at a facility, in the order of the line.
+    """
+    who, page, page_size = actor(), wanted["page"], wanted["page_size"]
+    with reading() as session:
+        if code := wanted["facility"]:
+            place = facilities.by_code(session, code=code)
+            found, total = waitlist.of_facility(
+                session, actor=who, facility_id=place.id, page=page, page_size=page_size
+            )
+        else:
+            every = waitlist.mine(session, actor=who)
+            found, total = every[(page - 1) * page_size : page * page_size], len(every)
+    return {"items": [_told(one) for one in found], "total": total, "next": next_url(total, page, page_size)}
+
+
+@blp.get("/waitlist/<uuid:entry_id>")
+@needs("waitlist.see")
+@blp.response(200, PlaceOut)
+@problems(404)
+def one(entry_id: UUID) -> dict[str, Any]:
+    """Read a place in line"""
+    with reading() as session:
+        return _told(waitlist.get(session, actor=actor(), entry_id=entry_id))
+
+
+@blp.route("/waitlist/<uuid:entry_id>", methods=["PATCH"])
+@needs("waitlist.rank")
+@blp.arguments(RankIn)
+@blp.response(200, PlaceOut)
+@problems(404, 409)
+def rank(wanted: dict[str, Any], entry_id: UUID) -> dict[str, Any]:
+    """Change the priority of a place in line"""
+    with transaction() as session:
+        waitlist.rank(session, actor=actor(), entry_id=entry_id, now=utc_now(), **wanted)
+        return _told(waitlist.get(session, actor=actor(), entry_id=entry_id))
+
+
+@blp.delete("/waitlist/<uuid:entry_id>")
+@needs("waitlist.answer")
+@blp.response(204)
+@problems(404, 412)
+def leave(entry_id: UUID) -> Response:
+    """Leave the line
+
+    What was offered goes to the next.
+    """
+    with transaction() as session:
+        waitlist.leave(session, actor=actor(), entry_id=entry_id, now=utc_now())
+    return Response(status=204)
+
+
+@blp.post("/offers/<uuid:offer_id>/acceptance")
+@needs("waitlist.answer")
+@blp.arguments(NothingIn, required=False)
+@blp.response(201, BookingOut)
+@problems(404, 409)
+def accept(_nothing: dict[str, Any], offer_id: UUID) -> tuple[Booking, dict[str, str]]:
+    """Take an offer
+
+    It becomes a booking; accepted again it gives the same one.
+    """
+    with transaction() as session:
+        booking = waitlist.accept(session, actor=actor(), offer_id=offer_id, now=utc_now())
+    where = url_for("api-bookings.one", booking_id=booking.id)
+    return booking, {"ETag": etags.of_version(booking.version), "Location": where}
+
+
+@blp.post("/offers/<uuid:offer_id>/refusal")
+@needs("waitlist.answer")
+@blp.arguments(NothingIn, required=False)
+@blp.response(200, PlaceOut)
+@problems(404, 409)
+def decline(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
+    """Decline an offer
+
+    It goes to the next in line; one goes on waiting for other times, where the wish leaves any.
+    """
+    with transaction() as session:
+        entry = waitlist.decline(session, actor=actor(), offer_id=offer_id, now=utc_now())
+        return _told(waitlist.get(session, actor=actor(), entry_id=entry.id))
+
+
+def _told(found: InLine) -> dict[str, Any]:
+    entry, offer = found.entry, found.offer
+    codes = {row.id: row.code for row in found.instruments}
+    return {
+        "id": entry.id,
+        "person": entry.person,
+        "instruments": list(codes.values()),
+        "start": entry.window_starts_at,
+        "end": entry.window_ends_at,
+        "duration": f"PT{entry.minutes}M",
+        "quantity": entry.quantity,
+        "priority": entry.priority,
+        "purpose": entry.purpose,
+        "wish": entry.wish,
+        "project_id": entry.project_id,
+        "state": entry.state,
+        "ahead": found.ahead,
+        "joined_at": entry.joined_at,
+        "booking_id": entry.booking_id,
+        "offer": offer
+        and {
+            "id": offer.id,
+            "instrument_id": codes[offer.instrument_id],
+            "start": offer.starts_at,
+            "end": offer.ends_at,
+            "deadline": offer.deadline,
+            "state": offer.state,
+        },
+    }
