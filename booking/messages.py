@@ -5,7 +5,7 @@ One form of message has three templates; mail shows them whole, a chat or the we
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,18 +74,48 @@ def digest(notices: Sequence[Notice], *, public_url: str) -> tuple[Text, list[Br
 def path_of(notice: Notice) -> str:
     """Give the page on which one sees what the message tells of."""
     path = PATHS.get(notice.template)
-    if path is not None:
-        ids = {name: thing.id for name, thing in notice.about.items()}
-        ids |= {"booking": notice.booking.id} if notice.booking else {}
-        try:
-            return path.format(**ids)
-        except KeyError:  # what it was about is gone
-            return "/notices"
-    return f"/bookings/{notice.booking.id}" if notice.booking else "/notices"
+    if path is None:
+        return f"/bookings/{notice.booking.id}" if notice.booking else "/notices"
+    about = notice.about
+    return path.format(
+        series=notice.event.data.get("series", ""),
+        instrument=about["instrument"].code if "instrument" in about else "",
+        facility=about["facility"].code if "facility" in about else "",
+    )
 
+
+_QUALIFICATIONS, _CREDIT = "/qualifications", "/credit"
 
 PATHS: Mapping[str, str] = {
     "booking.waiting": "/approvals",
+    "approval.reminded": "/approvals",
+    "approval.escalated": "/approvals",
+    "series.placed": "/series/{series}",
+    "series.changed": "/series/{series}",
+    "series.cancelled": "/series/{series}",
+    "waitlist.offered": "/waitlist",
+    "waitlist.silent": "/waitlist",
+    "waitlist.lapsed": "/waitlist",
+    "transfer.asked": "/transfers",
+    "transfer.accepted": "/transfers",
+    "transfer.declined": "/transfers",
+    "transfer.withdrawn": "/transfers",
+    "qualification.requested": "/facilities/{facility}/qualifications",
+    "qualification.scheduled": _QUALIFICATIONS,
+    "qualification.session_cancelled": _QUALIFICATIONS,
+    "qualification.granted": _QUALIFICATIONS,
+    "qualification.refused": _QUALIFICATIONS,
+    "qualification.revoked": _QUALIFICATIONS,
+    "qualification.expiring": _QUALIFICATIONS,
+    "fault.reported": "/faults",
+    "fault.confirmed": "/instruments/{instrument}",
+    "fault.mended": "/instruments/{instrument}",
+    "fault.dismissed": "/instruments/{instrument}",
+    "credit.changed": _CREDIT,
+    "ban.made": _CREDIT,
+    "ban.lifted": _CREDIT,
+    "appeal.opened": "/facilities/{facility}/credit",
+    "appeal.decided": _CREDIT,
     "membership.requested": "/memberships",
     "webhook.switched_off": "/account/webhooks",
     "person.signed_up": "/account",
@@ -118,6 +148,7 @@ def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
         "data": notice.event.data,
         "about": notice.about,
         "others": notice.others,
+        "qualification": _named(notice.event.data),
         "actor_name": notice.actor_name,
         "by_self": notice.event.actor_id == notice.person.id,
         "public_url": public_url,
@@ -127,6 +158,12 @@ def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
         "link": notice.link,
         "link_url": link_url,
     }
+
+
+def _named(data: Mapping[str, Any]) -> str:
+    """Give the name that the event's data carry in both languages."""
+    chinese, english = str(data.get("name_zh") or ""), str(data.get("name_en") or "")
+    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
 
 
 def _what(items: Sequence[Any]) -> str:
@@ -171,6 +208,8 @@ def _environment() -> Environment:
         span=i18n.format_span,
         utc_offset=i18n.utc_offset,
         instant=datetime.fromisoformat,
+        day=date.fromisoformat,
+        deed_name=wording.deed_name,
         channel_name=wording.channel_name,
     )
     environment.filters.update(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from booking import i18n
@@ -611,7 +612,7 @@ def condition_sentence(condition: Params) -> str:
         case When.FIRST_USE:
             return _("the first use of the instrument")
         case When.OVER_COST:
-            return _("costs more than %(amount)s", amount=i18n.format_money(value))
+            return _("costs more than %(amount)s", amount=i18n.format_money(Decimal(value)))
         case When.PERMIT:
             return _("there is a permit to be checked")
 
@@ -622,6 +623,19 @@ def _wall(minutes: int) -> str:
 
 def _joined(words: Iterable[str]) -> str:
     return _(", ").join(words)
+
+
+def deed_name(deed: str) -> str:
+    """Name what gives or costs points of credit."""
+    return {
+        "normal_use": _("Use without fault"),
+        "late": _("Late"),
+        "early": _("Left early"),
+        "overtime": _("Overtime"),
+        "no_show": _("No-show"),
+        "late_cancellation": _("Late cancellation"),
+        "no_feedback": _("No feedback"),
+    }.get(deed, deed)
 
 
 def why_name(why: str) -> str:
@@ -668,7 +682,9 @@ def event_sentence(kind: str, data: Params) -> str:
         "approval.escalated": _(
             "Not answered in time, others are asked: %(step)s", step=approval_name(str(data.get("step", "")))
         ),
-        "approval.expired": _("Not answered in time: %(step)s", step=approval_name(str(data.get("step", "")))),
+        "approval.expired": _(
+            "Not answered in time: %(step)s", step=approval_name(str(data.get("step", "")))
+        ),
         "approval.unanswered": _(
             "Not answered in time, which counts as a yes: %(step)s",
             step=approval_name(str(data.get("step", ""))),

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking.domain.hours import instant
@@ -100,6 +101,45 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "booking.expired": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.displaced": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
+    "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),
+    # --- approvals ---
+    "approval.opened": (Telling(Hearer.APPROVERS, _T.REQUESTS, "booking.waiting"),),
+    "approval.reminded": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
+    "approval.escalated": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
+    "approval.expired": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
+    # --- series ---
+    "series.placed": (Telling(_PERSON, _T.BOOKINGS),),
+    "series.changed": (Telling(_PERSON, _T.BOOKINGS),),
+    "series.cancelled": (Telling(_PERSON, _T.BOOKINGS),),
+    # --- the waitlist ---
+    "waitlist.offered": (Telling(_PERSON, _T.WAITLIST),),
+    "waitlist.silent": (Telling(_PERSON, _T.WAITLIST),),
+    "waitlist.lapsed": (Telling(_PERSON, _T.WAITLIST),),
+    # --- handing over ---
+    "transfer.asked": (Telling(_PERSON, _T.TRANSFERS),),
+    "transfer.accepted": (Telling(_PERSON, _T.TRANSFERS),),
+    "transfer.declined": (Telling(_PERSON, _T.TRANSFERS),),
+    "transfer.withdrawn": (Telling(_PERSON, _T.TRANSFERS),),
+    # --- qualifications ---
+    "qualification.requested": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "qualification.scheduled": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.session_cancelled": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.granted": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.refused": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.revoked": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.expiring": (Telling(_PERSON, _T.TRAINING),),
+    # --- faults ---
+    "fault.reported": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "fault.confirmed": (Telling(_PERSON, _T.FAULTS),),
+    "fault.mended": (Telling(_PERSON, _T.FAULTS),),
+    "fault.dismissed": (Telling(_PERSON, _T.FAULTS),),
+    # --- credit ---
+    "credit.changed": (Telling(_PERSON, _T.CREDIT),),
+    "ban.made": (Telling(_PERSON, _T.CREDIT),),
+    "ban.lifted": (Telling(_PERSON, _T.CREDIT),),
+    "appeal.opened": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "appeal.decided": (Telling(_PERSON, _T.CREDIT),),
     # --- accounts ---
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
@@ -110,6 +150,17 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
 
 FORMS = frozenset(telling.form or kind for kind, told in TOLD.items() for telling in told)
 """Every form of message that there is."""
+
+NOT_OF_ONES_OWN = frozenset(
+    {
+        "qualification.scheduled",
+        "qualification.requested",
+        "fault.reported",
+        "fault.confirmed",
+        "fault.mended",
+    }
+)
+"""Of these the one who did it needs no message; of a booking everybody gets word, as a receipt."""
 
 CANNOT_WAIT = frozenset({"waitlist.offered", *(k for k, told in TOLD.items() if told[0].topic is _T.ACCOUNT)})
 """Of these the answer has a deadline, or somebody sits and waits for the letter."""
@@ -133,6 +184,11 @@ class Quiet:
         if self.begins < self.ends:
             return self.begins <= minute < self.ends
         return minute >= self.begins or minute < self.ends
+
+
+def worth_a_word(kind: str, data: Mapping[str, Any]) -> bool:
+    """Tell whether an event is told at all: of points that one earns nobody wants a letter."""
+    return kind != "credit.changed" or int(data.get("points", 0)) < 0
 
 
 def paces(channel: Channel) -> tuple[Pace, ...]:

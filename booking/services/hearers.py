@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from booking.domain import notices
 from booking.domain.access import Role
 from booking.domain.lifecycle import State
 from booking.domain.notices import TOLD, Hearer, Telling
+from booking.services import approval_steps
 from models import (
     ApprovalStep,
     Approver,
@@ -44,10 +46,14 @@ def told(case: Case) -> dict[UUID, Telling]:
     """Give who hears of the event at this moment, each in the first form that is meant for them."""
     if case.booking is not None and case.event.data.get("series"):
         return {}  # one message tells of the series
+    if not notices.worth_a_word(case.event.kind, case.event.data):
+        return {}
     found: dict[UUID, Telling] = {}
     for telling in TOLD.get(case.event.kind, ()):
         for person_id in _HEARERS[telling.to](case):
             found.setdefault(person_id, telling)
+    if case.event.kind in notices.NOT_OF_ONES_OWN and case.event.actor_id in found:
+        del found[case.event.actor_id]
     return found
 
 
@@ -129,18 +135,24 @@ def _unless_steps(case: Case) -> set[UUID]:
 
 
 def _approvers(case: Case) -> set[UUID]:
+    """Give those who have not spoken on the step and are what they were asked as, and who speaks in their place."""
     step = _step(case)
-    if step is None or step.state is not StepState.OPEN:
+    expired = case.event.kind == "approval.expired"
+    if step is None or (step.state is not StepState.OPEN and not expired):
         return set()
-    silent = select(Approver.person_id).where(Approver.step_id == step.id, Approver.approves.is_(None))
-    people = set(case.session.scalars(silent))
-    deputies = select(Delegation.delegate_id).where(
-        Delegation.person_id.in_(people),
-        Delegation.starts_at <= case.now,
-        Delegation.ends_at > case.now,
-        Delegation.ended_at.is_(None),
+    silent = (
+        select(Approver.person_id)
+        .join(ApprovalStep, ApprovalStep.id == Approver.step_id)
+        .join(Booking, Booking.id == ApprovalStep.booking_id)
+        .where(Approver.step_id == step.id, Approver.approves.is_(None), approval_steps.still_asked())
     )
-    return people | set(case.session.scalars(deputies))
+    people = set(case.session.scalars(silent))
+    away = select(Delegation.delegate_id).where(
+        Delegation.person_id.in_(people), approval_steps.in_force(case.now)
+    )
+    people |= set(case.session.scalars(away)) if people else set()
+    # Nobody decides about their own time, not in another's place either.
+    return people - ({case.booking.person_id} if case.booking else set())
 
 
 def _step(case: Case) -> ApprovalStep | None:

@@ -15,7 +15,7 @@ from booking.domain.notices import Channel, Pace, Quiet, Topic
 from booking.domain.rules import Invalid
 from booking.domain.text import clean_line
 from booking.services import events
-from models import HookKind, NoticeWish, Person, QuietHours, Webhook
+from models import HookKind, NoticeWish, Person, PersonState, QuietHours, Webhook
 
 ZONE = "Asia/Shanghai"
 """The clock of one who never said which is theirs."""
@@ -56,7 +56,7 @@ class Manner:
 
 
 def manners(session: Session, *, person_ids: Collection[UUID]) -> dict[UUID, Manner]:
-    """Give how each of these people wants to hear, in four statements."""
+    """Give how each of these people wants to hear, in four statements; who may not sign in hears nothing."""
     if not person_ids:
         return {}
     chosen: dict[UUID, dict[tuple[str, Channel], Pace]] = {}
@@ -72,7 +72,8 @@ def manners(session: Session, *, person_ids: Collection[UUID]) -> dict[UUID, Man
     )
     for person_id, kind in session.execute(living):
         hooks.setdefault(person_id, set()).add(CHANNELS[kind])
-    zones = session.execute(select(Person.id, Person.zone).where(Person.id.in_(person_ids)))
+    active = Person.id.in_(person_ids), Person.state == PersonState.ACTIVE
+    zones = session.execute(select(Person.id, Person.zone).where(*active))
     return {
         person_id: Manner(
             hours.zone(zone or ZONE),

@@ -35,9 +35,7 @@ from models import (
     Person,
     PersonState,
     Purpose,
-    Qualification,
     Reminder,
-    Series,
     Transfer,
     TransferState,
     WaitlistOffer,
@@ -480,7 +478,6 @@ def _deliveries(
         booking = bookings.get(event.booking_id) if event.booking_id else None
         found = hearers.told(Case(session, event, booking, managers, now))
         heard += [(event, booking, person_id, found[person_id].topic) for person_id in sorted(found)]
-    heard = _once_a_series(session, heard)
     manners = notice_wishes.manners(session, person_ids={person_id for _, _, person_id, _ in heard})
     return [
         row
@@ -517,37 +514,6 @@ def _ways(
             "attempts": 0,
             "error": "",
         }
-
-
-def _once_a_series(
-    session: Session, heard: Sequence[tuple[Event, Booking | None, UUID, Topic]]
-) -> list[tuple[Event, Booking | None, UUID, Topic]]:
-    """Leave one request of a series to each person: its dates were asked for together and are decided together."""
-
-    def sort(event: Event, booking: Booking | None, topic: Topic) -> tuple[UUID, str, datetime] | None:
-        if topic is not Topic.REQUESTS or booking is None or booking.series_id is None:
-            return None
-        return booking.series_id, event.kind, event.at
-
-    sorts = {found for event, booking, _, topic in heard if (found := sort(event, booking, topic))}
-    known: set[tuple[Any, ...]] = set()
-    if sorts:
-        query = (
-            select(Booking.series_id, Event.kind, Event.at, Delivery.person_id)
-            .join(Event, Event.id == Delivery.event_id)
-            .join(Booking, Booking.id == Event.booking_id)
-            .where(Booking.series_id.in_({series for series, _, _ in sorts}))
-        )
-        known = {tuple(row) for row in session.execute(query)}
-    left = []
-    for event, booking, person_id, topic in heard:
-        found = sort(event, booking, topic)
-        if found is not None:
-            if (*found, person_id) in known:
-                continue
-            known.add((*found, person_id))
-        left.append((event, booking, person_id, topic))
-    return left
 
 
 def _reminders(
@@ -601,34 +567,22 @@ _PURPOSES = {"step_id": Purpose.DECIDE_STEP, "offer_id": Purpose.ANSWER_OFFER}
 
 
 def _about(session: Session, event: Event) -> dict[str, Any]:
-    """Give what the event's data name by id, as it is now; a name without its id is not there."""
+    """Give what the event's data name, as it is now; what they do not name, or is gone, is not there."""
     found: dict[str, Any] = {}
     for name, table in _NAMED.items():
-        raw = event.data.get(f"{name}_id")
-        if raw is None:
-            continue
-        thing_id = key(event, f"{name}_id") if name in _BY_UUID else raw
-        thing = session.get(table, thing_id) if thing_id is not None else None
+        thing_id = key(event, f"{name}_id")
+        thing = session.get(table, thing_id) if thing_id else None
         if thing is not None:
-            found[name] = thing
-    place = next((getattr(thing, "instrument_id", None) for thing in found.values()), None)
-    if "instrument" not in found and place is not None:
-        found["instrument"] = session.get(Instrument, place)
-    if "instrument" in found:
-        found["facility"] = session.get(Facility, found["instrument"].facility_id)
-    elif event.facility_id is not None:
-        found["facility"] = session.get(Facility, event.facility_id)
+            found["who" if table is Person else name] = thing
+    if code := event.data.get("instrument"):
+        place = session.scalar(select(Instrument).where(Instrument.code == str(code)))
+        found |= {"instrument": place} if place is not None else {}
+    if event.facility_id is not None:
+        found["facility"] = session.get_one(Facility, event.facility_id)
     return found
 
 
-_NAMED: Mapping[str, type[Base]] = {
-    "offer": WaitlistOffer,
-    "transfer": Transfer,
-    "series": Series,
-    "qualification": Qualification,
-    "instrument": Instrument,
-}
-_BY_UUID = {"offer", "transfer", "series"}
+_NAMED: Mapping[str, type[Base]] = {"person": Person, "offer": WaitlistOffer, "transfer": Transfer}
 
 
 def _over(
@@ -643,7 +597,7 @@ def _over(
     """Tell whether the message would say what is no longer so."""
     if telling.to is notices.Hearer.LINK:
         return link is None
-    if telling.topic is Topic.REQUESTS:
+    if telling.topic is Topic.REQUESTS and event.kind != "approval.expired":
         return booking is None or booking.state is not State.REQUESTED or not items
     if event.kind == "booking.reminded":
         moved = booking is None or event.data.get("start") != booking.starts_at.isoformat()

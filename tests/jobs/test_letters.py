@@ -26,7 +26,22 @@ from booking.services import (
     notice_wishes,
     notifications,
 )
-from models import ClosureKind, Delivery, Event, HookKind, Instrument, MembershipRequest, Person
+from models import (
+    ApprovalStep,
+    ClosureKind,
+    Delivery,
+    EntryState,
+    Event,
+    HookKind,
+    Instrument,
+    MembershipRequest,
+    OfferState,
+    Person,
+    Transfer,
+    TransferState,
+    WaitlistEntry,
+    WaitlistOffer,
+)
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -109,7 +124,7 @@ def requested(session, ada, tam, furnace, pool):
 
 def waiting(session, ada, tam, furnace, pool):
     place(session, ada, item(furnace), purpose="Sintering")
-    return tam.person_id, "booking.requested"
+    return tam.person_id, "approval.opened"
 
 
 def changed(session, ada, tam, furnace, pool):
@@ -191,7 +206,9 @@ def password_reset_asked(session, ada, tam, furnace, pool):
 
 def membership_requested(session, ada, tam, furnace, pool):
     cleo = cast.cleo(session)
-    session.add(MembershipRequest(person_id=cleo.id, organisation_id=cast.university(session).id, asked_at=NOW))
+    session.add(
+        MembershipRequest(person_id=cleo.id, organisation_id=cast.university(session).id, asked_at=NOW)
+    )
     himself = cast.actor_of(session, cleo)
     events.record(session, actor=himself, kind="person.confirmed", now=NOW, subject=f"person:{cleo.id}")
     return ada.person_id, "person.confirmed"
@@ -212,6 +229,115 @@ def switched_off(session, ada, tam, furnace, pool):
     return ada.person_id, "webhook.switched_off"
 
 
+def said(kind, to="ada", **data):
+    """A story in which another part of the house says what happened."""
+
+    def story(session, ada, tam, furnace, pool):
+        person_id = {"ada": ada, "tam": tam}[to].person_id
+        told = {
+            "person_id": str(ada.person_id),
+            "instrument": furnace.code,
+            "start": START.isoformat(),
+            "end": (START + timedelta(hours=2)).isoformat(),
+            "deadline": (NOW + timedelta(hours=1)).isoformat(),
+        }
+        actor = SYSTEM if to == "ada" else ada
+        told |= {name: value(session) if callable(value) else value for name, value in data.items()}
+        events.record(session, actor=actor, kind=kind, now=NOW, facility_id=furnace.facility_id, **told)
+        return person_id, kind
+
+    return story
+
+
+def about_booking(kind, to="ada", **data):
+    """A story of a booking in which another part of the house says what happened."""
+
+    def story(session, ada, tam, furnace, pool):
+        booking = place(session, ada, item(pool))
+        events.record(
+            session,
+            actor=tam,
+            kind=kind,
+            now=NOW,
+            booking=booking,
+            facility_id=pool.facility_id,
+            person_id=str(ada.person_id),
+            **data,
+        )
+        return ada.person_id, kind
+
+    return story
+
+
+def of_step(kind):
+    """A story of a step of approval that is still open."""
+
+    def story(session, ada, tam, furnace, pool):
+        booking = place(session, ada, item(furnace), purpose="Sintering")
+        session.flush()
+        step = session.scalars(select(ApprovalStep).where(ApprovalStep.booking_id == booking.id)).one()
+        told = {"step_id": str(step.id), "due": (NOW + timedelta(days=2)).isoformat()}
+        events.record(session, actor=SYSTEM, kind=kind, now=NOW, booking=booking, **told)
+        return tam.person_id, kind
+
+    return story
+
+
+def _offer(session) -> str:
+    place = session.scalars(select(Instrument).where(Instrument.code == "PILOT-01")).one()
+    end, ada = START + timedelta(hours=2), cast.ada(session)
+    entry = WaitlistEntry(
+        id=UUID(int=7),
+        person_id=ada.id,
+        window_starts_at=START,
+        window_ends_at=end,
+        reach_starts_at=START,
+        reach_ends_at=end,
+        minutes=120,
+        state=EntryState.OFFERED,
+        joined_at=NOW,
+    )
+    offer = WaitlistOffer(
+        id=UUID(int=8),
+        entry_id=entry.id,
+        instrument_id=place.id,
+        starts_at=START,
+        ends_at=end,
+        state=OfferState.OPEN,
+        offered_at=NOW,
+        deadline=NOW + timedelta(hours=1),
+    )
+    session.add(entry)
+    session.flush()
+    session.add(offer)
+    session.flush()
+    return str(offer.id)
+
+
+def transfer_asked(session, ada, tam, furnace, pool):
+    ben = cast.ben(session)
+    booking = place(session, ada, item(pool))
+    session.flush()
+    found = Transfer(
+        booking_id=booking.id, from_id=ada.person_id, to_id=ben.id, state=TransferState.OPEN, asked_at=NOW
+    )
+    session.add(found)
+    session.flush()
+    told = {"person_id": str(ben.id), "transfer_id": str(found.id), "note": "I am away that day"}
+    events.record(session, actor=ada, kind="transfer.asked", now=NOW, booking=booking, **told)
+    return ben.id, "transfer.asked"
+
+
+DATES = {
+    "series": str(UUID(int=5)),
+    "dates": 3,
+    "first": START.isoformat(),
+    "last": (START + timedelta(days=14)).isoformat(),
+}
+LEARNT = {"name_zh": "高温炉上岗资质", "name_en": "Furnace licence", "until": "2027-11-05"}
+FAULT = {"comment": "It smells of <b>burning</b>", "stops_work": True}
+LOST = {"deed": "no_show", "points": -10, "granted": True, "comment": "The train was late"}
+
 STORIES = {
     "booking.placed": placed,
     "booking.requested": requested,
@@ -226,6 +352,35 @@ STORIES = {
     "booking.reminded": reminded,
     "person.signed_up": signed_up,
     "person.password_reset_asked": password_reset_asked,
+    "booking.no_show": about_booking("booking.no_show"),
+    "booking.overtime": about_booking("booking.overtime"),
+    "approval.reminded": of_step("approval.reminded"),
+    "approval.escalated": of_step("approval.escalated"),
+    "approval.expired": of_step("approval.expired"),
+    **{kind: said(kind, **DATES) for kind in ("series.placed", "series.changed", "series.cancelled")},
+    "waitlist.offered": said("waitlist.offered", offer_id=_offer),
+    "waitlist.silent": said("waitlist.silent"),
+    "waitlist.lapsed": said("waitlist.lapsed"),
+    "transfer.asked": transfer_asked,
+    "transfer.accepted": about_booking("transfer.accepted"),
+    "transfer.declined": about_booking("transfer.declined"),
+    "transfer.withdrawn": about_booking("transfer.withdrawn"),
+    "qualification.requested": said("qualification.requested", "tam", note="I begin in May", **LEARNT),
+    "qualification.scheduled": said("qualification.scheduled", session_starts=START.isoformat(), **LEARNT),
+    "qualification.session_cancelled": said("qualification.session_cancelled", **LEARNT),
+    "qualification.granted": said("qualification.granted", **LEARNT),
+    "qualification.refused": said("qualification.refused", reason="Not yet", **LEARNT),
+    "qualification.revoked": said("qualification.revoked", reason="The door stood open", **LEARNT),
+    "qualification.expiring": said("qualification.expiring", days=7, **LEARNT),
+    "fault.reported": said("fault.reported", "tam", **FAULT),
+    "fault.confirmed": said("fault.confirmed", **FAULT),
+    "fault.mended": said("fault.mended", **FAULT),
+    "fault.dismissed": said("fault.dismissed", **FAULT),
+    "credit.changed": about_booking("credit.changed", **LOST),
+    "ban.made": said("ban.made", until=(NOW + timedelta(days=30)).isoformat(), reason="Score below 60"),
+    "ban.lifted": said("ban.lifted", reason=""),
+    "appeal.opened": said("appeal.opened", "tam", **LOST),
+    "appeal.decided": said("appeal.decided", **LOST),
     "membership.requested": membership_requested,
     "webhook.switched_off": switched_off,
 }
@@ -308,7 +463,7 @@ def test_what_people_typed_is_text_and_no_markup(session, ada, tam, furnace, poo
 def test_a_manager_reads_nothing_of_what_is_booked_elsewhere(session, ada, tam, furnace):
     secret = make_instrument(session, approval_required=True, name_en="Elsewhere 9f2c", name_zh="别处 9f2c")
     place(session, ada, item(furnace), item(secret))
-    written = letter_to(session, tam.person_id, "booking.requested")
+    written = letter_to(session, tam.person_id, "approval.opened")
     assert "Vacuum furnace" in written.text
     assert "9f2c" not in written.subject + written.text + written.html
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from booking.domain.access import SYSTEM, Actor, Role
 from booking.domain.lifecycle import State
@@ -99,8 +99,8 @@ def test_the_owner_hears_of_a_booking(session, ada, tam, sem):
 def test_managers_hear_of_a_request_and_the_owner_of_the_answer(session, ada, tam, furnace):
     booking = place(session, ada, furnace)
     dispatch(session)
-    assert heard(session) == {("Ada", "booking.requested"), ("Tam", "booking.requested")}
-    assert notice_to(session, tam.person_id, "booking.requested").template == "booking.waiting"
+    assert heard(session) == {("Ada", "booking.requested"), ("Tam", "approval.opened")}
+    assert notice_to(session, tam.person_id, "approval.opened").template == "booking.waiting"
     approvals.approve(session, actor=tam, booking_id=booking.id, now=NOW)
     dispatch(session)
     assert ("Ada", "booking.approved") in heard(session)
@@ -121,7 +121,7 @@ def test_a_manager_learns_only_of_the_items_in_their_own_facility(session, ada, 
     elsewhere = make_instrument(session, approval_required=True)
     place(session, ada, furnace, elsewhere)
     dispatch(session)
-    seen = notice_to(session, tam.person_id, "booking.requested")
+    seen = notice_to(session, tam.person_id, "approval.opened")
     assert [item.instrument_id for item in seen.items] == [furnace.id]
     assert len(notice_to(session, ada.person_id, "booking.requested").items) == 2
 
@@ -133,8 +133,9 @@ def test_a_booking_that_asks_for_approval_anew_is_told_to_managers(session, ada,
     move(session, ada, booking, NOW + 3 * DAY)
     assert booking.state is State.REQUESTED
     dispatch(session)
-    assert ("Tam", "booking.changed") in heard(session)
-    assert notice_to(session, tam.person_id, "booking.changed").template == "booking.waiting"
+    opened = select(func.count()).select_from(Event).join(Delivery).where(Event.kind == "approval.opened")
+    assert session.scalar(opened.where(Delivery.channel == Channel.MAIL)) == 1
+    assert notice_to(session, tam.person_id, "approval.opened").template == "booking.waiting"
 
 
 @pytest.mark.parametrize("decision", ["withdrawn", "rejected", "expired"])
@@ -201,7 +202,7 @@ def test_a_request_that_was_decided_meanwhile_is_not_told_to_managers(session, a
     booking = place(session, ada, furnace)
     dispatch(session)
     approvals.approve(session, actor=tam, booking_id=booking.id, now=NOW)
-    assert notice_to(session, tam.person_id, "booking.requested") is None
+    assert notice_to(session, tam.person_id, "approval.opened") is None
 
 
 def test_every_event_is_dispatched_once(session, ada, sem):
