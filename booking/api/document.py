@@ -57,7 +57,11 @@ _HEADERS: dict[int, dict[str, Any]] = {
     429: _RETRY,
     503: _RETRY,
 }
+_CHANGED = frozenset({"/api/v1/bookings/{booking_id}", "/api/v1/series/{series_id}"})
+"""What is changed only by who names the version that they read."""
+
 _ETAG = {"ETag": {"description": "The booking's version.", "schema": {"type": "string"}, "example": '"1"'}}
+_TAG = {"ETag": {"description": "The version.", "schema": {"type": "string"}, "example": '"1"'}}
 _LOCATION = {"Location": {"description": "The booking's address.", "schema": {"type": "string"}}}
 _IF_MATCH = {
     "in": "header",
@@ -237,16 +241,22 @@ def _add_headers(document: dict[str, Any]) -> None:
                 schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
                 if schema.get("$ref", "").endswith("/Booking"):
                     answer["headers"] = {**_ETAG, **(_LOCATION if status == "201" else {})}
+                elif schema.get("$ref", "").endswith("/Series"):
+                    answer["headers"] = dict(_TAG)
             more = operation.setdefault("parameters", [])
             if path == "/api/v1/bookings" and method == "post":
                 more.append(_KEY)
                 operation["responses"]["201"]["links"] = _LINKS
-            elif path == "/api/v1/bookings/{booking_id}" and method == "patch":
+            elif path == "/api/v1/series" and method == "post":
+                more.append(_KEY)
+            elif path in _CHANGED and method == "patch":
                 more.append({**_IF_MATCH, "required": True})
             elif path == "/api/v1/bookings/{booking_id}" and method == "get":
                 more.append(_IF_NONE_MATCH)
                 operation["responses"]["304"] = {"description": "Still the version of `If-None-Match`."}
-            elif method == "post" and path.endswith(("/cancellation", "/approvals")):
+            elif method == "post" and (
+                path.endswith(("/cancellation", "/approvals")) or path == "/api/v1/series/{series_id}/dates"
+            ):
                 more.append(_IF_MATCH)
             if not more:
                 del operation["parameters"]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from booking.domain import recurrence
 from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
@@ -23,7 +23,7 @@ from booking.services import acting, availability, bookings, events, occupation,
 from booking.services.bookings import KEY_LIFE, Estimate, KeyReused, Stale
 from booking.services.occupation import Locked
 from booking.services.series_dates import BOOKED, Choice, Judged, Wanted, Way
-from models import Booking, Facility, Instrument, RequestKey, Series
+from models import Booking, Facility, Instrument, Person, RequestKey, Series
 
 LIVE = frozenset({State.REQUESTED, State.CONFIRMED, State.CHECKED_IN, State.ENDED, State.NO_SHOW})
 """The states of a booking with which its date is not given up."""
@@ -110,6 +110,7 @@ class Whole:
 
     series: Series
     instrument: Instrument
+    person: Person
     dates: tuple[Standing, ...]
 
     @property
@@ -425,8 +426,10 @@ def get(session: Session, *, actor: Actor, series_id: UUID, now: datetime) -> Wh
     """
     row, made = _read(session, actor, series_id)
     seen = [one for one in made if bookings.may_on(actor, "booking.see", one)]
-    instrument = session.get_one(Instrument, row.instrument_id)
-    return Whole(row, instrument, tuple(_standing(row, seen, now)))
+    facility = joinedload(Instrument.facility)
+    instrument = session.get_one(Instrument, row.instrument_id, options=[facility])
+    person = session.get_one(Person, row.person_id)
+    return Whole(row, instrument, person, tuple(_standing(row, seen, now)))
 
 
 def _read(session: Session, actor: Actor, series_id: UUID) -> tuple[Series, list[Booking]]:

@@ -21,6 +21,8 @@ SHAPE = {
     "confidential",
     "booked_by",
     "booked_for",
+    "series_id",
+    "series_day",
     "uid",
     "sequence",
     "created_at",

@@ -245,6 +245,12 @@ class BookingOut(Out):
         allow_none=True,
         metadata={"description": "Who booked it for them; null if they did it themselves."},
     )
+    series_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "The series of which it is a date."}
+    )
+    series_day = fields.Date(
+        required=True, allow_none=True, metadata={"description": "Which date, wherever it was moved."}
+    )
     uid = fields.Function(
         lambda booking: event_uid(str(booking.id), settings().host_name),
         required=True,
