@@ -1,9 +1,10 @@
 """Codes into sentences for the reader: refusals, errors, states, events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from booking import i18n
 from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When
@@ -29,6 +30,7 @@ def sentence(code: str, params: Params) -> str:
     """
     say = REASONS.get(code)
     said = say(params) if say else _("This is not possible (%(code)s).", code=code)
+    said = " ".join([said, *_whose_rule(params)])
     if "series_day" not in params:
         return said
     day = i18n.format_date(date.fromisoformat(params["series_day"]))
@@ -313,7 +315,7 @@ def _permit_missing(params: Params) -> str:
     return _(
         "%(chemical)s (%(hazards)s) needs a permit here: give the permit's number.",
         chemical=params["chemical"],
-        hazards=_joined(hazard_name(Hazard(hazard)) for hazard in params["hazards"]),
+        hazards=joined(hazard_name(Hazard(hazard)) for hazard in params["hazards"]),
     )
 
 
@@ -339,6 +341,109 @@ def _meets_bookings(params: Params) -> str:
         "%(num)d bookings stand in this time. Move them first, or close at once and displace them.",
         params["bookings"],
         num=params["bookings"],
+    )
+
+
+def _whose_rule(params: Params) -> Iterator[str]:
+    """Say where a rule stands, and who may override it."""
+    if "rule" in params and params.get("at"):
+        yield _("(A rule of %(place)s.)", place=place_name(params["place"], params["at"]))
+    over = params.get("override")
+    if over:
+        facilities = ", ".join(over["facilities"])
+        yield _("A manager of %(facility)s may make an exception.", facility=facilities)
+
+
+def place_name(kind: str, code: str) -> str:
+    """Name the place at which a rule stands."""
+    return {
+        "instrument": _("the instrument %(code)s", code=code),
+        "category": _("the class %(code)s", code=code),
+        "facility": _("the facility %(code)s", code=code),
+        "network": _("the network %(code)s", code=code),
+        "sheet": _("the instrument's own sheet"),
+    }.get(kind, _("the whole system"))
+
+
+def _notice_to_change(params: Params) -> str:
+    return _(
+        "%(instrument)s can be changed until %(notice)s before the start, which was %(latest)s.",
+        instrument=params["instrument"],
+        notice=duration(params["notice"]),
+        latest=_time(params, "latest"),
+    )
+
+
+def _notice_to_cancel(params: Params) -> str:
+    return _(
+        "%(instrument)s can be given up until %(notice)s before the start, which was %(latest)s.",
+        instrument=params["instrument"],
+        notice=duration(params["notice"]),
+        latest=_time(params, "latest"),
+    )
+
+
+def _quota_hours(params: Params) -> str:
+    return _(
+        "%(used)s h of %(limit)s h used %(period)s; this asks for %(asked)s h. It is the limit %(party)s.",
+        used=hours(params["used"]),
+        limit=hours(params["limit"]),
+        asked=hours(params["asked"]),
+        period=_period(params),
+        party=party_name(params["party"]),
+    )
+
+
+def _quota_bookings(params: Params) -> str:
+    return _(
+        "%(used)s of %(limit)s bookings made %(period)s. It is the limit %(party)s.",
+        used=params["used"],
+        limit=params["limit"],
+        period=_period(params),
+        party=party_name(params["party"]),
+    )
+
+
+def hours(minutes: float) -> str:
+    """Say hours as a number with at most two decimals, such as 14.5."""
+    return f"{minutes / 60:.2f}".rstrip("0").rstrip(".")
+
+
+def _period(params: Params) -> str:
+    since = params["from"]
+    if isinstance(since, str):
+        since = datetime.fromisoformat(since)
+    day = i18n.format_date(since.astimezone(ZoneInfo(params.get("zone") or "UTC")).date())
+    return {
+        "day": _("on %(day)s", day=day),
+        "week": _("in the week from %(day)s", day=day),
+        "month": _("in the month from %(day)s", day=day),
+    }.get(params["period"], _("within %(days)s days, from %(day)s", days=params["days"], day=day))
+
+
+def party_name(party: str) -> str:
+    """Say for whom a limit is."""
+    return {
+        "person": _("for each person"),
+        "project": _("for each project"),
+        "organisation": _("for each organisation"),
+    }[party]
+
+
+def _too_many_ahead(params: Params) -> str:
+    return _(
+        "%(used)s bookings lie ahead already; %(limit)s are allowed for each person.",
+        used=params["used"],
+        limit=params["limit"],
+    )
+
+
+def _too_close(params: Params) -> str:
+    return _(
+        "Between two bookings of one person on %(instrument)s lie at least %(gap)s; there is one at %(start)s.",
+        instrument=params["instrument"],
+        gap=duration(params["gap"]),
+        start=_time(params, "start"),
     )
 
 
@@ -387,6 +492,12 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_in_line": _not_in_line,
     "meets_bookings": _meets_bookings,
     "nothing_ahead": _nothing_ahead,
+    "notice_to_change": _notice_to_change,
+    "notice_to_cancel": _notice_to_cancel,
+    "quota_hours": _quota_hours,
+    "quota_bookings": _quota_bookings,
+    "too_many_ahead": _too_many_ahead,
+    "too_close": _too_close,
     "date_stands": _date_stands,
 }
 """Every code of a refusal and how it is said."""
@@ -402,6 +513,7 @@ def error_sentence(code: str) -> str:
         "too_small": _("This is too small."),
         "too_large": _("This is too much."),
         "too_long_text": _("This text is too long."),
+        "too_short_text": _("Say it in a few words."),
         "too_many": _("There are too many of them already."),
         "unknown": _("This is not known."),
         "control_characters": _("This text holds characters that cannot be shown."),
@@ -541,6 +653,19 @@ def channel_name(channel: Channel) -> str:
     }[channel]
 
 
+def hook_failure(code: str, figure: object) -> str:
+    """Say why an address took nothing."""
+    return {
+        "unknown_name": _("there is no server of this name."),
+        "not_public": error_sentence("not_public"),
+        "no_encryption": _("the server's certificate cannot be trusted."),
+        "no_answer": _("the server did not answer in time."),
+        "status": _("the server answered with %(status)s.", status=figure),
+        "robot": _("the robot refused it with code %(number)s.", number=figure),
+        "no_json": _("a robot answers otherwise."),
+    }.get(code, error_sentence("malformed"))
+
+
 def pace_name(pace: Pace) -> str:
     """Say how soon notices go."""
     return {
@@ -621,7 +746,8 @@ def _wall(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _joined(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
+    """Put words into a row."""
     return _(", ").join(words)
 
 
@@ -645,6 +771,25 @@ def why_name(why: str) -> str:
         "equal": _("Equal instrument, same time"),
         "waitlist": _("Wait in line for it"),
     }.get(why, why)
+
+
+def override_name(code: str) -> str:
+    """Name in a few words the rule that a manager set aside."""
+    return {
+        "too_short": _("shortest use"),
+        "too_long": _("longest use"),
+        "off_step": _("step"),
+        "notice": _("notice"),
+        "notice_to_change": _("notice of changes"),
+        "notice_to_cancel": _("notice of giving up"),
+        "horizon": _("how far ahead"),
+        "closed": _("opening hours"),
+        "quota_hours": _("limit of hours"),
+        "quota_bookings": _("limit of bookings"),
+        "too_many_ahead": _("bookings ahead"),
+        "too_close": _("gap between bookings"),
+        "banned": _("ban"),
+    }.get(code, code)
 
 
 def event_sentence(kind: str, data: Params) -> str:
@@ -716,7 +861,13 @@ def event_sentence(kind: str, data: Params) -> str:
         "transfer.lapsed": _("Offer lapsed"),
     }.get(kind, kind)
     note = data.get("reason") or data.get("comment")
-    return _("%(what)s: %(note)s", what=said, note=note) if note else said
+    said = _("%(what)s: %(note)s", what=said, note=note) if note else said
+    if "overrode" not in data:
+        return said
+    rules = ", ".join(override_name(code) for code in data["overrode"])
+    return _(
+        "%(what)s. Exception made (%(rules)s): %(note)s", what=said, rules=rules, note=data["override_reason"]
+    )
 
 
 def _said_of_step(plain: str, instead: str, data: Params) -> str:
@@ -724,7 +875,7 @@ def _said_of_step(plain: str, instead: str, data: Params) -> str:
     words = instead if absent else plain
     return words % {
         "step": approval_name(str(data.get("step", ""))),
-        "absent": _joined(str(name) for name in absent),
+        "absent": joined(str(name) for name in absent),
     }
 
 

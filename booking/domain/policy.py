@@ -180,6 +180,18 @@ SETTINGS: dict[str, Setting] = {
 }
 """Every setting by its name; where no rule and no sheet speaks, the default counts."""
 
+BEHIND: dict[str, tuple[str, ...]] = {
+    "too_short": ("shortest",),
+    "too_long": ("longest",),
+    "off_step": ("step",),
+    "notice": ("notice",),
+    "notice_to_change": ("notice_to_change",),
+    "notice_to_cancel": ("notice_to_cancel",),
+    "horizon": ("horizon_to_change", "horizon"),
+    "too_close": ("gap",),
+}
+"""The settings that a reason of a refusal may come from."""
+
 SHEET = ("step", "shortest", "longest", "notice", "horizon", "setup", "cleanup")
 """The settings that an instrument's own sheet can hold."""
 

@@ -22,8 +22,9 @@ from booking.domain.credit import Deed
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import Action, State, WrongMove, after
 from booking.domain.occupation import Claim, Item
+from booking.domain.policy import Timetable
 from booking.domain.pricing import Charge
-from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals
+from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals, too_late_to_cancel
 from booking.domain.spans import Span
 from booking.services import (
     acting,
@@ -56,6 +57,8 @@ from models import (
 )
 
 MOST_ITEMS = 50
+LEAST_WORDS, MOST_WORDS = 3, 500
+"""So many letters a reason for setting rules aside has."""
 KEY_LIFE = timedelta(hours=24)
 
 
@@ -91,6 +94,7 @@ class Verdict:
     needs_approval: bool
     conditions: tuple[Reason, ...] = ()
     steps: tuple[Planned, ...] = ()
+    unannounced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class _Case:
     claims: list[Claim]
     facts: dict[int, Facts]
     expired: bool
+    timetables: dict[int, Timetable]
     held: frozenset[UUID] = frozenset()
 
 
@@ -138,9 +143,12 @@ def place(
     series: tuple[UUID, date] | None = None,
     series_id: UUID | None = None,
     hold_id: UUID | None = None,
+    override: str = "",
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
+
+    With `override`, a reason in words, a manager of every facility concerned sets aside the rules that may be.
 
     What is held for the actor while they fill the form is free for them, and so is the hold that is named.
 
@@ -169,7 +177,8 @@ def place(
     case = _case(session, locked, items, now, whom.person_id, person_id=actor.person_id, hold_id=hold_id)
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
     organisation_id = wish.organisation_id
-    _refuse(items, [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)])
+    stand = [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)]
+    overrode = _settle(session, actor, items, stand, case, override)
     steps = approval_steps.planned(session, actor=actor, wish=wish)
     booking = Booking(
         id=booking_id,
@@ -196,7 +205,7 @@ def place(
     session.flush()
     _take(session, case, booking.id, now)
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    _record(session, actor, kind, booking, now, **_told_together(series_id))
+    _record(session, actor, kind, booking, now, **_told_together(series_id), **overrode)
     set_committed_value(booking, "person", session.get(Person, booking.person_id))
     agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
     set_committed_value(booking, "booked_by", agent)
@@ -237,10 +246,12 @@ def dry_run(
     case = _case(session, seen, items, now, whose, without=booking_id, person_id=actor.person_id)
     wish = wish_for(session, whom, known, items, case.instruments, project_id, now, chemicals)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    reasons = tuple(stand)
+    reasons = tuple(policies.told(session, stand, items, case.instruments, case.timetables))
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
     steps = tuple(approval_steps.planned(session, actor=actor, wish=wish))
-    return Verdict(not reasons, reasons, estimate, bool(steps), tuple(gates.conditions(session, wish)), steps)
+    conditions = tuple(gates.conditions(session, wish))
+    unannounced = policies.unannounced(session, items, case.instruments)
+    return Verdict(not reasons, reasons, estimate, bool(steps), conditions, steps, unannounced)
 
 
 def cleared(
@@ -272,7 +283,7 @@ def cleared(
     case = _case(session, locked, items, now, whose, without=without)
     wish = wish_for(session, whom, booking, items, case.instruments, project_id, now)
     reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    _refuse(items, reasons)
+    _settle(session, actor, items, reasons, case, "")
     if case.expired:
         occupation.drop_expired(session, case.instruments, now=now)
     return case.claims
@@ -289,9 +300,10 @@ def change(
     confidential: bool | None = None,
     chemicals: Sequence[Substance] | None = None,
     series_id: UUID | None = None,
+    override: str = "",
     now: datetime,
 ) -> Booking:
-    """Move, lengthen, shorten or amend a booking, under the same rules as a new one.
+    """Move, lengthen, shorten or amend a booking, under the same rules as a new one; `override` as in `place`.
 
     Where an instrument needs approval, a change that takes more than before asks for it anew. `series_id` names
     the series that is changed as a whole.
@@ -305,10 +317,10 @@ def change(
     booking, locked = _lock_booking(session, actor, booking_id, "booking.change", version, items or ())
     before = _values(booking) | _declared(session, booking, chemicals)
     after(booking.state, Action.CHANGE)
-    more = False
+    more, overrode = False, dict[str, Any]()
     if items is not None and list(items) != _items(booking):
         _check_items(items)
-        more = _retime(session, actor, booking, items, locked, now, chemicals)
+        more, overrode = _retime(session, actor, booking, items, locked, now, chemicals, override)
     if chemicals is not None:
         more |= _redeclare(session, actor, booking, chemicals, now)
     if purpose is not None:
@@ -326,7 +338,8 @@ def change(
     booking.sequence += 1
     booking.updated_at = now
     changes = {name: [old, new] for name, old in before.items() if (new := told[name]) != old}
-    _record(session, actor, "booking.changed", booking, now, changes=changes, **_told_together(series_id))
+    together = _told_together(series_id) | overrode
+    _record(session, actor, "booking.changed", booking, now, changes=changes, **together)
     if more and booking.state is State.REQUESTED:
         _ask_anew(session, actor, booking, steps, now)
     session.flush()
@@ -341,9 +354,12 @@ def cancel(
     reason: str = "",
     version: int | None = None,
     series_id: UUID | None = None,
+    override: str = "",
     now: datetime,
 ) -> Booking:
     """Give a booking up and its time back; a request that nobody approved yet is withdrawn.
+
+    A manager who gives a reason may do so later than the rules allow.
 
     `series_id` names the series of which several are cancelled at once.
 
@@ -351,18 +367,39 @@ def cancel(
     :raises Forbidden: if the actor may see but not cancel it
     :raises Stale: if the version is not the booking's
     :raises WrongMove: if its state does not allow it
-    :raises Refused: if it has begun, unless the facility's manager cancels
+    :raises Refused: if it has begun, unless the facility's manager cancels, or begins too soon
     """
-    booking, _ = _lock_booking(session, actor, booking_id, "booking.cancel", version)
+    booking, locked = _lock_booking(session, actor, booking_id, "booking.cancel", version)
     after(booking.state, Action.CANCEL)
     if booking.starts_at <= now and not _manages(actor, booking):
         raise Refused([Reason("already_started", {"start": booking.starts_at}, overridable=True)])
     late = _cancels_late(session, actor, booking, now)
-    together = _told_together(series_id)
+    given = override or (reason if _manages(actor, booking) else "")
+    together = _told_together(series_id) | _cancel_in_time(session, actor, booking, locked, given, now)
     finish(session, actor=actor, booking=booking, action=Action.CANCEL, now=now, reason=reason, **together)
     if late:
         _credit(session, actor, booking, Deed.LATE_CANCELLATION, now, now)
     return booking
+
+
+def _cancel_in_time(
+    session: Session, actor: Actor, booking: Booking, locked: occupation.Locked, override: str, now: datetime
+) -> dict[str, Any]:
+    if booking.state is not State.CONFIRMED:
+        return {}
+    timetables = policies.timetables(session, locked.instruments.values(), person_id=booking.person_id)
+    known = {
+        row.instrument_id: Facts(
+            row.instrument.code,
+            row.instrument.units,
+            row.instrument.facility.zone,
+            timetable=timetables[row.instrument_id],
+        )
+        for row in booking.items
+    }
+    late = too_late_to_cancel(_spans(booking), known, now)
+    case = _Case(locked.instruments, [], known, False, timetables)
+    return _settle(session, actor, _items(booking), late, case, override)
 
 
 def _cancels_late(session: Session, actor: Actor, booking: Booking, now: datetime) -> bool:
@@ -652,6 +689,15 @@ def history(
     return [HistoryLine(event.at, event.kind, name, event.data) for event, name in session.execute(query)]
 
 
+def conditions(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> list[Reason]:
+    """Give what must still come true before a booking ahead begins."""
+    if booking.state not in {State.REQUESTED, State.CONFIRMED} or booking.ends_at <= now:
+        return []
+    held = {item.instrument_id: item.instrument for item in booking.items}
+    wish = wish_for(session, actor, booking, _items(booking), held, booking.project_id, now)
+    return gates.conditions(session, wish)
+
+
 def confidential_by_default(
     session: Session, *, actor: Actor, instrument: Instrument, project_id: UUID | None = None
 ) -> bool:
@@ -777,13 +823,13 @@ def _case(
     claims = occupation.claims(judged, locked.instruments, locked.parts, timetables)
     if not claims:
         known = availability.facts(session, rows, {}, timetables=timetables)
-        return _Case(locked.instruments, [], known, False)
+        return _Case(locked.instruments, [], known, False, timetables)
     around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
     view = occupation.look(
         session, locked.instruments, around, now=now, without=without, person_id=person_id, hold_id=hold_id
     )
     known = availability.facts(session, rows, view.loads, timetables=timetables)
-    return _Case(locked.instruments, claims, known, view.expired, view.own)
+    return _Case(locked.instruments, claims, known, view.expired, timetables, view.own)
 
 
 def wish_for(
@@ -825,6 +871,33 @@ def _whom(
     return acting.in_place_of(
         session, actor=actor, booked_for=booked_for, facility_ids=places, project_id=project_id
     )
+
+
+def _settle(
+    session: Session,
+    actor: Actor,
+    items: Sequence[Item],
+    reasons: Sequence[Reason],
+    case: _Case,
+    override: str,
+) -> dict[str, Any]:
+    """Refuse, or give what the event keeps of the rules that a manager sets aside.
+
+    :raises Refused: with every reason, if any stands that is not overridden
+    :raises Invalid: if the words given for it say nothing
+    :raises Forbidden: if the actor does not manage every facility concerned
+    """
+    if not reasons:
+        return {}
+    words = override.strip()
+    if not words or not all(reason.overridable for reason in reasons):
+        told = policies.told(session, reasons, items, case.instruments, case.timetables)
+        raise Refused(told, items)
+    for place in sorted({case.instruments[item.instrument_id].facility_id for item in items}):
+        require(actor, "rule.override", Subject(facility_id=place))
+    if not LEAST_WORDS <= len(words) <= MOST_WORDS:
+        raise Invalid({"override_reason": "too_short_text" if len(words) < LEAST_WORDS else "too_long_text"})
+    return {"overrode": sorted({reason.code for reason in reasons}), "override_reason": words}
 
 
 def _refuse(items: Sequence[Item], reasons: Sequence[Reason]) -> None:
@@ -925,8 +998,9 @@ def _retime(
     locked: occupation.Locked,
     now: datetime,
     chemicals: Sequence[Substance] | None,
-) -> bool:
-    """Give the booking other items, and tell whether it takes more than before."""
+    override: str,
+) -> tuple[bool, dict[str, Any]]:
+    """Give the booking other items; tell whether it takes more than before, and which rules were set aside."""
     before = _spans(booking)
     kept = {item.instrument_id for item in booking.items}
     require_visible(
@@ -937,12 +1011,12 @@ def _retime(
     )
     wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now, chemicals)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    _refuse(items, stand)
+    overrode = _settle(session, actor, items, stand, case, override)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id, now=now)
     _replace_items(session, booking, items, case.instruments)
     _take(session, case, booking.id, now)
-    return grows
+    return grows, overrode
 
 
 def _redeclare(

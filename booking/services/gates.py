@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
-from booking.services import approval_steps, credit, qualifications
+from booking.services import approval_steps, credit, qualifications, quotas
 from models import Instrument
 
 
@@ -36,7 +36,7 @@ class Wish:
 
 Gate = Callable[[Session, Wish], list[Reason]]
 
-GATES: tuple[Gate, ...] = (qualifications.to_book, approval_steps.permits_missing, credit.banned)
+GATES: tuple[Gate, ...] = (qualifications.to_book, approval_steps.permits_missing, credit.banned, quotas.gate)
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 

@@ -14,10 +14,10 @@ from booking.domain.hours import zone
 from booking.domain.occupation import Item
 from booking.domain.policy import Moment, Place, PlaceKind, RuleKind, Timetable
 from booking.domain.pricing import CustomerClass
-from booking.domain.rules import Policy
+from booking.domain.rules import Policy, Reason
 from booking.domain.working_days import DayKind, WorkingDays
 from booking.services import working_days
-from models import Facility, Instrument, Membership, NetworkFacility, Rule
+from models import Facility, Instrument, Membership, Network, NetworkFacility, Rule
 
 _CACHE = "yiqi.rules"
 
@@ -154,6 +154,46 @@ def in_force(session: Session, instrument: Instrument, *, person_id: UUID | None
     return timetables(session, [instrument], person_id=person_id)[instrument.id].at(start)
 
 
+def told(
+    session: Session,
+    reasons: Iterable[Reason],
+    items: Sequence[Item],
+    instruments: Mapping[int, Instrument],
+    timetables: Mapping[int, Timetable],
+) -> list[Reason]:
+    """Say with each reason which rule it is, where that stands, and who may override it."""
+    by_code = {instruments[item.instrument_id].code: item for item in reversed(items)}
+    of = facilities_of(session, {instruments[item.instrument_id].facility_id for item in items})
+    everywhere = sorted(facility.code for facility in of.values())
+    found = []
+    for reason in reasons:
+        params = dict(reason.params)
+        item = by_code.get(str(params.get("instrument", "")))
+        if item is not None and reason.code in policy.BEHIND:
+            sources = timetables[item.instrument_id].sources(item.span.start)
+            rule = next((sources[name] for name in policy.BEHIND[reason.code] if name in sources), None)
+            if rule is not None and rule.place.kind is not PlaceKind.SHEET:
+                params |= {"rule": rule.id, **place_in_words(session, rule.place)}
+        if reason.overridable:
+            params["override"] = {"role": Role.MANAGER.value, "facilities": everywhere}
+        found.append(Reason(reason.code, params, reason.overridable))
+    return found
+
+
+def unannounced(
+    session: Session, items: Iterable[Item], instruments: Mapping[int, Instrument]
+) -> tuple[int, ...]:
+    """Give the years by whose weekdays alone the items were judged, though a rule asks for sorts of day."""
+    years: set[int] = set()
+    for item in items:
+        row = instruments[item.instrument_id]
+        if any(rule.day_kind is not None for rule in rules_for(session, [row])[row.id]):
+            tz = zone(facilities_of(session, [row.facility_id])[row.facility_id].zone)
+            days = [at.astimezone(tz).date() for at in item.span]
+            years.update(working_days_of(session, days[0]).unannounced(days))
+    return tuple(sorted(years))
+
+
 def sheet_of(instrument: Instrument) -> dict[str, int | None]:
     """Give what the instrument's own sheet says; None says nothing."""
     return {name: getattr(instrument, f"{name}_minutes") for name in policy.SHEET}
@@ -237,6 +277,29 @@ def _networks(session: Session, facilities: Iterable[int]) -> dict[int, set[int]
     for row in session.scalars(query):
         found.setdefault(row.facility_id, set()).add(row.network_id)
     return found
+
+
+def members_of(session: Session, network_id: object) -> set[int]:
+    """Give the facilities of a network, once in a transaction."""
+    known = _cached(session, "members")
+    if network_id not in known:
+        query = select(NetworkFacility.facility_id).where(NetworkFacility.network_id == network_id)
+        known[network_id] = set(session.scalars(query))
+    found: set[int] = known[network_id]
+    return found
+
+
+def place_in_words(session: Session, place: Place) -> dict[str, str]:
+    """Give the sort of a place and its code, as refusals tell it."""
+    if place.kind is PlaceKind.INSTRUMENT:
+        code = session.get_one(Instrument, place.key).code
+    elif place.kind is PlaceKind.FACILITY:
+        code = session.get_one(Facility, place.key).code
+    elif place.kind is PlaceKind.NETWORK:
+        code = session.get_one(Network, place.key).code
+    else:
+        code = str(place.key or "")
+    return {"place": place.kind.value, "at": code}
 
 
 def place_of(row: Any) -> Place:
