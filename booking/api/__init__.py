@@ -30,6 +30,7 @@ def _modules() -> tuple[ModuleType, ...]:
         facilities,
         holds,
         instruments,
+        notices,
         qualifications,
         series,
         waitlist,
@@ -47,6 +48,7 @@ def _modules() -> tuple[ModuleType, ...]:
         qualifications,
         facilities,
         calendars,
+        notices,
         accounts,
     )
 

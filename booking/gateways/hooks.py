@@ -34,7 +34,12 @@ Connect = Callable[[str, int, float], socket.socket]
 
 
 class Failed(Exception):
-    """The address took nothing. The message names neither the address nor its secret."""
+    """The address took nothing; `code` and `figure` say why, and name neither the address nor its secret."""
+
+    def __init__(self, code: str, figure: object = "") -> None:
+        """Keep why."""
+        super().__init__(f"{code} {figure}".strip())
+        self.code, self.figure = code, figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +134,14 @@ def _heed(answer: bytes) -> None:
     try:
         said = json.loads(answer)
     except ValueError:
-        raise Failed("the robot's answer is no JSON") from None
+        raise Failed("no_json") from None
     code = (
         next((said[name] for name in ("errcode", "code", "StatusCode") if name in said), None)
         if isinstance(said, dict)
         else None
     )
     if code != 0:
-        raise Failed(f"the robot refused it with code {code if isinstance(code, int) else None}")
+        raise Failed("robot", code if isinstance(code, int) else "")
 
 
 # --- the way out ----------------------------------------------------------------------------------
@@ -173,7 +178,7 @@ def _post(
     try:
         parsed = hook_addresses.parsed(url)
     except BadAddress as error:
-        raise Failed(f"the address is not one to post to: {error.code}") from None
+        raise Failed("not_public" if error.code == "not_public" else "malformed") from None
     host, port = parsed.hostname or "", parsed.port or 443
     path = quote(parsed.path or "/", safe="/%:@!$&'()*+,;=~-._")
     asked = "&".join(part for part in (parsed.query, urlencode(query)) if part)
@@ -197,18 +202,18 @@ def _post(
             watch.cancel()
             connection.close()
     except ssl.SSLError as error:
-        raise Failed(f"no sound encryption: {error.reason or type(error).__name__}") from None
+        raise Failed("no_encryption", error.reason or type(error).__name__) from None
     except (OSError, HTTPException, ValueError) as error:
-        raise Failed(f"no answer: {type(error).__name__}") from None
+        raise Failed("no_answer", type(error).__name__) from None
 
 
 def _judged(host: str, port: int, resolve: Resolve) -> str:
     """Give one address of the name, if all of them are public."""
     found = resolve(host, port)
     if not found:
-        raise Failed("the name of the server is not known")
+        raise Failed("unknown_name")
     if not all(is_public(address) for address in found):
-        raise Failed("the name of the server does not lead into the public internet")
+        raise Failed("not_public")
     return found[0]
 
 
@@ -216,7 +221,7 @@ def _taken(answer: HTTPResponse) -> bytes:
     said = answer.read(LONGEST_ANSWER)
     # A redirect is a refusal too: whoever gave the address can give the right one.
     if not 200 <= answer.status < 300:
-        raise Failed(f"the server answered {answer.status}")
+        raise Failed("status", answer.status)
     return said
 
 

@@ -118,6 +118,14 @@ class Intake:
             return None
         return Span(start, end)
 
+    def day(self, name: str) -> date | None:
+        """Give a day that was typed into one field."""
+        return self._date(name)
+
+    def minute(self, name: str) -> int | None:
+        """Give the minute of the day of a time that was typed into one field."""
+        return self._minute(name)
+
     def _date(self, name: str) -> date | None:
         raw = _plain(self.raw(name))
         found = _DATE.fullmatch(raw)

@@ -13,7 +13,7 @@ from booking.domain.access import Actor
 from booking.http.context import settings
 from booking.http.identity import UnknownToken, actor
 from booking.i18n import gettext as _
-from booking.services import accounts, approvals
+from booking.services import accounts, approvals, notifications
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ PAGES = (
         "web.desk",
         lambda: _("Desk"),
         lambda who: access.could(who, "facility.desk"),
-        frozenset({"web.closures", "web.new_closure"}),
+        frozenset(
+            {"web.closures", "web.new_closure", "web.facility_qualifications", "web.keep_qualification"}
+        ),
     ),
     Page("web.approvals", lambda: _("Approvals"), lambda who: access.could(who, "booking.approve")),
     Page(
@@ -70,9 +72,14 @@ PAGES = (
 
 ACCOUNT = (
     Page("web.account", lambda: _("My account"), _signed_in),
+    Page(
+        "web.my_qualifications", lambda: _("My qualifications"), _signed_in, frozenset({"web.qualification"})
+    ),
     Page("web.password", lambda: _("Password"), _signed_in),
     Page("web.sessions", lambda: _("Where I am signed in"), _signed_in),
     Page("web.tokens", lambda: _("API tokens"), _signed_in),
+    Page("web.notice_wishes", lambda: _("What I hear of"), _signed_in),
+    Page("web.webhooks", lambda: _("Webhooks"), _signed_in),
     Page(
         "web.people",
         lambda: _("People"),
@@ -80,6 +87,7 @@ ACCOUNT = (
         frozenset({"web.person"}),
     ),
 )
+BELL = Page("web.notices", lambda: _("Notices"), _signed_in)
 FOOTER = (
     Page("web.all_facilities", lambda: _("Facilities")),
     Page("api-docs.docs", lambda: _("API")),
@@ -108,6 +116,7 @@ class Frame:
     account: list[Entry]
     footer: list[Entry]
     waiting: int
+    bell: Entry | None
     switch_language: str | None
     sign_in: str | None
     sign_up: str | None
@@ -132,6 +141,7 @@ def frame() -> Frame:
         account=_entries(ACCOUNT, who),
         footer=_entries(FOOTER, who),
         waiting=waiting,
+        bell=next(iter(_entries((BELL,), who, {BELL.endpoint: _unread(who)})), None),
         switch_language=_address("web.language"),
         sign_in=_address("web.sign_in", **_back()),
         sign_up=_address("web.sign_up") if settings().sign_up else None,
@@ -162,6 +172,16 @@ def _asking(who: Actor) -> int:
     try:
         with reading() as session:
             return accounts.membership_requests_waiting(session, actor=who)
+    except Unavailable:
+        return 0
+
+
+def _unread(who: Actor) -> int:
+    if not who.signed_in:
+        return 0
+    try:
+        with reading() as session:
+            return notifications.unread(session, actor=who)
     except Unavailable:
         return 0
 
