@@ -404,6 +404,19 @@ def need_no_more(session: Session, *, actor: Actor, code: str, rule_id: int, now
     _tell(session, actor, "qualification.needed_no_more", row, now, rule=rule_id)
 
 
+def places_to_want_it(
+    session: Session, *, actor: Actor, facility_id: int
+) -> tuple[list[Instrument], list[Category]]:
+    """Give the instruments of a facility and their categories, for its staff to choose from."""
+    require(actor, "qualification.train", Subject(facility_id=facility_id))
+    rows = session.scalars(
+        select(Instrument).where(Instrument.facility_id == facility_id).order_by(Instrument.code)
+    ).all()
+    codes = {row.category_code for row in rows if row.category_code}
+    found = session.scalars(select(Category).where(Category.code.in_(codes)).order_by(Category.code))
+    return list(rows), list(found)
+
+
 def _end(session: Session, rule_id: int, today: date) -> None:
     """End a rule; one that has not been in force for a day is gone, its event stays."""
     rule = session.get_one(Rule, rule_id)

@@ -16,7 +16,15 @@ from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
-from booking.services import availability, catalogue, facilities, instruments, networks, policies
+from booking.services import (
+    availability,
+    catalogue,
+    facilities,
+    instruments,
+    networks,
+    policies,
+    qualifications,
+)
 from booking.services.catalogue import Facet, Filters
 from booking.web import blueprint, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
@@ -144,6 +152,7 @@ def instrument(code: str) -> str:
         hours = facilities.own_hours(session, instrument_id=row.id)
         hours = hours or facilities.hours(session, facility_id=row.facility_id)
         stations = instruments.stations(session, instrument_id=row.id)
+        wanted = qualifications.of_instrument(session, actor=who, instrument=row, now=now)
     subject = Subject(facility_id=row.facility_id)
     return render_template(
         "instruments/instrument.html",
@@ -157,6 +166,7 @@ def instrument(code: str) -> str:
         policy=policy,
         opening=opening_lines(hours, today),
         stations=stations,
+        wanted=wanted,
         prices=price_lines(row.prices, today),
         paid=class_of(row, who),
         manages=may(who, "closure.make", subject),
