@@ -521,6 +521,7 @@ def error_sentence(code: str) -> str:
         "malformed": _("This cannot be understood."),
         "reused": _("This key was used before for another request."),
         "missing_version": _("Say which version you change: send If-Match."),
+        "not_a_pin": _("A PIN has 6 to 12 digits."),
         "short_password": _("Use at least 8 characters."),
         "wrong_cas": _("This is no CAS number: its form or its check digit is wrong."),
         "too_large_file": _("The file is too large; 10 MB are allowed."),

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 _SECRETS = (
     # The secret part of a feed's address, of a one-time link, and API tokens wherever they stand.
     (re.compile(r"(/calendars/)[^\s/?\"'.]+"), r"\1***"),
-    (re.compile(r"(/(?:password-resets|confirmations)/[0-9a-fA-F-]{36}/)[^\s/?\"']+"), r"\1***"),
+    (re.compile(r"(/kiosk/)[^\s/?\"'.]+"), r"\1***"),
+    (re.compile(r"(/(?:password-resets|confirmations|decisions)/[0-9a-fA-F-]{36}/)[^\s/?\"']+"), r"\1***"),
     (re.compile(r"yiqi_[A-Za-z0-9_-]{8,}"), "yiqi_***"),
     (re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@"), r"\1***@"),
     # PostgreSQL quotes the row that it refused.

@@ -38,6 +38,7 @@ from booking.web.forms import (
     with_link,
 )
 from booking.web.judgement import sentences
+from booking.web.papers import Beside, beside
 from models import Booking, BookingItem
 
 Answer = str | Response | Redirect | tuple[str, int]
@@ -165,11 +166,13 @@ def booking_page(
     """
     now = utc_now()
     with reading() as session:
-        booking = bookings.get(session, actor=actor(), booking_id=booking_id)
-        lines = bookings.history(session, actor=actor(), booking_id=booking_id)
+        booking = bookings.get(session, actor=actor(), booking_id=booking_id, now=now)
+        lines = bookings.history(session, actor=actor(), booking_id=booking_id, now=now)
+        around = beside(session, booking, now)
         project = projects.by_ids(session, ids=[booking.project_id])
         estimate = _estimate(session, booking)
         closed = _closed(session, booking, now)
+        conditions = bookings.conditions(session, actor=actor(), booking=booking, now=now)
     zone = booking.items[0].instrument.facility.zone
     page = render_template(
         "bookings/one.html",
@@ -179,8 +182,10 @@ def booking_page(
         project=next(iter(project.values()), None),
         estimate=estimate,
         closed=closed,
-        history=[_deed(line, zone) for line in lines],
-        may_do=deeds(booking, now),
+        conditions=sentences(conditions, zone),
+        history=[_deed(line, zone) for line in lines if _worth_telling(line)],
+        may_do=_with_decision(deeds(booking, now), booking, around, now),
+        beside=around,
         opens=check_in_opens(booking),
         mine=booking.person_id == actor().person_id,
         again=book_again(booking, now),
@@ -194,6 +199,18 @@ def booking_page(
         now=now,
     )
     return page, status
+
+
+def _with_decision(found: set[str], booking: Booking, around: Beside, now: datetime) -> set[str]:
+    """Offer yes and no to those whose word is asked, and to nobody else."""
+    if not around.may_decide:
+        return found - {"approve", "reject"}
+    return found | {"reject"} | ({"approve"} if booking.ends_at > now else set())
+
+
+def _worth_telling(line: HistoryLine) -> bool:
+    """Leave out that the facility's own approval is open, which the request itself says."""
+    return line.kind != "approval.opened" or bool(line.data.get("step"))
 
 
 def _said_before(booking: Booking) -> dict[str, str]:
@@ -286,6 +303,10 @@ def _value(name: str, value: Any, zone: str) -> str:
             + (f" × {quantity}" if quantity > 1 else "")
             for code, start, end, quantity in value
         )
+    if name == "chemicals":
+        return wording.joined(
+            " ".join(filter(None, (one["name"], one["quantity"], one["unit"]))) for one in value
+        ) or _("No chemicals")
     if name == "confidential":
         return _("Confidential") if value else _("Not confidential")
     return str(value) or _("No purpose")
