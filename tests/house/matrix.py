@@ -83,6 +83,11 @@ _TABLE = {
     Case("api-calendars.make", "POST", "facility"): "401 403 403 403 403 403 201 201 403 201",
     Case("api-calendars.make", "POST", "project"): "401 404 201 201 201 404 404 404 404 404",
     Case("api-calendars.revoke", "DELETE"): "401 404 404 204 404 404 404 404 404 404",
+    Case("api-notices.listing", "GET"): _MEMBERS,
+    Case("api-notices.read", "POST"): "401 404 404 200 404 404 404 404 404 404",
+    Case("api-notices.read_all", "POST"): "401 204 204 204 204 204 204 204 204 204",
+    Case("api-notices.wishes", "GET"): _MEMBERS,
+    Case("api-notices.choose", "PUT"): _MEMBERS,
     # --- what programs fetch ----------------------------------------------------------------------
     Case("feeds.feed", "GET"): _ANYBODY,  # the address is the key
     Case("feeds.feed", "GET", "guess"): _GONE,
@@ -131,6 +136,15 @@ _TABLE = {
     Case("web.make_calendar", "POST", "facility"): " in 403 403 403 403 403 201 201 403 201",
     Case("web.renew_calendar", "POST"): " in 404 404 201 404 404 404 404 404 404",
     Case("web.revoke_calendar", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    Case("web.notices", "GET"): _PEOPLE,
+    Case("web.read_notice", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    Case("web.read_all_notices", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.notice_wishes", "GET"): _PEOPLE,
+    Case("web.choose_notices", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.webhooks", "GET"): _PEOPLE,
+    Case("web.add_webhook", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.try_webhook", "POST"): " in 404 404 303 404 404 404 404 404 404",
+    Case("web.remove_webhook", "POST"): " in 404 404 303 404 404 404 404 404 404",
     # --- bookings ---------------------------------------------------------------------------------
     Case("web.my_bookings", "GET"): _PEOPLE,
     Case("web.new_booking", "GET"): _PEOPLE,

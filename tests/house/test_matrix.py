@@ -23,8 +23,10 @@ from werkzeug.test import TestResponse
 
 from booking import db
 from booking.domain.access import Role
+from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
+from booking.gateways import hooks
 from booking.http.guard import guards
 from booking.services import bookings, calendars, closures, facilities
 from models import (
@@ -32,8 +34,10 @@ from models import (
     Booking,
     CalendarScope,
     ClosureKind,
+    Delivery,
     Event,
     Facility,
+    HookKind,
     Instrument,
     Membership,
     MembershipRequest,
@@ -42,6 +46,7 @@ from models import (
     Project,
     ProjectMember,
     SignIn,
+    Webhook,
 )
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
@@ -104,7 +109,10 @@ class World:
 
 
 @pytest.fixture
-def world(make_app: Callable[..., Flask], sqlite_url: str, tmp_path: Path) -> World:
+def world(
+    make_app: Callable[..., Flask], sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> World:
+    monkeypatch.setattr(hooks, "send", lambda *_args, **_told: None)  # nothing leaves this machine
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     found = World(make_app(sqlite_url), tmp_path / "template.sqlite3", path)
     with db.transaction() as session:
@@ -233,6 +241,21 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([other, token])
     session.flush()
     held = session.scalars(select(Membership).where(Membership.person_id == owner.id)).first()
+    told = Delivery(
+        event_id=session.scalars(select(Event.id).where(Event.booking_id == planned.id)).first(),
+        person_id=owner.id,
+        channel=Channel.INBOX,
+        next_at=NOW,
+    )
+    hook = Webhook(
+        person_id=owner.id,
+        kind={"YARD": HookKind.WECOM, "HALL": HookKind.DINGTALK}.get(facility.code, HookKind.GENERIC),
+        name="x",
+        url="https://hooks.example.org/x",
+        created_at=NOW,
+    )
+    session.add_all([told, hook])
+    session.flush()
     things.free, things.hidden = free.code, hidden.code
     things.ids = {
         "planned": str(planned.id),
@@ -246,6 +269,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "session": str(other.id),
         "token": str(token.id),
         "person": str(owner.id),
+        "notice": str(told.id),
+        "webhook": str(hook.id),
         "membership": str(held.id),
         "asks": str(cast.cleo(session).id),
         "project": str(project.id),
@@ -339,6 +364,9 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             },
         ),
         "api-calendars.revoke": ({"calendar_id": i["calendar"]}, {}),
+        "api-notices.read": ({"notice_id": i["notice"]}, {"json": {}}),
+        "api-notices.read_all": ({}, {"json": {}}),
+        "api-notices.choose": ({}, {"json": {"wishes": [], "quiet": {"begins": 1320, "ends": 420}}}),
         "feeds.feed": ({"token": "guessed" if case.thing == "guess" else world.feed}, {}),
         "static": ({"filename": "js/menu.js"}, {}),
         "styles": ({"names": "tokens+base"}, {}),
@@ -396,6 +424,22 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                 }
             },
         ),
+        "web.read_notice": ({"notice_id": i["notice"]}, {"data": {}}),
+        "web.read_all_notices": ({}, {"data": {"until": NOW.isoformat()}}),
+        "web.choose_notices": ({}, {"data": {"quiet_begins": "22:00", "quiet_ends": "07:00"}}),
+        "web.add_webhook": (
+            {},
+            {
+                "data": {
+                    "kind": "feishu",
+                    "name": "",
+                    "url": "https://hooks.example.org/y",
+                    "secret": "",
+                }
+            },
+        ),
+        "web.try_webhook": ({"hook_id": i["webhook"]}, {"data": {}}),
+        "web.remove_webhook": ({"hook_id": i["webhook"]}, {"data": {}}),
         "web.renew_calendar": ({"calendar_id": i["calendar"]}, {"data": {}}),
         "web.revoke_calendar": ({"calendar_id": i["calendar"]}, {"data": {}}),
         "web.new_booking": ({"instrument": i["planned_at"]}, {}),
