@@ -9,7 +9,12 @@ import hashlib
 import hmac
 from uuid import UUID
 
-PATHS = {"reset_password": "/password-resets", "confirm_email": "/confirmations", "decide_step": "/decisions"}
+PATHS = {
+    "reset_password": "/password-resets",
+    "confirm_email": "/confirmations",
+    "decide_step": "/decisions",
+    "answer_offer": "/offers",
+}
 """Where the links of each purpose lead."""
 
 

@@ -5,13 +5,14 @@ wish fits gets an offer: a hold with a deadline. Nobody else hears of it until i
 Commands lock in this order: instruments, then the place in the line, then its offer.
 """
 
+import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from booking.domain import one_time
@@ -59,6 +60,9 @@ LONGEST_WINDOW = timedelta(days=92)
 LONGEST_PURPOSE, LONGEST_WISH, LONGEST_REASON = 2000, 500, 500
 MOST_TRIES = 3
 """In so many stretches of a window somebody's wish is tried, before the next in line has their turn."""
+
+LINK_TOLD = timedelta(days=7)
+"""So long after its deadline a link still tells what became of the offer."""
 
 OPEN = (EntryState.WAITING, EntryState.OFFERED)
 PASSED = (OfferState.DECLINED, OfferState.SILENT)
@@ -322,6 +326,7 @@ def accept(session: Session, *, actor: Actor, offer_id: UUID, now: datetime) -> 
         hold_id=offer.hold_id,
         now=now,
     )
+    _use_link(session, offer.id, now)
     offer.state, offer.answered_at, offer.hold_id = OfferState.TAKEN, now, None
     _end(entry, EntryState.SERVED, now)
     entry.booking_id = booking.id
@@ -343,6 +348,24 @@ def decline(session: Session, *, actor: Actor, offer_id: UUID, now: datetime) ->
         raise Refused([Reason("offer_over", {"state": offer.state.value})])
     _pass_on(session, actor, entry, offer, OfferState.DECLINED, now)
     return entry
+
+
+def linked(session: Session, *, link_id: UUID, secret: str, now: datetime) -> tuple[Actor, UUID]:
+    """Give whom a mailed link stands for and the offer that it answers; nothing is answered by that.
+
+    An offer that is over is still told of for a while, so that nobody wonders.
+
+    :raises NotFound: if there is no such link, or its person may not sign in
+    """
+    link = session.get(OneTimeLink, link_id)
+    if link is None or not hmac.compare_digest(link.secret_hash, one_time.hashed(secret)):
+        raise NotFound("link", link_id)
+    if link.purpose is not Purpose.ANSWER_OFFER or link.expires_at + LINK_TOLD <= now:
+        raise NotFound("link", link_id)
+    person = acting.actor_of(session, link.person_id)
+    if person is None:
+        raise NotFound("link", link_id)
+    return person, UUID(link.subject)
 
 
 def _answered(session: Session, actor: Actor, offer_id: UUID) -> tuple[WaitlistEntry, WaitlistOffer]:
@@ -691,8 +714,17 @@ def _open_offer(entry_id: UUID) -> Select[UUID]:
     )
 
 
+def _use_link(session: Session, offer_id: UUID, now: datetime) -> None:
+    session.execute(
+        update(OneTimeLink)
+        .where(OneTimeLink.purpose == Purpose.ANSWER_OFFER, OneTimeLink.subject == str(offer_id))
+        .values(used_at=now)
+    )
+
+
 def _close(session: Session, found: WaitlistOffer, state: OfferState, now: datetime) -> None:
     """End an offer and give its time back; its instrument is locked."""
+    _use_link(session, found.id, now)
     if found.hold_id is not None:
         occupation.drop(session, hold_ids=[found.hold_id], now=now)
     found.state, found.answered_at, found.hold_id = state, now, None

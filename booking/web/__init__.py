@@ -5,6 +5,7 @@ from flask import Blueprint, Flask
 blueprint = Blueprint("web", __name__)
 
 # They need the blueprint above. One a line: a new file of pages is a new line here.
+from booking.web import absences as absences  # noqa: E402
 from booking.web import accounts as accounts  # noqa: E402
 from booking.web import approvals as approvals  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
@@ -14,11 +15,22 @@ from booking.web import calendars as calendars  # noqa: E402
 from booking.web import cards as cards  # noqa: E402
 from booking.web import catalogue as catalogue  # noqa: E402
 from booking.web import closures as closures  # noqa: E402
+from booking.web import credit as credit  # noqa: E402
+from booking.web import day as day  # noqa: E402
+from booking.web import decisions as decisions  # noqa: E402
 from booking.web import desk as desk  # noqa: E402
+from booking.web import faults as faults  # noqa: E402
 from booking.web import health as health  # noqa: E402
+from booking.web import holds as holds  # noqa: E402
 from booking.web import home as home  # noqa: E402
+from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
+from booking.web import notices as notices  # noqa: E402
+from booking.web import papers as papers  # noqa: E402
+from booking.web import qualifications as qualifications  # noqa: E402
+from booking.web import series as series  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
+from booking.web import waitlist as waitlist  # noqa: E402
 from booking.web import words as words  # noqa: E402
 
 navigation.register(blueprint)

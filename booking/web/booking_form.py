@@ -25,10 +25,11 @@ from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import acting, availability, bookings, instruments, policies, projects
+from booking.services import acting, availability, bookings, instruments, policies, projects, waitlist
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
 from booking.web import blueprint
+from booking.web import holds as holding
 from booking.web.bookings import booking_page, deeds, version_of
 from booking.web.forms import (
     LONGEST_ADDRESS,
@@ -43,7 +44,7 @@ from booking.web.forms import (
     typed_span,
 )
 from booking.web.judgement import Judgement, Wish, judge
-from models import Booking, BookingItem, Instrument, Project
+from models import Booking, BookingItem, Hold, Instrument, Project
 
 Answer = str | Response | Redirect | tuple[str, int]
 
@@ -104,8 +105,8 @@ def show_new_booking() -> Answer:
 @needs("booking.place")
 def place_booking() -> Answer:
     """Book; or only check, or take an alternative into the form."""
-    typed = fields(*NEW_FIELDS)
-    asked = bool(typed["check"] or typed["instead"])
+    typed = fields(*NEW_FIELDS, "renew", "join")
+    asked = bool(typed["check"] or typed["instead"] or typed["renew"])
     typed = _with_instead(typed)
     now = utc_now()
     with reading() as session:
@@ -114,7 +115,12 @@ def place_booking() -> Answer:
         wish = _new_wish(session, typed, instrument, own)
         if asked or wish.items is None:
             judged = judge(session, wish, [instrument], typed, now)
-            return _new_page(typed, wish, judged, instrument, own, status=422 if wish.errors else 200)
+    if asked or wish.items is None:
+        held = _held(typed["renew"], wish, judged)
+        status = 422 if wish.errors else 200
+        return _new_page(typed, wish, judged, instrument, own, status=status, held=held)
+    if typed["join"]:
+        return _wait(typed, wish, instrument, own, now)
     try:
         with transaction() as session:
             booking = bookings.place(
@@ -149,6 +155,41 @@ def place_booking() -> Answer:
     return redirect(url_for("web.booking", booking_id=booking_id), 303)
 
 
+def _held(renew: str, wish: Wish, judged: Judgement) -> Hold | None:
+    """Hold the time of a form that was checked, so that nobody else takes it while it is filled."""
+    if not judged.allowed or wish.items is None:
+        return None
+    return (holding.renew(renew) if renew else None) or holding.take(wish.items)
+
+
+def _wait(
+    typed: Mapping[str, str], wish: Wish, instrument: Instrument, own: Sequence[Project], now: datetime
+) -> Answer:
+    """Wait in line for the time of the form."""
+    item = (wish.items or ())[0]
+    try:
+        with transaction() as session:
+            waitlist.join(
+                session,
+                actor=actor(),
+                instrument_ids=[item.instrument_id],
+                window=item.span,
+                minutes=int(item.span.minutes),
+                quantity=item.quantity,
+                project_id=wish.project_id,
+                purpose=wish.purpose[: waitlist.LONGEST_PURPOSE],
+                now=now,
+            )
+    except Refused as refusal:
+        with reading() as session:
+            judged = judge(session, wish, [instrument], typed, now, refusal=refusal)
+        return _new_page(typed, wish, judged, instrument, own, status=409)
+    except Invalid as error:
+        return _new_page(typed, _mistaken(wish, error), Judgement(), instrument, own, status=422)
+    flash(_("You are in line. When the time comes free you are asked, by mail and here."), "success")
+    return redirect(url_for("web.waitlist"), 303)
+
+
 def _from_address(session: Session, instrument: Instrument, now: datetime) -> dict[str, str]:
     """Read the form's values from the address.
 
@@ -165,7 +206,9 @@ def _from_address(session: Session, instrument: Instrument, now: datetime) -> di
         hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
         given["confidential"] = "1" if hidden else ""
     if not any(given[name] for name in SPAN_FIELDS):
-        found = availability.next_free(session, instrument_ids=[instrument.id], now=now, person_id=actor().person_id)
+        found = availability.next_free(
+            session, instrument_ids=[instrument.id], now=now, person_id=actor().person_id
+        )
         if (span := found[instrument.id]) is not None:
             given |= typed_span(span, zone)
     elif not given["end_time"]:
@@ -280,10 +323,12 @@ def _new_page(
     *,
     status: int,
     used: bool = False,
+    held: Hold | None = None,
 ) -> Answer:
     others = _others(instrument, own)
     page = render_template(
         "bookings/new.html",
+        held=holding.told(held),
         others=others,
         typed=typed,
         errors=said(wish.errors, labels()),

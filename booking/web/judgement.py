@@ -13,7 +13,7 @@ from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.identity import actor
 from booking.i18n import name_of
-from booking.services import availability, bookings, instruments
+from booking.services import availability, bookings, instruments, waitlist
 from booking.services.availability import Alternative
 from booking.services.bookings import Estimate
 from booking.web import timeline
@@ -24,12 +24,18 @@ STRIP_DAYS = 7
 """The drawing under a form shows no more days of a long use."""
 
 
+WAYS_TO_LEARN = frozenset({"qualification_missing", "training_before_start"})
+"""Reasons whose qualification has a page that leads to it."""
+
+
 @dataclass(frozen=True)
 class Said:
     """A reason in the reader's words."""
 
     message: str
     overridable: bool
+    qualification: str = ""
+    """The code of what could be asked for instead."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,17 @@ class Strip:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish."""
+    """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish.
+
+    `waiting` tells that waiting in line for the time is a way out.
+    """
 
     allowed: bool | None = None
     needs_approval: bool = False
     reasons: Sequence[Said] = ()
     conditions: Sequence[Said] = ()
     alternatives: Sequence[Instead] = ()
+    waiting: bool = False
     estimate: Estimate | None = None
     spans: Sequence[Span] = ()
     strip: Strip | None = None
@@ -121,6 +131,7 @@ def judge(
         reasons=sentences(reasons, zone),
         conditions=sentences(verdict.conditions, zone),
         alternatives=_instead(session, found, places[0]),
+        waiting=booking_id is None and waitlist.helps(reasons, wish.items),
         estimate=verdict.estimate,
         spans=spans,
         strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
@@ -131,7 +142,11 @@ def judge(
 def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
     """Word the reasons on the facility's clock."""
     return [
-        Said(wording.sentence(reason.code, {"zone": zone, **reason.params}), reason.overridable)
+        Said(
+            wording.sentence(reason.code, {"zone": zone, **reason.params}),
+            reason.overridable,
+            reason.params.get("qualification", "") if reason.code in WAYS_TO_LEARN else "",
+        )
         for reason in reasons
     ]
 
@@ -182,6 +197,8 @@ def _strip(
     bars = availability.occupations(
         session, actor=actor(), instrument_ids=[instrument.id], within=whole, now=now
     )
+    # What is held for the reader is no hindrance to them.
+    bars = [bar for bar in bars if not (bar.mine and bar.kind is Kind.HOLD)]
     opened = availability.opening(session, instrument_ids=[instrument.id], within=whole)[instrument.id]
     spans = [Span(bar.start, bar.end) for bar in bars if bar.kind is Kind.BOOKING]
     paper = timeline.paper(first, days, zone, opened=opened, spans=[*spans, *([wish] if wish else [])])

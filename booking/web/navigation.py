@@ -11,7 +11,7 @@ from booking.db import Unavailable, reading
 from booking.domain import access
 from booking.domain.access import Actor
 from booking.http.context import settings
-from booking.http.identity import UnknownToken, actor
+from booking.http.identity import UnknownToken, actor, utc_now
 from booking.i18n import gettext as _
 from booking.services import accounts, approvals, notifications
 
@@ -37,7 +37,7 @@ PAGES = (
     Page(
         "web.catalogue",
         lambda: _("Instruments"),
-        beside=frozenset({"web.instrument", "web.facility", "web.all_facilities", "web.network"}),
+        beside=frozenset({"web.instrument", "web.facility", "web.all_facilities", "web.network", "web.day"}),
     ),
     Page("web.free", lambda: _("Find a time")),
     Page(
@@ -57,10 +57,25 @@ PAGES = (
         lambda: _("Desk"),
         lambda who: access.could(who, "facility.desk"),
         frozenset(
-            {"web.closures", "web.new_closure", "web.facility_qualifications", "web.keep_qualification"}
+            {
+                "web.closures",
+                "web.new_closure",
+                "web.facility_waitlist",
+                "web.facility_qualifications",
+                "web.keep_qualification",
+                "web.faults",
+                "web.kiosks",
+                "web.facility_credit",
+            }
         ),
     ),
-    Page("web.approvals", lambda: _("Approvals"), lambda who: access.could(who, "booking.approve")),
+    Page(
+        "web.approvals",
+        lambda: _("Approvals"),
+        lambda who: access.could(who, "approval.decide"),
+        frozenset({"web.absences", "web.make_absence"}),
+        idle=lambda who: access.could(who, "booking.approve"),
+    ),
     Page(
         "web.memberships",
         lambda: _("Members"),
@@ -71,6 +86,7 @@ PAGES = (
 """The pages of the header, in its order; `beside` are the pages that belong under one."""
 
 ACCOUNT = (
+    Page("web.waitlist", lambda: _("Waitlist"), _signed_in, frozenset({"web.new_place"})),
     Page("web.account", lambda: _("My account"), _signed_in),
     Page(
         "web.my_qualifications", lambda: _("My qualifications"), _signed_in, frozenset({"web.qualification"})
@@ -78,6 +94,8 @@ ACCOUNT = (
     Page("web.password", lambda: _("Password"), _signed_in),
     Page("web.sessions", lambda: _("Where I am signed in"), _signed_in),
     Page("web.tokens", lambda: _("API tokens"), _signed_in),
+    Page("web.badge", lambda: _("Badge and PIN"), _signed_in),
+    Page("web.credit", lambda: _("My credit"), _signed_in),
     Page("web.notice_wishes", lambda: _("What I hear of"), _signed_in),
     Page("web.webhooks", lambda: _("Webhooks"), _signed_in),
     Page(
@@ -157,11 +175,11 @@ def _who() -> Actor:
 
 
 def _waiting(who: Actor) -> int:
-    if not access.could(who, "booking.approve"):
+    if not access.could(who, "approval.decide"):
         return 0
     try:
         with reading() as session:
-            return approvals.waiting(session, actor=who)
+            return approvals.waiting(session, actor=who, now=utc_now())
     except Unavailable:
         return 0
 

@@ -30,6 +30,7 @@ function enliven(form) {
       if (!answer.ok) return;
       verdict.innerHTML = await answer.text();
       announce.textContent = verdict.querySelector("[data-summary]")?.dataset.summary ?? "";
+      form.dispatchEvent(new CustomEvent("yiqi:judged"));
     } catch (error) {
       if (error.name !== "AbortError" && check) check.closest("p").hidden = false;
     } finally {
