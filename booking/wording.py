@@ -523,6 +523,7 @@ def error_sentence(code: str) -> str:
         "missing_version": _("Say which version you change: send If-Match."),
         "not_a_pin": _("A PIN has 6 to 12 digits."),
         "short_password": _("Use at least 8 characters."),
+        "why_not": _("Say why: those who asked read it."),
         "wrong_cas": _("This is no CAS number: its form or its check digit is wrong."),
         "too_large_file": _("The file is too large; 10 MB are allowed."),
         "unknown_file": _("Only PDF, PNG, JPEG and plain text are kept; this file is none of them."),

@@ -98,20 +98,31 @@ def chemicals_of(session: Session, wish: "Wish") -> Sequence[Substance]:
 
 def declared(session: Session, *, booking_id: UUID) -> list[Substance]:
     """Give the chemicals that were declared for a booking."""
+    return declared_for(session, booking_ids=[booking_id]).get(booking_id, [])
+
+
+def declared_for(session: Session, *, booking_ids: Iterable[UUID]) -> dict[UUID, list[Substance]]:
+    """Give the chemicals of several bookings; one statement."""
     rows = session.scalars(
-        select(Chemical).where(Chemical.booking_id == booking_id).order_by(Chemical.position)
+        select(Chemical)
+        .where(Chemical.booking_id.in_(list(booking_ids)))
+        .order_by(Chemical.booking_id, Chemical.position)
     )
-    return [
-        Substance(
-            name=row.name,
-            cas=row.cas,
-            quantity=None if row.quantity is None else Decimal(row.quantity).normalize(),
-            unit=row.unit,
-            hazards=frozenset(Hazard(hazard) for hazard in row.hazards),
-            permit_number=row.permit_number,
-        )
-        for row in rows
-    ]
+    found: dict[UUID, list[Substance]] = {}
+    for row in rows:
+        found.setdefault(row.booking_id, []).append(_substance(row))
+    return found
+
+
+def _substance(row: Chemical) -> Substance:
+    return Substance(
+        name=row.name,
+        cas=row.cas,
+        quantity=None if row.quantity is None else Decimal(row.quantity).normalize(),
+        unit=row.unit,
+        hazards=frozenset(Hazard(hazard) for hazard in row.hazards),
+        permit_number=row.permit_number,
+    )
 
 
 def declare(session: Session, *, booking_id: UUID, chemicals: Sequence[Substance]) -> None:

@@ -330,6 +330,13 @@ def waiting(session: Session, *, actor: Actor, now: datetime | None = None) -> i
     return session.scalar(select(func.count()).select_from(_waiting(actor, now).subquery())) or 0
 
 
+def takes_part(session: Session, *, actor: Actor, now: datetime) -> bool:
+    """Tell whether the actor's word was ever asked for, or they decide for somebody now."""
+    asked = exists().where(Approver.person_id == actor.person_id)
+    away = exists().where(approval_steps.away_for(actor.person_id, now))
+    return actor.signed_in and bool(session.scalar(select(or_(asked, away))))
+
+
 def _waiting(actor: Actor, now: datetime | None) -> Select[UUID]:
     # The state stands in the text, since SQLite uses a partial index only where it sees its condition.
     query = select(Booking.id).where(text("booking.state = 'requested'"))

@@ -1,7 +1,7 @@
 """Papers of a booking: safety data sheets, protocols, permits; seen by those who may see the booking."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -99,6 +99,15 @@ def of_booking(session: Session, *, booking_id: UUID) -> Sequence[BookingPaper]:
     """Give the papers of a booking without their contents, for who has been let see the booking."""
     query = select(BookingPaper).where(BookingPaper.booking_id == booking_id)
     return session.scalars(query.order_by(BookingPaper.added_at, BookingPaper.id)).all()
+
+
+def counts(session: Session, *, booking_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Count the papers of several bookings; one statement."""
+    query = select(BookingPaper.booking_id, func.count()).where(
+        BookingPaper.booking_id.in_(list(booking_ids))
+    )
+    found = session.execute(query.group_by(BookingPaper.booking_id))
+    return {row[0]: row[1] for row in found}
 
 
 def listing(

@@ -1,9 +1,10 @@
-"""Approvals: the inbox of requests, and the manager's yes or no to one or several."""
+"""Approvals: the inbox of requests, and the yes or no of those who are asked, to one or several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
@@ -12,8 +13,8 @@ from werkzeug.wrappers import Response as Redirect
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
-from booking.domain.access import Forbidden, NotFound
-from booking.domain.lifecycle import WrongMove
+from booking.domain.access import Forbidden, NotFound, could
+from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Kind
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span, intersect
@@ -23,7 +24,8 @@ from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of, ngettext
-from booking.services import approvals, availability
+from booking.services import approval_steps, approvals, availability, papers
+from booking.services.approvals import Asked
 from booking.services.availability import Bar
 from booking.services.bookings import Estimate, Stale
 from booking.web import blueprint, timeline
@@ -37,11 +39,14 @@ from booking.web.bookings import (
 )
 from booking.web.forms import LONGEST_NOTE, Intake, as_uuid, days_from
 from booking.web.judgement import Strip
+from booking.web.papers import Declared, Step, declared_in_words, steps_in_words
 from models import Booking
 
 PAGE_SIZE = 20
 DRAWN_DAYS = 3
 """A long request is drawn with its first days only."""
+
+DUE_SOON = timedelta(days=1)
 
 DRAWN_WITHIN = timedelta(days=92)
 """What is around requests is read in one piece; those much later than the first of the page go without."""
@@ -56,9 +61,15 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the inbox shows it: with its price and what else is on its days."""
+    """A request as the inbox shows it: with its price, what is declared, and what else is on its days."""
 
     booking: Booking
+    steps: Sequence[Step]
+    absent: Sequence[str]
+    due_at: datetime | None
+    late: bool
+    chemicals: Sequence[Declared]
+    papers: int
     zone: str
     estimate: Estimate
     waits: timedelta
@@ -66,17 +77,40 @@ class Request:
     strip: Strip | None
 
 
+class Order(StrEnum):
+    """What comes first."""
+
+    START = "start"
+    DUE = "due"
+    OLDEST = "oldest"
+
+
 @blueprint.get("/approvals", endpoint="approvals")
-@needs("booking.approve")
+@needs("approval.decide")
 def show_approvals() -> Answer:
-    """Show the requests that wait for my decision, those that begin soonest first."""
+    """Show the requests that wait for my decision, those that begin soonest first unless asked otherwise."""
+    _let_in()
     return _inbox_page()
 
 
+def _let_in() -> None:
+    """Keep those out whose word nobody ever asked for.
+
+    :raises Forbidden: if the actor decides nothing
+    """
+    who = actor()
+    if could(who, "booking.approve"):
+        return
+    with reading() as session:
+        if not approvals.takes_part(session, actor=who, now=utc_now()):
+            raise Forbidden(approvals.ACTION)
+
+
 @blueprint.post("/approvals")
-@needs("booking.approve")
+@needs("approval.decide")
 def decide_several() -> Answer | Redirect:
     """Approve or reject all that were ticked, each for itself."""
+    _let_in()
     ids = choices("chosen")[:PAGE_SIZE]
     form = fields("decision", "comment", "back", *_of_each(request.form), many=("chosen",))
     intake = Intake(form)
@@ -84,6 +118,8 @@ def decide_several() -> Answer | Redirect:
     comment = intake.text("comment", longest=LONGEST_NOTE, lines=True)
     if not ids:
         intake.errors["chosen"] = "required"
+    if decision is Decision.REJECT and not comment and "comment" not in intake.errors:
+        intake.errors["comment"] = "why_not"
     if intake.errors or decision is None:
         return _inbox_page(errors=intake.errors, typed=form, chosen=ids, status=422)
     done = [_decide_one(raw, decision, comment, form) for raw in ids]
@@ -157,14 +193,14 @@ def _tell(decision: Decision, good: Sequence[None], bad: Sequence[str]) -> None:
 
 
 @blueprint.post("/bookings/<uuid:booking_id>/approval")
-@needs("booking.approve")
+@needs("approval.decide")
 def approve_booking(booking_id: UUID) -> Answer:
     """Approve one request."""
     return _one(booking_id, Decision.APPROVE)
 
 
 @blueprint.post("/bookings/<uuid:booking_id>/rejection")
-@needs("booking.approve")
+@needs("approval.decide")
 def reject_booking(booking_id: UUID) -> Answer:
     """Reject one request and free its time."""
     return _one(booking_id, Decision.REJECT)
@@ -176,21 +212,37 @@ def _one(booking_id: UUID, decision: Decision) -> Answer:
     own = {name: form.get(f"{name}-{booking_id}", form[name]) for name in ("comment", "version")}
     intake = Intake(own)
     comment = intake.text("comment", longest=LONGEST_NOTE, lines=True)
+    if decision is Decision.REJECT and not comment and not intake.errors:
+        intake.errors["comment"] = "why_not"
     if intake.errors:
-        return booking_page(booking_id, status=422, errors=intake.errors, typed=own)
+        return _or_forbidden(lambda: booking_page(booking_id, status=422, errors=intake.errors, typed=own))
 
     def done(booking: Booking) -> str:
+        if booking.state is State.REQUESTED:
+            return _("Your word is noted; others have to decide besides.")
         if decision is Decision.APPROVE:
             return _("Approved: %(name)s, %(place)s.", name=booking.person.name, place=_places(booking))
         return _("Rejected: %(name)s, %(place)s.", name=booking.person.name, place=_places(booking))
 
-    return carry_out(
-        booking_id,
-        lambda session: _decide(session, booking_id, decision, comment, version_of(own["version"])),
-        done,
-        form["back"] or url_for("web.approvals"),
-        late=_("Somebody else has decided already"),
+    return _or_forbidden(
+        lambda: carry_out(
+            booking_id,
+            lambda session: _decide(session, booking_id, decision, comment, version_of(own["version"])),
+            done,
+            form["back"] or url_for("web.approvals"),
+            late=_("Somebody else has decided already"),
+        )
     )
+
+
+def _or_forbidden(do: Callable[[], Answer]) -> Answer:
+    """Tell those who decide nothing anywhere that they may not, whether or not there is such a booking."""
+    try:
+        return do()
+    except NotFound:
+        if not could(actor(), "booking.approve"):
+            raise Forbidden(approvals.ACTION) from None
+        raise
 
 
 def _places(booking: Booking) -> str:
@@ -206,8 +258,17 @@ def _inbox_page(
 ) -> Answer:
     now = utc_now()
     page, page_size = page_wanted(default=PAGE_SIZE, most=PAGE_SIZE)
+    order = {one.value: one for one in Order}.get(request.args.get("order", ""), Order.START)
+    place = request.args.get("facility", "")
     with reading() as session:
-        waiting = approvals.inbox(session, actor=actor())
+        found = approvals.inbox(session, actor=actor(), now=now)
+        asked = approvals.asked(session, actor=actor(), found=found, now=now)
+        places = {row.instrument.facility.code: row.instrument.facility for b in found for row in b.items}
+        waiting = [
+            one
+            for one in sorted((asked[booking.id] for booking in found), key=_key_of(order))
+            if place not in places or any(row.instrument.facility.code == place for row in one.booking.items)
+        ]
         shown = waiting[(page - 1) * page_size : page * page_size]
         requests = _requests(session, shown, now)
     sentences = {name: wording.error_sentence(code) for name, code in (errors or {}).items()}
@@ -217,6 +278,10 @@ def _inbox_page(
         "approvals/inbox.html",
         requests=requests,
         total=len(waiting),
+        order=order.value,
+        orders=[(one.value, _order_name(one)) for one in Order],
+        place=place if place in places else "",
+        places=[("", _("All facilities")), *sorted((code, name_of(one)) for code, one in places.items())],
         page=page,
         page_size=page_size,
         page_url=page_url,
@@ -229,18 +294,46 @@ def _inbox_page(
     return content, status
 
 
-def _requests(session: Session, shown: Sequence[Booking], now: datetime) -> list[Request]:
+def _key_of(order: Order) -> Callable[[Asked], tuple[Any, ...]]:
+    """Give by what requests are put in order; those without a deadline come after those with one."""
+    never = datetime.max.replace(tzinfo=UTC)
+    return {
+        Order.START: lambda one: (one.booking.starts_at, one.booking.id),
+        Order.DUE: lambda one: (one.due_at or never, one.booking.starts_at, one.booking.id),
+        Order.OLDEST: lambda one: (one.asked_at, one.booking.id),
+    }[order]
+
+
+def _order_name(order: Order) -> str:
+    return {
+        Order.START: _("Those that begin soonest"),
+        Order.DUE: _("Those due soonest"),
+        Order.OLDEST: _("Those asked longest ago"),
+    }[order]
+
+
+def _requests(session: Session, found: Sequence[Asked], now: datetime) -> list[Request]:
     """Put to each request its price and its days; the statements do not grow in number with the requests."""
-    if not shown:
+    if not found:
         return []
+    shown = [one.booking for one in found]
+    of = {one.booking.id: one for one in found}
     estimates = _estimates(session, shown)
     strips = _strips(session, shown, now)
+    declared = approval_steps.declared_for(session, booking_ids=of)
+    attached = papers.counts(session, booking_ids=of)
     return [
         Request(
             booking=booking,
+            steps=steps_in_words(of[booking.id].steps),
+            absent=[one.name for voice in of[booking.id].voices for one in voice.instead_of],
+            due_at=of[booking.id].due_at,
+            late=(due := of[booking.id].due_at) is not None and due - now < DUE_SOON,
+            chemicals=declared_in_words(declared.get(booking.id, ())),
+            papers=attached.get(booking.id, 0),
             zone=booking.items[0].instrument.facility.zone,
             estimate=estimates[booking.id],
-            waits=_roughly(now - booking.created_at),
+            waits=_roughly(max(timedelta(0), now - of[booking.id].asked_at)),
             over=booking.ends_at <= now,
             strip=strips.get(booking.id),
         )
