@@ -125,6 +125,14 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             listener.close()
 
 
+_spawning = threading.Lock()
+"""Held while a process is made: a worker forked meanwhile would keep open the pipe that `Popen` waits to see shut."""
+
+os.register_at_fork(
+    before=_spawning.acquire, after_in_parent=_spawning.release, after_in_child=_spawning.release
+)
+
+
 class _Jobs:
     """A `yiqi jobs` process beside the server, started again should it die."""
 
@@ -150,11 +158,12 @@ class _Jobs:
         while not self._stopping.is_set():
             # It reads from the pipe, whose end tells it that we are gone, however we went. A session of its
             # own keeps Ctrl+C from it, so that it ends after the server.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "booking", "jobs", "--with-parent"],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
+            with _spawning:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "booking", "jobs", "--with-parent"],
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,
+                )
             self._process.wait()
             if not self._stopping.wait(PAUSE):
                 click.echo("yiqi: the jobs process ended, starting it again", err=True)
