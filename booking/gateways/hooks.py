@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -154,6 +154,7 @@ class _Pinned(HTTPSConnection):
         self.tls = ssl.create_default_context()
         super().__init__(host, port, timeout=TIMEOUT, context=self.tls)
         self.sock = made
+        self.late = False
 
     def begin(self) -> None:
         """Greet the server and make sure that it is the one that was named."""
@@ -163,6 +164,7 @@ class _Pinned(HTTPSConnection):
 
     def cut(self) -> None:
         """End it from outside."""
+        self.late = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -197,7 +199,10 @@ def _post(
         try:
             connection.begin()
             connection.request("POST", f"{path}?{asked}" if asked else path, body=payload, headers=sent)
-            return _taken(connection.getresponse())
+            answer = connection.getresponse()
+            said = answer.read(LONGEST_ANSWER)
+            if connection.late:  # what was cut short can look like an answer
+                raise Failed("no_answer", "late")
         finally:
             watch.cancel()
             connection.close()
@@ -205,6 +210,10 @@ def _post(
         raise Failed("no_encryption", error.reason or type(error).__name__) from None
     except (OSError, HTTPException, ValueError) as error:
         raise Failed("no_answer", type(error).__name__) from None
+    # A redirect is a refusal too: whoever gave the address can give the right one.
+    if not 200 <= answer.status < 300:
+        raise Failed("status", answer.status)
+    return said
 
 
 def _judged(host: str, port: int, resolve: Resolve) -> str:
@@ -215,14 +224,6 @@ def _judged(host: str, port: int, resolve: Resolve) -> str:
     if not all(is_public(address) for address in found):
         raise Failed("not_public")
     return found[0]
-
-
-def _taken(answer: HTTPResponse) -> bytes:
-    said = answer.read(LONGEST_ANSWER)
-    # A redirect is a refusal too: whoever gave the address can give the right one.
-    if not 200 <= answer.status < 300:
-        raise Failed("status", answer.status)
-    return said
 
 
 def _resolve(host: str, port: int) -> Sequence[str]:
