@@ -331,6 +331,33 @@ def _too_many_papers(params: Params) -> str:
     return _("A booking takes at most %(most)s papers.", most=params["most"])
 
 
+def _transfer_open(_params: Params) -> str:
+    return _("It is offered to somebody already. Take that offer back first.")
+
+
+def transfer_state_name(state: str) -> str:
+    """Name what became of an offer."""
+    return {
+        "open": _("Waits for an answer"),
+        "accepted": _("Accepted"),
+        "declined": _("Declined"),
+        "withdrawn": _("Withdrawn"),
+        "lapsed": _("Lapsed"),
+    }.get(state, state)
+
+
+def _transfer_over(params: Params) -> str:
+    return _("This offer is over: “%(state)s”.", state=transfer_state_name(params["state"]))
+
+
+def _transfer_moved(_params: Params) -> str:
+    return _("The booking was moved after it was offered. It has to be offered anew.")
+
+
+def _other_person_refused(_params: Params) -> str:
+    return _("The rules do not let the other person have your booking. Ask them.")
+
+
 def _own_account(_params: Params) -> str:
     return _("You cannot take this away from yourself. Ask another administrator.")
 
@@ -480,6 +507,10 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "already_qualified": _already_qualified,
     "certificate_decided": _certificate_decided,
     "session_full": _session_full,
+    "transfer_open": _transfer_open,
+    "transfer_over": _transfer_over,
+    "transfer_moved": _transfer_moved,
+    "other_person_refused": _other_person_refused,
     "too_late": _too_late,
     "banned": _banned,
     "fault_settled": _fault_settled,
@@ -530,6 +561,7 @@ def error_sentence(code: str) -> str:
         "common": _("This password is too common."),
         "wrong": _("This is not right."),
         "taken": _("This is already in use."),
+        "oneself": _("This is the same person."),
         "endless": _("A series needs an end: a last day, or how many times."),
         "no_dates": _("No date is left."),
         "not_https": _("The address must begin with https://."),
@@ -860,6 +892,7 @@ def event_sentence(kind: str, data: Params) -> str:
         "transfer.accepted": _("Offer accepted"),
         "transfer.declined": _("Offer declined"),
         "transfer.withdrawn": _("Offer withdrawn"),
+        "transfer.countered": _("Offer answered with an exchange"),
         "transfer.lapsed": _("Offer lapsed"),
     }.get(kind, kind)
     note = data.get("reason") or data.get("comment")

@@ -50,6 +50,8 @@ from models import (
     Privacy,
     Project,
     ProjectMember,
+    Transfer,
+    TransferState,
 )
 
 MOST = 50
@@ -419,7 +421,8 @@ def _counts(
 ) -> tuple[object, ...]:
     """Give figures of which at least one moves with whatever is booked, changed or given up.
 
-    A booking's version only grows and its row stays for ever, so that the sum tells every change.
+    A booking's version only grows and its row stays for ever, so that the sum tells every change but that of
+    bookings which go to another person or leave a project: of those the transfers, and the time, tell.
     """
     if isinstance(subject, Instrument):
         stations = select(func.sum(Instrument.revision)).where(
@@ -429,8 +432,16 @@ def _counts(
     if isinstance(subject, Facility):
         figures = select(func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
         return tuple(session.execute(figures.where(Instrument.facility_id == subject.id)).one())
-    whose = Booking.project_id == subject.id if subject is not None else Booking.person_id == actor.person_id
-    return tuple(session.execute(select(func.count(), func.sum(Booking.version)).where(whose)).one())
+    figures: Any = select(func.count(), func.sum(Booking.version))
+    if subject is not None:
+        figures = figures.add_columns(func.max(Booking.updated_at)).where(Booking.project_id == subject.id)
+        return tuple(session.execute(figures).one())
+    given = select(func.count()).where(
+        Transfer.state == TransferState.ACCEPTED,
+        or_(Transfer.from_id == actor.person_id, Transfer.to_id == actor.person_id),
+    )
+    figures = figures.add_columns(given.scalar_subquery()).where(Booking.person_id == actor.person_id)
+    return tuple(session.execute(figures).one())
 
 
 def _names(session: Session, subject: Instrument | Facility | Project | None) -> tuple[object, ...]:

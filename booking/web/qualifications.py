@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from booking import wording
@@ -289,15 +289,15 @@ def _place_of(certificate_id: UUID) -> tuple[Certificate, Callable[..., Answer],
 # --- the facility's -------------------------------------------------------------------------------
 
 
-@blueprint.get("/desk/qualifications", endpoint="facility_qualifications")
+@blueprint.get("/facilities/<facility>/qualifications", endpoint="facility_qualifications")
 @needs("qualification.train")
-def show_facility_qualifications() -> Answer:
+def show_facility_qualifications(facility: str) -> Answer:
     """Show what waits, what is taught, and who holds what until when."""
-    return _staff_page(request.args.get("facility"))
+    return _staff_page(facility)
 
 
 def _staff_page(
-    code: str | None,
+    code: str,
     *,
     status: int = 200,
     problem: Sequence[Reason] = (),
@@ -307,7 +307,7 @@ def _staff_page(
     now, (number, page_size) = utc_now(), page_wanted(default=50, most=100)
     with reading() as session:
         staffed = facilities.managed(session, actor=actor())
-        facility = chosen_facility(staffed, code)
+        facility = chosen_facility(staffed, as_code(code))
         defined = qualifications.listing(session, facility_id=facility.id)
         waiting, waits = qualifications.of_facility(
             session, actor=actor(), facility_id=facility.id, steps=OPEN, page_size=100
@@ -346,18 +346,18 @@ def _staff_page(
     return page, status
 
 
-@blueprint.post("/desk/qualifications")
+@blueprint.post("/facilities/<facility>/qualifications")
 @needs("qualification.define")
-def define_qualification() -> Answer:
+def define_qualification(facility: str) -> Answer:
     """Define a qualification that the facility gives."""
-    typed = fields("facility", "code", *ABOUT_FIELDS)
+    typed = fields("code", *ABOUT_FIELDS)
     intake = Intake(typed)
     about, months = _about(intake)
     with reading() as session:
-        facility = chosen_facility(facilities.managed(session, actor=actor()), as_code(typed["facility"]))
+        place = chosen_facility(facilities.managed(session, actor=actor()), as_code(facility))
 
     def again(**more: Any) -> Answer:
-        return _staff_page(facility.code, typed=typed, **more)
+        return _staff_page(facility, typed=typed, **more)
 
     if intake.errors:
         return again(status=422, wrong=intake.errors)
@@ -366,7 +366,7 @@ def define_qualification() -> Answer:
         lambda session: qualifications.define(
             session,
             actor=actor(),
-            facility_id=facility.id,
+            facility_id=place.id,
             code=code,
             months=months,
             **about,

@@ -11,7 +11,6 @@ from models import Certificate
 from tests.web.lab import Lab, at, local, text_of, typed
 
 DEFINITION = {
-    "facility": "LAB",
     "code": "LASER",
     "name_zh": "激光安全",
     "name_en": "Laser safety",
@@ -24,7 +23,7 @@ DEFINITION = {
 @pytest.fixture
 def lab(app: Flask) -> Lab:
     found = Lab(app)
-    answer = found.send("tam", "/desk/qualifications", **DEFINITION)
+    answer = found.send("tam", "/facilities/LAB/qualifications", **DEFINITION)
     assert answer.headers["Location"] == "/qualifications/LASER/keeping"
     return found
 
@@ -59,13 +58,13 @@ def test_from_the_refusal_to_the_grant(lab):
     asked = lab.send("ada", "/qualifications/LASER/requests", note="thesis", session=training)
     assert asked.headers["Location"] == "/qualifications"
     assert "Training to come" in lab.get("ada", "/qualifications").text
-    inbox = text_of(lab.get("tam", "/desk/qualifications").text)
+    inbox = text_of(lab.get("tam", "/facilities/LAB/qualifications").text)
     assert "Ada: Laser safety" in inbox
     assert "thesis" in inbox
     assert "Ada" in text_of(lab.get("tam", "/qualifications/LASER/keeping").text)
     granted = lab.send("tam", f"/certificates/{certificate(lab).id}/grant")
-    assert granted.headers["Location"] == "/desk/qualifications?facility=LAB"
-    assert "Granted: Ada, Laser safety." in lab.get("tam", "/desk/qualifications").text
+    assert granted.headers["Location"] == "/facilities/LAB/qualifications"
+    assert "Granted: Ada, Laser safety." in lab.get("tam", "/facilities/LAB/qualifications").text
     assert "you hold it" in text_of(lab.get("ada", "/instruments/SEM").text)
     assert "Granted" in lab.get("ada", "/qualifications").text
     booked = lab.send("ada", "/bookings/new", instrument="SEM", quantity="1", **typed(at(9), at(10)))
@@ -115,7 +114,7 @@ def test_staff_grant_to_an_address_and_take_it_away(lab):
     wrong = lab.send("tam", "/qualifications/LASER/awards", **sent | {"expires_on": "someday"})
     assert wrong.status_code == 422
     assert lab.send("tam", "/qualifications/LASER/awards", **sent).status_code == 303
-    assert "ben@example.org" in lab.get("tam", "/desk/qualifications").text
+    assert "ben@example.org" in lab.get("tam", "/facilities/LAB/qualifications").text
     assert (
         lab.send("tam", f"/certificates/{certificate(lab).id}/revocation", reason="fire").status_code == 303
     )
@@ -150,12 +149,12 @@ def test_a_session_is_called_off_a_need_ended_and_the_whole_retired(lab):
 
 def test_what_is_the_staffs_is_not_others(lab):
     for name in ("ada", "ben", "cleo"):
-        for path in ("/desk/qualifications", "/qualifications/LASER/keeping"):
+        for path in ("/facilities/LAB/qualifications", "/qualifications/LASER/keeping"):
             assert lab.get(name, path).status_code == 403
-        assert lab.send(name, "/desk/qualifications", **DEFINITION | {"code": "X"}).status_code == 403
+        assert lab.send(name, "/facilities/LAB/qualifications", **DEFINITION | {"code": "X"}).status_code == 403
     lab.add_operator()
-    page = lab.get("ben", "/desk/qualifications").text
+    page = lab.get("ben", "/facilities/LAB/qualifications").text
     assert "Define one" not in page
     assert lab.send("ben", "/qualifications/LASER/retirement").status_code == 403
-    twice = lab.send("tam", "/desk/qualifications", **DEFINITION)
+    twice = lab.send("tam", "/facilities/LAB/qualifications", **DEFINITION)
     assert (twice.status_code, "This is already in use." in twice.text) == (422, True)
