@@ -44,6 +44,7 @@ from models import Booking, BookingItem
 Answer = str | Response | Redirect | tuple[str, int]
 
 RATINGS = range(1, 6)
+MOST_SAMPLES = 1_000_000
 
 
 def templates_know() -> None:
@@ -221,6 +222,7 @@ def _said_before(booking: Booking) -> dict[str, str]:
         "rating": str(usage.rating or "") if usage else "",
         "condition": (usage.condition if usage else "") or "normal",
         "comment": usage.comment if usage else "",
+        "samples": str(usage.samples) if usage and usage.samples is not None else "",
     }
 
 
@@ -237,10 +239,11 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
         "reject": Action.REJECT in moves,
         "check_in": Action.CHECK_IN in moves and check_in_opens(booking) <= now < booking.ends_at,
         "check_out": Action.CHECK_OUT in moves,
+        "extend": Action.CHANGE in moves and booking.starts_at <= now < booking.ends_at,
         "feedback": booking.state is State.ENDED
         or (booking.state is State.CONFIRMED and booking.ends_at <= now),
     }
-    asks = {"reject": "booking.approve", "check_out": "booking.check_in"}
+    asks = {"reject": "booking.approve", "check_out": "booking.check_in", "extend": "booking.change"}
     return {
         name
         for name, possible_now in wanted.items()
@@ -422,7 +425,7 @@ def check_out(booking_id: UUID) -> Answer:
 @needs("booking.feedback")
 def give_feedback(booking_id: UUID) -> Answer:
     """Say how the use went."""
-    form = fields("rating", "condition", "comment")
+    form = fields("rating", "condition", "comment", "samples")
     intake = Intake(form)
     rating = None
     if intake.raw("rating"):
@@ -431,6 +434,7 @@ def give_feedback(booking_id: UUID) -> Answer:
     if condition not in {"", "normal", "faulty"}:
         intake.errors["condition"] = "unknown"
     comment = intake.text("comment", longest=LONGEST_TEXT, lines=True)
+    samples = intake.whole("samples", least=0, most=MOST_SAMPLES) if intake.raw("samples") else None
     if not (rating or condition or comment or intake.errors):
         intake.errors["rating"] = "required"
     if intake.errors:
@@ -444,6 +448,7 @@ def give_feedback(booking_id: UUID) -> Answer:
             rating=rating,
             condition=condition,
             comment=comment,
+            samples=samples,
             now=utc_now(),
         ),
         lambda _booking: _("Thank you: the facility reads it."),

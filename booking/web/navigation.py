@@ -44,7 +44,12 @@ PAGES = (
         "web.my_bookings",
         lambda: _("My bookings"),
         _signed_in,
-        frozenset({"web.new_booking", "web.booking", "web.change_booking"}),
+        frozenset(
+            {
+                *("web.new_booking", "web.booking", "web.change_booking"),
+                *("web.new_series", "web.series", "web.change_series"),
+            }
+        ),
     ),
     Page(
         "web.calendars",
