@@ -99,6 +99,11 @@ def hash_password(password: str, *, email: str = "", name: str = "", field: str 
     return PasswordHash(_hasher.hash(_bytes(password)))
 
 
+def hash_pin(pin: str) -> PasswordHash:
+    """Make what is kept of a PIN; as slow, and to be called outside of a transaction."""
+    return PasswordHash(_hasher.hash(_bytes(pin)))
+
+
 def matches(password_hash: str | None, password: str) -> bool:
     """Tell whether the password is right, as slowly where there is none. Call it outside of a transaction."""
     if len(password) > passwords.LONGEST:

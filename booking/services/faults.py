@@ -181,6 +181,8 @@ def own(session: Session, *, actor: Actor, limit: int = 50) -> list[Fault]:
 
 def down(session: Session, *, instruments: Sequence[Instrument], now: datetime) -> dict[int, datetime]:
     """Give until when those instruments are out of order that are; one statement."""
+    if not instruments:
+        return {}
     rows = session.execute(
         select(Closure.instrument_id, Closure.facility_id, Closure.ends_at).where(
             Closure.kind == ClosureKind.BREAKDOWN,

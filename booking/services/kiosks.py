@@ -331,7 +331,7 @@ def instrument_at(session: Session, *, kiosk: Kiosk, code: str) -> Instrument:
     """
     row = session.scalars(
         select(Instrument)
-        .where(Instrument.code == code, Instrument.facility_id == kiosk.facility_id)
+        .where(Instrument.code == code, Instrument.facility_id == kiosk.facility_id, Instrument.published)
         .options(joinedload(Instrument.facility))
     ).one_or_none()
     if row is None or kiosk.instrument_id not in (None, row.id):

@@ -18,7 +18,10 @@ from booking.web import closures as closures  # noqa: E402
 from booking.web import credit as credit  # noqa: E402
 from booking.web import day as day  # noqa: E402
 from booking.web import decisions as decisions  # noqa: E402
+from booking.web import credit as credit  # noqa: E402
+from booking.web import day as day  # noqa: E402
 from booking.web import desk as desk  # noqa: E402
+from booking.web import faults as faults  # noqa: E402
 from booking.web import faults as faults  # noqa: E402
 from booking.web import health as health  # noqa: E402
 from booking.web import holds as holds  # noqa: E402

@@ -13,7 +13,7 @@ from booking.domain.access import Actor
 from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import availability
+from booking.services import availability, faults
 from models import Instrument, InstrumentPrice
 
 LOCAL = "%Y-%m-%dT%H:%M"
@@ -37,6 +37,7 @@ class Card:
     href: str
     book: str | None
     days: int = LOOK_AHEAD
+    down_until: datetime | None = None
 
 
 def register(blueprint: Blueprint) -> None:
@@ -54,10 +55,13 @@ def cards(session: Session, *, actor: Actor, instruments: Sequence[Instrument], 
     free = availability.next_free(
         session, instrument_ids=ids, now=now, days=LOOK_AHEAD, person_id=actor.person_id
     )
-    return [_card(row, actor, free.get(row.id), now) for row in instruments]
+    down = faults.down(session, instruments=instruments, now=now)
+    return [_card(row, actor, free.get(row.id), now, down.get(row.id)) for row in instruments]
 
 
-def _card(row: Instrument, actor: Actor, span: Span | None, now: datetime) -> Card:
+def _card(
+    row: Instrument, actor: Actor, span: Span | None, now: datetime, down_until: datetime | None
+) -> Card:
     zone = row.facility.zone
     prices = in_force(row.prices, class_of(row, actor), local_date(now, zone))
     return Card(
@@ -67,6 +71,7 @@ def _card(row: Instrument, actor: Actor, span: Span | None, now: datetime) -> Ca
         next_free=span,
         href=url_for("web.instrument", code=row.code),
         book=book_href(row.code, span.start, span.end, zone) if span else None,
+        down_until=down_until,
     )
 
 

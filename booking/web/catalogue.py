@@ -170,6 +170,8 @@ def instrument(code: str) -> str:
         prices=price_lines(row.prices, today),
         paid=class_of(row, who),
         manages=may(who, "closure.make", subject),
+        sees_faults=may(who, "fault.see", subject),
+        down_until=card.down_until,
         wish=_wish(card.next_free, drawn, zone),
         week_href=lambda day, view=view: _week_href(code, day, view),
     )

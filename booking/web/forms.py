@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from booking import wording
 from booking.domain.hours import DAY_MINUTES, instant
+from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.i18n import gettext as _
 
@@ -41,6 +42,14 @@ class Intake:
         """Take what was typed, by the fields' names."""
         self.typed = typed
         self.errors: dict[str, str] = {}
+
+    def demand(self) -> None:
+        """Refuse what was typed if any of it makes no sense.
+
+        :raises Invalid: with a code for each field that makes none
+        """
+        if self.errors:
+            raise Invalid(self.errors)
 
     def raw(self, name: str) -> str:
         """Give what was typed, trimmed."""
@@ -252,6 +261,7 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
         "comment": _("Comment"),
         "rating": _("Rating"),
         "condition": _("Condition"),
+        "samples": _("Samples measured"),
     }
 
 
