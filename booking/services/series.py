@@ -562,6 +562,8 @@ def change(
     """
     row, made = _read(session, actor, series_id)
     _require(actor, "booking.change", row, made)
+    if version is not None and version != row.version:
+        raise Stale
     if scope is Scope.THIS:
         return _change_one(session, actor, row, made, version, day, edit, now)
     places = occupation.lock(session, _replan(row, made, scope, day, edit, now).places)
