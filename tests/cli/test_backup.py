@@ -23,11 +23,8 @@ from tests.factories import make_instrument, make_network
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SHEET = {
-    "notice_minutes": 0,
-    "setup_minutes": 15,
-    "cleanup_minutes": 0,
-}  # the first release left none of these open
+# The first release left none of these open.
+SHEET = {"notice_minutes": 0, "setup_minutes": 0, "cleanup_minutes": 0}
 
 
 @pytest.fixture
