@@ -22,13 +22,14 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from booking import db
-from booking.domain.access import Role
+from booking.domain import recurrence
+from booking.domain.access import Actor, Role
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.gateways import hooks
 from booking.http.guard import guards
-from booking.services import bookings, calendars, closures, facilities
+from booking.services import bookings, calendars, closures, facilities, series
 from models import (
     ApiToken,
     Booking,
@@ -45,6 +46,7 @@ from models import (
     Privacy,
     Project,
     ProjectMember,
+    Series,
     SignIn,
     Webhook,
 )
@@ -56,6 +58,8 @@ NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 NOW -= timedelta(minutes=NOW.minute % 15)
 SOON = NOW.replace(minute=0, hour=1) + timedelta(days=7)
 ZONE = ZoneInfo("Asia/Shanghai")
+
+SERIES_DAYS = tuple((SOON + timedelta(days=n)).astimezone(ZONE).date() for n in (2, 9))
 
 WHO = {
     "visitor": (None, "lab"),
@@ -209,6 +213,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     hours = timedelta(hours=1)
     yesterday = NOW - timedelta(days=1)
     planned = book(at, SOON, SOON + hours, placed=NOW)
+    repeated = _series(session, who, at, things.purpose)
     asked = book(asks, SOON, SOON + hours, placed=NOW)
     begun = book(begins, NOW, NOW + 2 * hours, placed=yesterday)
     running = book(runs, NOW, NOW + 2 * hours, placed=yesterday)
@@ -260,6 +265,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     things.ids = {
         "planned": str(planned.id),
         "planned_at": at.code,
+        "series": str(repeated.id),
         "asked": str(asked.id),
         "begun": str(begun.id),
         "running": str(running.id),
@@ -276,6 +282,15 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "project": str(project.id),
     }
     return things
+
+
+def _series(session: Session, who: Actor, instrument: Instrument, purpose: str) -> Series:
+    """Make a series of two dates, of which the second is left out."""
+    first, second = SERIES_DAYS
+    rule = recurrence.parse("FREQ=WEEKLY;COUNT=2", first)
+    pattern = recurrence.Pattern(rule, first, 14 * 60, 60, frozenset({second}))
+    plan = series.Plan(instrument.id, pattern)
+    return series.place(session, actor=who, plan=plan, purpose=purpose, confidential=True, now=NOW)
 
 
 def _browser(world: World, name: str | None) -> tuple[str, str]:
@@ -313,6 +328,12 @@ def span_typed(start: datetime, end: datetime) -> dict[str, str]:
 
 
 LATER = SOON + timedelta(hours=3), SOON + timedelta(hours=4)
+SERIES = {
+    "rule": "FREQ=WEEKLY;COUNT=2",
+    "first_day": (SOON + timedelta(days=1)).astimezone(ZONE).date().isoformat(),
+    "start": "14:00",
+    "length": "PT1H",
+}
 WINDOW = {"from": rfc(SOON), "to": rfc(SOON + timedelta(days=1))}
 
 
@@ -455,6 +476,25 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.check_in": ({"booking_id": i["begun"]}, {"data": {}}),
         "web.check_out": ({"booking_id": i["running"]}, {"data": {}}),
         "web.give_feedback": ({"booking_id": i["ended"]}, {"data": {"rating": "5"}}),
+        "api-series.dry_run": ({}, {"json": SERIES | {"instrument_id": hidden}}),
+        "api-series.place": ({}, {"json": SERIES | {"instrument_id": hidden}}),
+        "api-series.one": ({"series_id": i["series"]}, {}),
+        "api-series.change": (
+            {"series_id": i["series"]},
+            {"json": {"scope": "all", "purpose": "other"}, "headers": {"If-Match": "*"}},
+        ),
+        "api-series.cancel": ({"series_id": i["series"]}, {"json": {"scope": "all"}}),
+        "api-series.put_back": ({"series_id": i["series"]}, {"json": {"day": SERIES_DAYS[1].isoformat()}}),
+        "web.new_series": ({"instrument": i["planned_at"]}, {}),
+        "web.place_series": ({}, {"data": typed}),
+        "web.series": ({"series_id": i["series"]}, {}),
+        "web.change_series": ({"series_id": i["series"]}, {}),
+        "web.submit_series_change": ({"series_id": i["series"]}, {"data": {"scope": "all"}}),
+        "web.cancel_series": ({"series_id": i["series"]}, {"data": {"scope": "all"}}),
+        "web.put_back_date": (
+            {"series_id": i["series"]},
+            {"data": {"day": SERIES_DAYS[1].isoformat()}},
+        ),
         "web.desk": ({"facility": t.facility}, {}),
         "web.closures": ({"facility": t.facility}, {}),
         "web.new_closure": ({"facility": t.facility}, {}),
