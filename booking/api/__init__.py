@@ -27,18 +27,23 @@ def _modules() -> tuple[ModuleType, ...]:
         availability,
         bookings,
         calendars,
+        credit,
         facilities,
+        faults,
         holds,
         instruments,
         notices,
         qualifications,
+        rules,
         series,
+        transfers,
         waitlist,
     )
 
     # In the order of the docs.
     return (
         instruments,
+        rules,
         availability,
         bookings,
         series,
@@ -46,6 +51,9 @@ def _modules() -> tuple[ModuleType, ...]:
         waitlist,
         approvals,
         qualifications,
+        transfers,
+        faults,
+        credit,
         facilities,
         calendars,
         notices,

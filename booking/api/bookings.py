@@ -17,6 +17,7 @@ from booking.api.schemas.bookings import (
     CancellationIn,
     Decision,
     DryRunIn,
+    ExtensionIn,
     FeedbackIn,
     NothingIn,
     VerdictOut,
@@ -69,6 +70,7 @@ def place(order: dict[str, Any]) -> Answer:
             booked_for=_person(session, order["booked_for"]),
             key=key,
             fingerprint=mark,
+            override=order["override_reason"],
             now=utc_now(),
         )
     where = url_for("api-bookings.one", booking_id=booking.id)
@@ -119,6 +121,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
         },
         "needs_approval": verdict.needs_approval,
         "conditions": [reason_out(reason) for reason in verdict.conditions],
+        "unannounced_years": list(verdict.unannounced),
     }
 
 
@@ -199,6 +202,7 @@ def change(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             purpose=wanted.get("purpose"),
             confidential=wanted.get("confidential"),
             chemicals=wanted.get("chemicals"),
+            override=wanted.get("override_reason", ""),
             now=utc_now(),
         )
     return _told(booking)
@@ -221,6 +225,7 @@ def cancel(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             booking_id=booking_id,
             reason=wanted["reason"],
             version=etags.version_wanted(),
+            override=wanted["override_reason"],
             now=utc_now(),
         )
     return _told(booking)
@@ -301,7 +306,25 @@ def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             rating=wanted["rating"],
             condition=condition.value if condition else "",
             comment=wanted["comment"],
+            samples=wanted["samples"],
             now=utc_now(),
+        )
+    return _told(booking)
+
+
+@blp.post("/bookings/<uuid:booking_id>/extension")
+@needs("booking.change")
+@blp.arguments(ExtensionIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409, 412)
+def extend(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Extend a booking
+
+    Its end moves on by so many minutes, under the rules of a change.
+    """
+    with transaction() as session:
+        booking = bookings.extend(
+            session, actor=actor(), booking_id=booking_id, minutes=wanted["minutes"], now=utc_now()
         )
     return _told(booking)
 

@@ -6,12 +6,11 @@ from booking.api.base import Blueprint, problems
 from booking.api.schemas.instruments import InstrumentDetailOut, InstrumentsOut, SearchIn
 from booking.db import reading
 from booking.http.guard import needs
-from booking.http.identity import actor
+from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
 from booking.i18n import current_locale
-from booking.services import catalogue, instruments
+from booking.services import catalogue, instruments, policies
 from booking.services.catalogue import Filters
-from models import Instrument
 
 blp = Blueprint("api-instruments", __name__, description="What can be booked.")
 
@@ -44,10 +43,13 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
 @needs("catalogue.read")
 @blp.response(200, InstrumentDetailOut)
 @problems(404)
-def one(instrument_id: str) -> Instrument:
+def one(instrument_id: str) -> dict[str, Any]:
     """Read an instrument with its rules and prices"""
+    who = actor()
     with reading() as session:
-        return instruments.by_code(session, actor=actor(), code=instrument_id)
+        row = instruments.by_code(session, actor=who, code=instrument_id)
+        policy = policies.in_force(session, row, person_id=who.person_id, start=utc_now())
+    return {"instrument": row, "policy": policy}
 
 
 def filters(wanted: dict[str, Any]) -> Filters:

@@ -241,7 +241,7 @@ def _load(session: Session, rows: Sequence[Instrument]) -> dict[int, tuple[polic
         select(*columns).where(Rule.category_code.in_(codes)),
         select(*columns).where(Rule.network_id.in_(networks)),
     )
-    found = sorted((_rule(row) for row in session.execute(query)), key=lambda rule: rule.order)
+    found = sorted((as_rule(row) for row in session.execute(query)), key=lambda rule: rule.order)
     if not found:
         return {row.id: () for row in rows}
     of_networks = [rule for rule in found if rule.place.kind is PlaceKind.NETWORK]
@@ -313,7 +313,8 @@ def place_of(row: Any) -> Place:
     return Place(PlaceKind.NETWORK, row.network_id)
 
 
-def _rule(row: Any) -> policy.Rule:
+def as_rule(row: Any) -> policy.Rule:
+    """Give a row of the table as the rules of the domain have it."""
     return policy.Rule(
         id=row.id,
         place=place_of(row),

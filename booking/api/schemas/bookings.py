@@ -110,6 +110,15 @@ class BookingIn(_ItemsIn):
         },
     )
 
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={
+            "description": "Why a manager of every facility concerned sets aside the rules that may be; the history "
+            "keeps it."
+        },
+    )
+
     @validates_schema
     def _complete(self, data: dict[str, Any], **_: Any) -> None:
         if "items" not in data:
@@ -147,12 +156,22 @@ class BookingChangeIn(_ItemsIn):
     chemicals = chemicals()
     purpose = Text(longest=LONGEST_TEXT, lines=True)
     confidential = Flag()
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={"description": "Why a manager makes an exception of the rules."},
+    )
 
 
 class CancellationIn(In):
     """Why it is given up."""
 
     reason = Text(longest=500, lines=True, load_default="")
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={"description": "Why a manager makes an exception of the rules."},
+    )
 
 
 class Decision(StrEnum):
@@ -191,6 +210,19 @@ class FeedbackIn(In):
     rating = Whole(least=1, most=5, allow_none=True, load_default=None)
     condition = Choice(Condition, allow_none=True, load_default=None)
     comment = Text(longest=LONGEST_TEXT, lines=True, load_default="")
+    samples = Whole(
+        least=0,
+        most=MOST_UNITS,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "How many samples were measured."},
+    )
+
+
+class ExtensionIn(In):
+    """By how much; without it a step of the instruments."""
+
+    minutes = Whole(least=1, most=24 * 60, allow_none=True, load_default=None)
 
 
 class BookingsIn(PageIn):
@@ -308,4 +340,9 @@ class VerdictOut(Out):
         fields.Nested(ReasonOut),
         required=True,
         metadata={"description": "What must come true before its start, such as a training."},
+    )
+    unannounced_years = fields.List(
+        fields.Integer(),
+        required=True,
+        metadata={"description": "Years judged by weekday alone, though a rule asks for public holidays."},
     )

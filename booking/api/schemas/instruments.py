@@ -129,15 +129,15 @@ class InstrumentsOut(PageOut):
 
 
 class RulesOut(Out):
-    """The rules of an instrument; times in minutes, null is no limit."""
+    """The settings of an instrument that count for the reader now; times in minutes, null is no limit."""
 
-    step_minutes = fields.Integer(required=True)
-    shortest_minutes = fields.Integer(required=True)
-    longest_minutes = fields.Integer(required=True, allow_none=True)
-    notice_minutes = fields.Integer(required=True)
-    horizon_minutes = fields.Integer(required=True, allow_none=True)
-    setup_minutes = fields.Integer(required=True)
-    cleanup_minutes = fields.Integer(required=True)
+    step_minutes = fields.Integer(required=True, attribute="step")
+    shortest_minutes = fields.Integer(required=True, attribute="shortest")
+    longest_minutes = fields.Integer(required=True, attribute="longest", allow_none=True)
+    notice_minutes = fields.Integer(required=True, attribute="notice")
+    horizon_minutes = fields.Integer(required=True, attribute="horizon", allow_none=True)
+    setup_minutes = fields.Integer(required=True, attribute="setup")
+    cleanup_minutes = fields.Integer(required=True, attribute="cleanup")
 
 
 class DocumentOut(Out):
@@ -180,5 +180,7 @@ class InstrumentDetailOut(InstrumentOut):
     updated_at = Instant(required=True)
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Give what a field tells; the rules stand on the instrument itself."""
-        return obj if attr == "rules" else super().get_attribute(obj, attr, default)
+        """Give what a field tells; the rules stand beside the instrument."""
+        if attr == "rules":
+            return obj["policy"]
+        return super().get_attribute(obj["instrument"], attr, default)
