@@ -24,6 +24,7 @@ from booking.jobs import (
     prune,
     release_holds,
     reminders,
+    transfers,
     waitlist,
 )
 from booking.services import jobs, notifications
@@ -58,6 +59,7 @@ TIMETABLE = (
     Job("waitlist_windows", 60, waitlist.tidy),
     Job("waitlist_rules", 600, waitlist.look_at_all),
     Job("approvals", 60, approvals.run),
+    Job("transfers", 60, transfers.run),
     Job("certificates", 3600, certificates.run),
     Job("prune", 3600, prune.run),
 )

@@ -432,16 +432,16 @@ def _counts(
     if isinstance(subject, Facility):
         figures = select(func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
         return tuple(session.execute(figures.where(Instrument.facility_id == subject.id)).one())
-    figures: Any = select(func.count(), func.sum(Booking.version))
+    sums: Any = select(func.count(), func.sum(Booking.version))
     if subject is not None:
-        figures = figures.add_columns(func.max(Booking.updated_at)).where(Booking.project_id == subject.id)
-        return tuple(session.execute(figures).one())
+        sums = sums.add_columns(func.max(Booking.updated_at)).where(Booking.project_id == subject.id)
+        return tuple(session.execute(sums).one())
     given = select(func.count()).where(
         Transfer.state == TransferState.ACCEPTED,
         or_(Transfer.from_id == actor.person_id, Transfer.to_id == actor.person_id),
     )
-    figures = figures.add_columns(given.scalar_subquery()).where(Booking.person_id == actor.person_id)
-    return tuple(session.execute(figures).one())
+    sums = sums.add_columns(given.scalar_subquery()).where(Booking.person_id == actor.person_id)
+    return tuple(session.execute(sums).one())
 
 
 def _names(session: Session, subject: Instrument | Facility | Project | None) -> tuple[object, ...]:

@@ -285,12 +285,13 @@ def withdraw(session: Session, *, actor: Actor, transfer_id: UUID, now: datetime
     :raises Refused: if it is over
     """
     seen = get(session, actor=actor, transfer_id=transfer_id)
-    if seen.from_id != actor.person_id and not bookings.may_on(actor, "booking.hand_over", seen.booking):
+    booking = seen.booking
+    if seen.from_id != actor.person_id and not bookings.may_on(actor, "booking.hand_over", booking):
         raise Forbidden("booking.hand_over")
     require(actor, "transfer.answer")
     transfer = _take_up(session, transfer_id)
     transfer.state, transfer.answered_at = TransferState.WITHDRAWN, now
-    _note(session, actor, "transfer.withdrawn", transfer, seen.booking, now, person_id=transfer.to_id)
+    _note(session, actor, "transfer.withdrawn", transfer, booking, now, person_id=transfer.to_id)
     session.flush()
     return get(session, actor=actor, transfer_id=transfer_id)
 
@@ -440,7 +441,8 @@ def _whole() -> Select[Transfer]:
         )
         for way in (Transfer.booking, Transfer.for_booking)
     )
-    return select(Transfer).options(*ways, joinedload(Transfer.giver), joinedload(Transfer.taker))
+    query = select(Transfer).options(*ways, joinedload(Transfer.giver), joinedload(Transfer.taker))
+    return query.execution_options(populate_existing=True)
 
 
 # --- what is over ---------------------------------------------------------------------------------
