@@ -489,7 +489,15 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.place_series": ({}, {"data": typed}),
         "web.series": ({"series_id": i["series"]}, {}),
         "web.change_series": ({"series_id": i["series"]}, {}),
-        "web.submit_series_change": ({"series_id": i["series"]}, {"data": {"scope": "all"}}),
+        "web.submit_series_change": (
+            {"series_id": i["series"]},
+            {
+                "data": {
+                    **{"scope": "all", "start_time": "14:00", "end_time": "15:00"},
+                    "last_day": SERIES_DAYS[1].isoformat(),
+                }
+            },
+        ),
         "web.cancel_series": ({"series_id": i["series"]}, {"data": {"scope": "all"}}),
         "web.put_back_date": (
             {"series_id": i["series"]},
