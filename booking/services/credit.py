@@ -534,14 +534,22 @@ def _ban(
     return row
 
 
-def lift(session: Session, *, actor: Actor, ban_id: UUID, reason: str = "", now: datetime) -> Ban:
-    """End a ban before its day; doing so again changes nothing.
+def lift(
+    session: Session,
+    *,
+    actor: Actor,
+    ban_id: UUID,
+    reason: str = "",
+    facility_id: int | None = None,
+    now: datetime,
+) -> Ban:
+    """End a ban before its day; doing so again changes nothing. It must be the facility's, if one is named.
 
     :raises NotFound: if there is none
     :raises Forbidden: if the actor does not manage its facility
     """
     row = session.scalars(select(Ban).where(Ban.id == ban_id).with_for_update()).one_or_none()
-    if row is None:
+    if row is None or facility_id not in (None, row.facility_id):
         raise NotFound("ban", ban_id)
     require(actor, "credit.keep", Subject(facility_id=row.facility_id))
     if row.lifted_at is None:
