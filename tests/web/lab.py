@@ -99,7 +99,7 @@ class Lab:
     def get(self, name: str, path: str, **query: Any) -> TestResponse:
         return self.client(name).get(path, query_string=query or None)
 
-    def send(self, name: str, path: str, **fields: Any) -> TestResponse:
+    def send(self, name: str, path: str, /, **fields: Any) -> TestResponse:
         client = self.client(name)
         if name not in self._tokens:
             self._tokens[name] = browsing.csrf_token(client)
