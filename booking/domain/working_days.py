@@ -1,6 +1,8 @@
 """Working days: weekdays, public holidays and weekends that are worked instead (调休)."""
 
+import csv
 import enum
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -118,3 +120,106 @@ _CHINESE = {
     "Mid-autumn Festival": "中秋节",
     "Anti-Fascist 70th Day": "抗战胜利七十周年",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A day as somebody writes it into the table; without a kind it is an ordinary one again."""
+
+    day: date
+    kind: DayKind | None
+    name: str = ""
+
+
+class Unreadable(Exception):
+    """A table of days that cannot be read: the line (or the number of the entry) and what is wrong there."""
+
+    def __init__(self, line: int, code: str, value: str = "") -> None:
+        """Say where."""
+        super().__init__(f"{line}: {code} {value}")
+        self.line = line
+        self.code = code
+        self.value = value[:60]
+
+
+MOST_LINES = 2000
+LONGEST_NAME = 100
+
+_WORDS: dict[str, DayKind | None] = {
+    "working": DayKind.WORKING,
+    "workday": DayKind.WORKING,
+    "makeup_workday": DayKind.WORKING,
+    "补班": DayKind.WORKING,
+    "工作日": DayKind.WORKING,
+    "rest": DayKind.REST,
+    "weekend": DayKind.REST,
+    "休息日": DayKind.REST,
+    "holiday": DayKind.HOLIDAY,
+    "放假": DayKind.HOLIDAY,
+    "节假日": DayKind.HOLIDAY,
+    "ordinary": None,
+    "普通": None,
+}
+"""What a kind of day may be called in a table."""
+
+
+def read(text: str) -> list[Announced]:
+    """Read a table of days: lines of `date,kind,name` with or without a heading, or a JSON list of such objects.
+
+    :raises Unreadable: at the first entry that makes no sense
+    """
+    raw = text.lstrip("\ufeff").strip()
+    entries = _from_json(raw) if raw.startswith(("[", "{")) else _from_csv(raw)
+    if len(entries) > MOST_LINES:
+        raise Unreadable(MOST_LINES, "too_many")
+    found: dict[date, Announced] = {}
+    for line, (day, kind, name) in entries:
+        try:
+            on = date.fromisoformat(day.strip().replace("/", "-"))
+        except ValueError:
+            raise Unreadable(line, "not_a_date", day) from None
+        if kind.strip().lower() not in _WORDS:
+            raise Unreadable(line, "unknown", kind)
+        if on in found:
+            raise Unreadable(line, "duplicate", day)
+        if len(name) > LONGEST_NAME or not name.strip().isprintable():
+            raise Unreadable(line, "malformed", name)
+        found[on] = Announced(on, _WORDS[kind.strip().lower()], name.strip())
+    if not found:
+        raise Unreadable(1, "required")
+    return list(found.values())
+
+
+def _from_csv(raw: str) -> list[tuple[int, tuple[str, str, str]]]:
+    found = []
+    try:
+        rows = [
+            (n, row) for n, row in enumerate(csv.reader(raw.splitlines(), strict=True), start=1) if any(row)
+        ]
+    except csv.Error:
+        raise Unreadable(1, "malformed") from None
+    for line, row in rows:
+        if line == 1 and row[0].strip().lower() in ("date", "day", "日期"):
+            continue
+        if not 2 <= len(row) <= 3:
+            raise Unreadable(line, "malformed", ",".join(row))
+        found.append((line, (row[0], row[1], row[2] if len(row) > 2 else "")))
+    return found
+
+
+def _from_json(raw: str) -> list[tuple[int, tuple[str, str, str]]]:
+    try:
+        entries = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Unreadable(1, "malformed") from None
+    if not isinstance(entries, list):
+        raise Unreadable(1, "malformed")
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise Unreadable(number, "malformed")
+        cells = tuple(entry.get(name, "") for name in ("date", "kind", "name"))
+        if not all(isinstance(cell, str) for cell in cells) or entry.keys() - {"date", "kind", "name"}:
+            raise Unreadable(number, "malformed")
+        found.append((number, (cells[0], cells[1], cells[2])))
+    return found

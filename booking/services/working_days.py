@@ -1,12 +1,26 @@
 """The table of working days: the administrator's own days over those that were published."""
 
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
-from booking.domain.working_days import COUNTRY, WorkingDays
-from models import CalendarDay
+from booking.domain.access import Actor, require
+from booking.domain.hours import local_days, zone
+from booking.domain.lifecycle import State
+from booking.domain.spans import Span
+from booking.domain.working_days import (
+    COUNTRY,
+    Announced,
+    DayKind,
+    WorkingDays,
+    published_days,
+    published_kind,
+    published_name,
+)
+from booking.services import events
+from models import Booking, BookingItem, CalendarDay, Instrument
 
 
 def known(session: Session, first: date, last: date, *, country: str = COUNTRY) -> WorkingDays:
@@ -26,3 +40,105 @@ def known(session: Session, first: date, last: date, *, country: str = COUNTRY) 
 def around(session: Session, day: date, *, country: str = COUNTRY) -> WorkingDays:
     """Give what sort the days of the year before and the year after a day are, for counts of working days."""
     return known(session, day - timedelta(days=366), day + timedelta(days=366), country=country)
+
+
+def announce(
+    session: Session,
+    *,
+    actor: Actor,
+    days: Sequence[Announced],
+    source: str,
+    now: datetime,
+    country: str = COUNTRY,
+) -> tuple[int, list[Booking]]:
+    """Write days into the table; give how many turned, and the bookings ahead that stand on those.
+
+    What was decided about a booking stays; whoever keeps the table looks at those that are listed.
+
+    :raises Forbidden: unless the actor administers
+    """
+    require(actor, "working_day.edit")
+    wanted = {one.day: one for one in days}
+    before = known(session, min(wanted), max(wanted), country=country)
+    kinds = {day: before.kind(day) for day in wanted}
+    rows = {
+        row.day: row
+        for row in session.scalars(
+            select(CalendarDay).where(CalendarDay.country == country, CalendarDay.day.in_(wanted))
+        )
+    }
+    for day, one in wanted.items():
+        row = rows.get(day)
+        if one.kind is None:
+            if row is not None:
+                session.delete(row)
+        elif row is None:
+            row = CalendarDay(country=country, day=day, kind=one.kind, name=one.name, source=source)
+            session.add(row)
+        else:
+            row.kind, row.name, row.source = one.kind, one.name, source
+    session.flush()
+    after = known(session, min(wanted), max(wanted), country=country)
+    turned = [day for day, kind in kinds.items() if after.kind(day) is not kind]
+    events.record(
+        session,
+        actor=actor,
+        kind="working_days.announced",
+        now=now,
+        subject=country,
+        days=len(wanted),
+        turned=len(turned),
+    )
+    return len(turned), _standing_on(session, turned, now)
+
+
+def listed(session: Session, year: int, *, country: str = COUNTRY) -> list[CalendarDay]:
+    """Give the days of a year that differ from their weekday or are holidays, the table's own over the published."""
+    own = {
+        row.day: row
+        for row in session.scalars(
+            select(CalendarDay).where(
+                CalendarDay.country == country,
+                CalendarDay.day >= date(year, 1, 1),
+                CalendarDay.day <= date(year, 12, 31),
+            )
+        )
+    }
+    for day in published_days(year):
+        if day not in own:
+            kind = published_kind(day) or DayKind.HOLIDAY
+            zh, _en = published_name(day)
+            own[day] = CalendarDay(country=country, day=day, kind=kind, name=zh, source="")
+    return [own[day] for day in sorted(own)]
+
+
+def _standing_on(session: Session, days: Sequence[date], now: datetime) -> list[Booking]:
+    """Give the bookings ahead whose use touches one of the days where the facility stands."""
+    if not days:
+        return []
+    wide = timedelta(days=1)
+    first = datetime.combine(min(days), time(), tzinfo=UTC) - wide
+    last = datetime.combine(max(days), time(), tzinfo=UTC) + 2 * wide
+    query = (
+        select(Booking)
+        .where(
+            Booking.state.in_((State.REQUESTED, State.CONFIRMED)),
+            Booking.ends_at > max(first, now),
+            Booking.starts_at < last,
+        )
+        .options(
+            joinedload(Booking.person),
+            selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
+        )
+        .order_by(Booking.starts_at)
+    )
+    touched = set(days)
+    return [booking for booking in session.scalars(query) if _days_of(booking) & touched]
+
+
+def _days_of(booking: Booking) -> set[date]:
+    found: set[date] = set()
+    for item in booking.items:
+        within = Span(item.starts_at, item.ends_at - timedelta(microseconds=1))
+        found.update(local_days(within, zone(item.instrument.facility.zone)))
+    return found

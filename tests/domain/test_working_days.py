@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booking.domain.hours import zone
-from booking.domain.working_days import DayKind, WorkingDays, published_days
+from booking.domain.working_days import Announced, DayKind, Unreadable, WorkingDays, published_days, read
 
 SHANGHAI = zone("Asia/Shanghai")
 
@@ -58,3 +58,28 @@ def test_so_many_working_days_lie_between(day, count):
     passed = [date.fromordinal(n) for n in range(day.toordinal() + 1, after.toordinal() + 1)]
     assert sum(known.works(one) for one in passed) == count
     assert known.works(after)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "code"),
+    [
+        ("", 1, "required"),
+        ("2027-02-05,holiday\n2027-02-30,rest", 2, "not_a_date"),
+        ("2027-02-05,feast", 1, "unknown"),
+        ("2027-02-05,rest\n2027/02/05,holiday", 2, "duplicate"),
+        ("2027-02-05", 1, "malformed"),
+        ('[{"date": "2027-02-05", "kind": "holiday"}, {"date": 5}]', 2, "malformed"),
+        ('{"date": "2027-02-05"}', 1, "malformed"),
+        ("[", 1, "malformed"),
+    ],
+)
+def test_a_table_of_days_that_makes_no_sense_is_refused_at_its_line(text, line, code):
+    with pytest.raises(Unreadable) as error:
+        read(text)
+    assert (error.value.line, error.value.code) == (line, code)
+
+
+def test_a_table_of_days_is_read_in_either_form():
+    day = Announced(date(2027, 2, 5), DayKind.HOLIDAY, "春节")
+    assert read("\ufeff日期,类别,名称\n2027-02-05,放假,春节\n") == [day]
+    assert read('[{"date": "2027-02-05", "kind": "holiday", "name": "春节"}]') == [day]
