@@ -671,7 +671,7 @@ def topic_name(topic: Topic) -> str:
         Topic.CREDIT: _("My credit score"),
         Topic.FAULTS: _("Faults that I reported"),
         Topic.FACILITY: _("What happens at my facility"),
-        Topic.MEMBERS: _("People who ask to join my organisation"),
+        Topic.MEMBERS: _("Who belongs to my organisation"),
     }[topic]
 
 

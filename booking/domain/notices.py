@@ -121,6 +121,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "transfer.accepted": (Telling(_PERSON, _T.TRANSFERS),),
     "transfer.declined": (Telling(_PERSON, _T.TRANSFERS),),
     "transfer.withdrawn": (Telling(_PERSON, _T.TRANSFERS),),
+    "transfer.lapsed": (Telling(_PERSON, _T.TRANSFERS),),
     # --- qualifications ---
     "qualification.requested": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "qualification.scheduled": (Telling(_PERSON, _T.TRAINING),),
@@ -141,6 +142,8 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "appeal.opened": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "appeal.decided": (Telling(_PERSON, _T.CREDIT),),
     # --- accounts ---
+    "person.membership_granted": (Telling(_PERSON, _T.MEMBERS, "membership.granted"),),
+    "person.membership_refused": (Telling(_PERSON, _T.MEMBERS, "membership.refused"),),
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),

@@ -523,7 +523,13 @@ def _answer(session: Session, actor: Actor, request: MembershipRequest, *, kind:
     session.delete(request)
     session.flush()
     events.record(
-        session, actor=actor, kind=kind, now=now, subject=f"person:{request.person_id}", place=place.code
+        session,
+        actor=actor,
+        kind=kind,
+        now=now,
+        subject=f"person:{request.person_id}",
+        place=place.code,
+        person_id=str(request.person_id),
     )
 
 

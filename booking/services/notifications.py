@@ -32,6 +32,7 @@ from models import (
     Instrument,
     OfferState,
     OneTimeLink,
+    Organisation,
     Person,
     PersonState,
     Purpose,
@@ -577,11 +578,15 @@ def _about(session: Session, event: Event) -> dict[str, Any]:
     if code := event.data.get("instrument"):
         place = session.scalar(select(Instrument).where(Instrument.code == str(code)))
         found |= {"instrument": place} if place is not None else {}
+    if event.kind in _OF_ORGANISATIONS and (code := event.data.get("place")):
+        organisation = session.scalar(select(Organisation).where(Organisation.code == str(code)))
+        found |= {"organisation": organisation} if organisation is not None else {}
     if event.facility_id is not None:
         found["facility"] = session.get_one(Facility, event.facility_id)
     return found
 
 
+_OF_ORGANISATIONS = {"person.membership_granted", "person.membership_refused"}
 _NAMED: Mapping[str, type[Base]] = {"person": Person, "offer": WaitlistOffer, "transfer": Transfer}
 
 

@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from werkzeug.exceptions import NotFound
 
-from booking.domain import one_time
 from booking import messages
+from booking.domain import one_time
 from booking.jobs.timetable import TIMETABLE
 from booking.services import notifications
 from tests.house.sources import ROOT
@@ -26,8 +26,17 @@ def test_subjects_are_one_line():
         assert path.read_text(encoding="utf-8").count("\n") == 1, path
 
 
+LEADS = {path.partition("?")[0] for path in messages.PATHS.values()}
+
+
 @pytest.mark.parametrize(
-    "path", ["/bookings/{}", "/approvals", *(f"{path}/{{}}/secret" for path in one_time.PATHS.values())]
+    "path",
+    [
+        "/bookings/{}",
+        *("/notices", "/account/notices"),
+        *(f"{path}/{{}}/secret" for path in one_time.PATHS.values()),
+        *(path.format(series="{}", instrument="X", facility="X") for path in sorted(LEADS)),
+    ],
 )
 def test_what_messages_link_to_exists(app, path):
     adapter = app.url_map.bind("localhost")

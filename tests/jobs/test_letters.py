@@ -214,6 +214,21 @@ def membership_requested(session, ada, tam, furnace, pool):
     return ada.person_id, "person.confirmed"
 
 
+def membership(decision):
+    """A story of Cleo's wish to belong to Ada's university."""
+
+    def story(session, ada, tam, furnace, pool):
+        cleo, place = cast.cleo(session), cast.university(session)
+        cleo.email_confirmed_at = NOW
+        session.add(MembershipRequest(person_id=cleo.id, organisation_id=place.id, asked_at=NOW))
+        session.flush()
+        decide = accounts.grant_membership if decision == "granted" else accounts.refuse_membership
+        decide(session, actor=ada, person_id=cleo.id, now=NOW)
+        return cleo.id, f"person.membership_{decision}"
+
+    return story
+
+
 def switched_off(session, ada, tam, furnace, pool):
     hook = notice_wishes.add_hook(
         session,
@@ -365,6 +380,7 @@ STORIES = {
     "transfer.accepted": about_booking("transfer.accepted"),
     "transfer.declined": about_booking("transfer.declined"),
     "transfer.withdrawn": about_booking("transfer.withdrawn"),
+    "transfer.lapsed": about_booking("transfer.lapsed"),
     "qualification.requested": said("qualification.requested", "tam", note="I begin in May", **LEARNT),
     "qualification.scheduled": said("qualification.scheduled", session_starts=START.isoformat(), **LEARNT),
     "qualification.session_cancelled": said("qualification.session_cancelled", **LEARNT),
@@ -382,6 +398,8 @@ STORIES = {
     "appeal.opened": said("appeal.opened", "tam", **LOST),
     "appeal.decided": said("appeal.decided", **LOST),
     "membership.requested": membership_requested,
+    "membership.granted": membership("granted"),
+    "membership.refused": membership("refused"),
     "webhook.switched_off": switched_off,
 }
 
