@@ -181,7 +181,8 @@ def _facts(session: Session, wish: "Wish", item: Item, rules: Sequence[StepRule]
     if asked(When.EXTERNAL):
         external = facility.organisation_id not in policies.organisations_of(session, wish.person_id)
     if asked(When.FIRST_USE):
-        first_use = _first_use(session, wish, item.instrument_id)
+        key = "first use", wish.person_id, item.instrument_id
+        first_use = wish.once(key, lambda: _first_use(session, wish, item.instrument_id))
     if asked(When.OVER_COST):
         cost = _cost(session, wish)
     return Facts(
@@ -231,7 +232,8 @@ def _manages(actor: Actor, facility_id: int) -> bool:
 def _asks_oneself(session: Session, step: Planned, wish: "Wish") -> bool:
     if not step.rule.name or step.rule.approvers is None:
         return False
-    asked = _people(session, step.rule.approvers, step.facility_id, wish.organisation_id, wish.project_id)
+    approvers, where = step.rule.approvers, (step.facility_id, wish.organisation_id, wish.project_id)
+    asked = wish.once(("approvers", approvers, where), lambda: _people(session, approvers, *where))
     return set(asked) == {wish.person_id}
 
 

@@ -1,8 +1,9 @@
 """Gates: what may stand against a wish for time besides the instrument's own rules and the ledger."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -10,8 +11,19 @@ from sqlalchemy.orm import Session
 from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
+from booking.domain.spans import Span
 from booking.services import approval_steps, credit, qualifications, quotas
 from models import Instrument
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(slots=True)
+class Look:
+    """A look at many wishes of one command before any is written: all their spans, and what gates read for them."""
+
+    spans: Sequence[Span]
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,17 @@ class Wish:
     now: datetime
     booking_id: UUID | None = None
     beside: Sequence[Item] = ()
+    look: Look | None = None
+
+    def once(self, key: Hashable, read: Callable[[], _Read]) -> _Read:
+        """Read something once for all wishes of a look, or for this one alone."""
+        if self.look is None:
+            return read()
+        if key not in self.look.known:
+            self.look.known[key] = read()
+        found: _Read = self.look.known[key]
+        return found
+
     chemicals: Sequence[Substance] | None = None
 
 
@@ -50,25 +73,17 @@ AT_CHECK_IN: tuple[Gate, ...] = (qualifications.to_use,)
 TIMELESS: frozenset[Gate] = frozenset({credit.banned})
 """These say the same of every time on the same instruments."""
 
-Told = dict[tuple[Gate, UUID, UUID | None, frozenset[int]], list[Reason]]
-"""What timeless gates said; whoever asks of many times hands it from one to the next."""
 
-
-def reasons(session: Session, wish: Wish, told: Told | None = None) -> list[Reason]:
+def reasons(session: Session, wish: Wish) -> list[Reason]:
     """Give every reason of every gate that stands against the wish."""
-    known: Told = {} if told is None else told
-    found: list[Reason] = []
+    return [reason for gate in GATES for reason in _said(session, gate, wish)]
+
+
+def _said(session: Session, gate: Gate, wish: Wish) -> list[Reason]:
+    if gate not in TIMELESS:
+        return gate(session, wish)
     places = frozenset(item.instrument_id for item in wish.items)
-    for gate in GATES:
-        key = (gate, wish.person_id, wish.booking_id, places)
-        if key in known:
-            found += known[key]
-            continue
-        against = gate(session, wish)
-        if gate in TIMELESS:
-            known[key] = against
-        found += against
-    return found
+    return wish.once((gate, wish.person_id, wish.booking_id, places), lambda: gate(session, wish))
 
 
 def conditions(session: Session, wish: Wish) -> list[Reason]:

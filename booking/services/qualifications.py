@@ -122,8 +122,10 @@ def _lacking(session: Session, wish: Wish, modes: set[Mode], *, today: bool = Fa
         wanted += [(row, code, day) for code, mode in found.items() if mode in modes]
     if not wanted:
         return []
-    known = _by_code(session, {code for _, code, _ in wanted})
-    papers = _papers(session, wish.person_id, [row.id for row in known.values()])
+    codes = frozenset(code for _, code, _ in wanted)
+    known = wish.once(("qualifications", codes), lambda: _by_code(session, codes))
+    ids = frozenset(row.id for row in known.values())
+    papers = wish.once(("papers", wish.person_id, ids), lambda: _papers(session, wish.person_id, ids))
     lacks: dict[tuple[str, str], dict[str, Any]] = {}
     for row, code, day in wanted:
         needed = known.get(code)

@@ -68,7 +68,7 @@ def gate(session: Session, wish: "Wish") -> list[Reason]:
     if not limits and all(one.gap is None and one.concurrent is None for one in asked):
         return []
     _take_turns(session, wish, asked, limits)
-    rows = _read(session, wish, asked, limits)
+    rows = _rows(session, wish, asked, limits)
     return [
         *(reason for quota, items in limits for reason in _full(session, wish, places, quota, items, rows)),
         *_too_many(session, wish, asked, rows),
@@ -134,6 +134,16 @@ def _take_turns(
         )
 
 
+def _rows(
+    session: Session, wish: "Wish", asked: Sequence[_Asked], limits: Sequence[tuple[Quota, list[Item]]]
+) -> list[_Row]:
+    """Read all that may count, once for all wishes of a look to which the same limits apply."""
+    whose = wish.person_id, wish.organisation_id, wish.project_id
+    rules = frozenset(quota.rule.id for quota, _ in limits)
+    over = frozenset((one.gap and one.gap.value, bool(one.concurrent)) for one in asked)
+    return wish.once(("quotas", whose, rules, over), lambda: _read(session, wish, asked, limits))
+
+
 def _read(
     session: Session, wish: "Wish", asked: Sequence[_Asked], limits: Sequence[tuple[Quota, list[Item]]]
 ) -> list[_Row]:
@@ -142,7 +152,8 @@ def _read(
     for one in asked:
         if one.gap is not None:
             around = timedelta(minutes=one.gap.value or 0)
-            reaches.append(one.item.span.padded(around, around))
+            spans = wish.look.spans if wish.look else [one.item.span]
+            reaches += [span.padded(around, around) for span in spans]
     ahead = any(one.concurrent is not None for one in asked)
     parties = {quota.party for quota, _ in limits} | {Party.PERSON}
     whose = [Booking.person_id == wish.person_id]
@@ -188,7 +199,8 @@ def _read(
 
 def _reach(session: Session, wish: "Wish", quota: Quota, items: Sequence[Item]) -> Span:
     tz = zone(_zone(session, wish.instruments[items[0].instrument_id]))
-    return quotas.reach(quota, [item.span for item in items], tz)
+    spans = wish.look.spans if wish.look else [item.span for item in items]
+    return quotas.reach(quota, spans, tz)
 
 
 def _zone(session: Session, instrument: Instrument) -> str:

@@ -19,7 +19,7 @@ from booking.domain.rules import Facts, Reason, refusals
 from booking.domain.spans import Load, Span, busy, merge
 from booking.services import approval_steps, availability, bookings, gates, occupation, policies
 from booking.services.availability import Alternative
-from booking.services.gates import Wish
+from booking.services.gates import Look, Wish
 from booking.services.occupation import Locked
 from models import Booking
 
@@ -138,11 +138,11 @@ def judge(
         return [Judged(one.day, one.item, one.way, one.clock) for one in wanted]
     ledger = _read(session, [one.item for one in asked], places, actor, whom, now, without)
     first = bookings.wish_for(session, whom, None, [asked[0].item], places.instruments, project_id, now)
+    first = replace(first, look=Look([one.item.span for one in asked]))
     own: dict[int, list[Load]] = {}
     beside: list[Item] = []
     found: list[Judged] = []
     by_rules: set[date] = set()
-    told: gates.Told = {}
     for one in wanted:
         if one.way is Way.EXCLUDED:
             found.append(Judged(one.day, one.item, one.way, one.clock))
@@ -152,7 +152,7 @@ def judge(
         if against:
             by_rules.add(one.day)
         wish = _wish(first, one, beside)
-        reasons = (*against, *gates.reasons(session, wish, told))
+        reasons = (*against, *gates.reasons(session, wish))
         approval = bool(approval_steps.planned(session, actor=actor, wish=wish))
         found.append(Judged(one.day, one.item, one.way, one.clock, reasons, approval, booking=one.booking))
         if one.way in BOOKED and not reasons:

@@ -22,16 +22,22 @@ from booking.services.series_dates import Choice, Way
 from models import (
     Booking,
     Category,
+    Certificate,
+    CertificateState,
     Event,
     Instrument,
     Membership,
     Occupation,
     Person,
+    Qualification,
+    RuleKind,
     Series,
     WaitlistEntry,
 )
 from tests import cast
 from tests.factories import make_facility, make_instrument
+from tests.services.test_policies import make_rule
+from tests.services.test_quotas import make_quota
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 """A Monday, 16:00 in Guangdong."""
@@ -154,6 +160,20 @@ def test_what_is_offered_instead_can_be_had(session, ada, ben, sem):
         assert series.preview(session, actor=ada, plan=plan, now=NOW).allowed
 
 
+def statements(session, actor, plan) -> int:
+    """How many statements it takes to look at it, after somebody looked before."""
+    told: list[str] = []
+
+    def note(_conn, _cursor, statement, *_rest) -> None:
+        told.append(statement)
+
+    series.preview(session, actor=actor, plan=plan, now=NOW)
+    event.listen(session.connection(), "before_cursor_execute", note)
+    series.preview(session, actor=actor, plan=plan, now=NOW)
+    event.remove(session.connection(), "before_cursor_execute", note)
+    return len(told)
+
+
 def test_looking_costs_as_much_for_a_year_as_for_a_month(session, ada, ben):
     session.add(Category(code="0101", name_zh="电镜", name_en="Electron microscopes"))
     session.flush()
@@ -161,22 +181,45 @@ def test_looking_costs_as_much_for_a_year_as_for_a_month(session, ada, ben):
     make_instrument(session, sem.facility, category_code="0101")
     for week in (1, 2, 30):
         take(session, ben, sem, at(day(week)))
+    year, month = weekly(sem, "FREQ=WEEKLY;COUNT=52"), weekly(sem)
+    assert statements(session, ada, year) == statements(session, ada, month) <= 14
+
+
+def test_rules_of_every_kind_are_read_once_for_all_dates(session, ada, sem):
+    paper = Qualification(facility_id=sem.facility_id, code="LASER", name_zh="激光", name_en="Laser")
+    session.add(paper)
     session.flush()
+    session.add(
+        Certificate(
+            person_id=ada.person_id,
+            qualification_id=paper.id,
+            state=CertificateState.GRANTED,
+            requested_at=NOW,
+        )
+    )
+    place_it = {"instrument_id": sem.id}
+    make_quota(session, 100 * 60, **place_it)
+    make_quota(session, 5, measure="bookings", period="month", **place_it)
+    make_rule(session, "gap", 60, **place_it)
+    make_rule(session, "concurrent", 100, **place_it)
+    make_rule(session, "LASER", 1, kind=RuleKind.QUALIFICATION, data={"mode": "before_booking"}, **place_it)
+    when = [{"condition": "first_use"}]
+    steps = {"stage": 1, "need": "any", "approvers": {"role": "manager"}, "when": when}
+    make_rule(session, "safety", 1, kind=RuleKind.APPROVAL, data=steps, **place_it)
+    year, month = weekly(sem, "FREQ=WEEKLY;COUNT=52"), weekly(sem)
+    assert statements(session, ada, year) == statements(session, ada, month) <= 20
 
-    def statements(rule: str) -> int:
-        told: list[str] = []
-        connection = session.connection()
 
-        def note(_conn, _cursor, statement, *_rest) -> None:
-            told.append(statement)
-
-        event.listen(connection, "before_cursor_execute", note)
-        series.preview(session, actor=ada, plan=weekly(sem, rule), now=NOW)
-        event.remove(connection, "before_cursor_execute", note)
-        return len(told)
-
-    statements("FREQ=WEEKLY;COUNT=4")
-    assert statements("FREQ=WEEKLY;COUNT=52") == statements("FREQ=WEEKLY;COUNT=4") <= 16
+def test_limits_count_the_earlier_dates_of_the_same_series(session, ada, sem):
+    make_quota(session, 3, measure="bookings", period="month", instrument_id=sem.id)
+    found = series.preview(session, actor=ada, plan=weekly(sem, "FREQ=WEEKLY;COUNT=5"), now=NOW)
+    codes = [[reason.code for reason in one.reasons] for one in found.dates]
+    assert codes == [[], [], [], ["quota_bookings"], []]  # the fifth is in December
+    with pytest.raises(Refused) as refused:
+        place(session, ada, weekly(sem, "FREQ=WEEKLY;COUNT=5"))
+    assert reasons(refused) == [(day(3).isoformat(), "quota_bookings")]
+    row = place(session, ada, weekly(sem, "FREQ=WEEKLY;COUNT=5", otherwise=Otherwise.SKIP))
+    assert [found[0] for found in standing(session, ada, row).values()].count("confirmed") == 4
 
 
 def test_dates_that_meet_each_other_are_refused(session, ada, sem):
