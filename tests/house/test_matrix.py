@@ -29,12 +29,15 @@ from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.gateways import hooks
 from booking.http.guard import guards
-from booking.services import bookings, calendars, closures, facilities, series
+from booking.services import bookings, calendars, closures, facilities, faults, kiosks, series
 from models import (
     ApiToken,
+    Appeal,
+    Ban,
     Booking,
     CalendarScope,
     ClosureKind,
+    CreditEntry,
     Delivery,
     Event,
     Facility,
@@ -233,6 +236,30 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         now=NOW,
     )
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
+    fault = faults.report(session, actor=who, code=closes.code, text=things.purpose, now=NOW)
+    kiosk, kiosk_secret = kiosks.make(
+        session,
+        actor=cast.actor_of(session, root),
+        facility_id=facility.id,
+        instrument_id=None,
+        name="x",
+        now=NOW,
+    )
+    of_owner: dict[str, Any] = {"person_id": owner.id, "facility_id": facility.id}
+    lost = CreditEntry(**of_owner, booking_id=planned.id, deed="late", points=-2, at=NOW)
+    disputed = CreditEntry(
+        **of_owner,
+        booking_id=planned.id,
+        deed="overtime",
+        points=-2,
+        at=NOW,
+        appeal=Appeal.OPEN,
+        appeal_text=things.purpose,
+        appealed_at=NOW,
+    )
+    # One that is not in force yet, or the owner could book nothing.
+    ban = Ban(**of_owner, reason=things.purpose, starts_at=SOON + 99 * hours, ends_at=SOON + 199 * hours)
+    session.add_all([lost, disputed, ban])
     other = SignIn(
         person_id=owner.id,
         secret_hash=secrets.token_bytes(32),
@@ -271,6 +298,12 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "running": str(running.id),
         "ended": str(ended.id),
         "closure": str(closed.id),
+        "fault": str(fault.id),
+        "kiosk": str(kiosk.id),
+        "kiosk_secret": kiosk_secret,
+        "lost": str(lost.id),
+        "disputed": str(disputed.id),
+        "ban": str(ban.id),
         "calendar": str(link.id),
         "session": str(other.id),
         "token": str(token.id),
@@ -373,6 +406,86 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-bookings.check_in": ({"booking_id": i["begun"]}, {"json": {}}),
         "api-bookings.check_out": ({"booking_id": i["running"]}, {"json": {}}),
         "api-bookings.feedback": ({"booking_id": i["ended"]}, {"json": {"rating": 5}}),
+        "api-bookings.extend": ({"booking_id": i["running"]}, {"json": {}}),
+        "api-faults.listing": (
+            {},
+            {"query_string": {"facility": t.facility}} if case.thing else {},
+        ),
+        "api-faults.report": ({}, {"json": {"instrument_id": hidden, "text": "x"}}),
+        "api-faults.confirm": ({"fault_id": i["fault"]}, {"json": {}}),
+        "api-faults.mend": ({"fault_id": i["fault"]}, {"json": {}}),
+        "api-faults.dismiss": ({"fault_id": i["fault"]}, {"json": {"answer": "x"}}),
+        "api-credit.appeal": ({"entry_id": i["lost"]}, {"json": {"text": "x"}}),
+        "api-credit.decide": ({"entry_id": i["disputed"]}, {"json": {"decision": "grant"}}),
+        "api-credit.appeals": ({"facility_id": t.facility}, {}),
+        "api-credit.bans": ({"facility_id": t.facility}, {}),
+        "api-credit.ban": (
+            {"facility_id": t.facility},
+            {"json": {"email": t.owner, "until": rfc(SOON), "reason": "x"}},
+        ),
+        "api-credit.lift": ({"facility_id": t.facility, "ban_id": i["ban"]}, {}),
+        "api-credit.rules": ({"facility_id": t.facility}, {}),
+        "api-credit.set_rule": (
+            {"facility_id": t.facility},
+            {"json": {"deed": "late", "points": -1, "valid_from": SOON.date().isoformat()}},
+        ),
+        "web.day": ({"code": hidden if case.thing else i["planned_at"]}, {}),
+        "web.book_hour": ({"code": hidden}, {"data": span_typed(*LATER)}),
+        "web.extend_booking": ({"booking_id": i["running"]}, {"data": {}}),
+        "web.report_problem": ({"code": t.free}, {}),
+        "web.submit_problem": ({"code": t.free}, {"data": {"text": "x"}}),
+        "web.label_svg": ({"code": t.free}, {}),
+        "web.label_png": ({"code": t.free}, {}),
+        "web.label_sheet": ({"code": t.facility}, {}),
+        "web.kiosk": ({"secret": "guessed" if case.thing else i["kiosk_secret"]}, {}),
+        "web.act_at_kiosk": (
+            {"secret": i["kiosk_secret"]},
+            {"data": {"act": "check_in", "booking": i["begun"], "key": "guessed"}},
+        ),
+        "web.set_badge": (
+            {},
+            {"data": {"number": "ABC-12345", "pin": "", "password": cast.PASSWORD}},
+        ),
+        "web.appeal": ({"entry_id": i["lost"]}, {"data": {"text": "x"}}),
+        "web.faults": ({"facility": t.facility}, {}),
+        "web.confirm_fault": ({"fault_id": i["fault"]}, {"data": {"facility": t.facility, "answer": ""}}),
+        "web.mend_fault": ({"fault_id": i["fault"]}, {"data": {"facility": t.facility, "answer": ""}}),
+        "web.dismiss_fault": ({"fault_id": i["fault"]}, {"data": {"facility": t.facility, "answer": "x"}}),
+        "web.facility_credit": ({"facility": t.facility}, {}),
+        "web.set_credit_rule": (
+            {},
+            {
+                "data": {
+                    "facility": t.facility,
+                    "deed": "late",
+                    "points": "-1",
+                    "valid_from": SOON.date().isoformat(),
+                }
+            },
+        ),
+        "web.ban_person": (
+            {},
+            {
+                "data": {
+                    "facility": t.facility,
+                    "email": t.owner,
+                    "until": SOON.date().isoformat(),
+                    "reason": "x",
+                }
+            },
+        ),
+        "web.lift_ban": ({"ban_id": i["ban"]}, {"data": {"facility": t.facility}}),
+        "web.decide_appeal": (
+            {"entry_id": i["disputed"]},
+            {"data": {"facility": t.facility, "decision": "grant", "answer": ""}},
+        ),
+        "web.kiosks": ({"facility": t.facility}, {}),
+        "web.make_kiosk": ({}, {"data": {"facility": t.facility, "instrument": "", "name": "x"}}),
+        "web.revoke_kiosk": ({"kiosk_id": i["kiosk"]}, {"data": {"facility": t.facility}}),
+        "web.enrol_badge": (
+            {},
+            {"data": {"facility": t.facility, "email": t.owner, "number": "ABC-12345"}},
+        ),
         "api-calendars.make": (
             {},
             {
@@ -561,6 +674,7 @@ def ask(world: World, case: Case, role: str) -> TestResponse:
 BOOKKEEPING = {
     ("api_token", "used_at"),
     ("sign_in", "seen_at"),
+    ("kiosk", "seen_at"),
     ("calendar_link", "fetched_at"),
     ("calendar_link", "agent"),
     ("calendar_link", "address"),
@@ -604,7 +718,7 @@ def failures(world: World, cases: list[Case]) -> Iterator[str]:
             if changed and harmless:
                 yield f"{where}: something was changed"
             for secret in world.secrets.get(role, ()):
-                if secret in answer.text:
+                if secret.encode() in answer.data:
                     yield f"{where}: {secret} was told"
             answer.close()
             if changed:

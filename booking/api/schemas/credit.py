@@ -7,22 +7,12 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from booking.api.schemas.bookings import PersonOut
 from booking.api.schemas.fields import LONGEST_TEXT, Choice, In, Instant, Out, Text, Whole
+from booking.api.schemas.series import Day
 from booking.domain.credit import NAMES, Deed
 from booking.services.credit import LONGEST_BAN, MOST_POINTS
 from models import Appeal
 
 Name = StrEnum("Name", {name.value: name.value for name in NAMES})  # type: ignore[misc]
-
-
-class Day(fields.Date):
-    """A day such as 2026-11-23."""
-
-    default_error_messages = {  # noqa: RUF012 - as marshmallow wants it
-        "required": "required",
-        "null": "required",
-        "invalid": "malformed",
-        "format": "malformed",
-    }
 
 
 class EntryOut(Out):
