@@ -122,10 +122,13 @@ def offered(session: Session, *, actor: Actor) -> list[Colleague]:
 
 
 def colleagues(session: Session, *, actor: Actor) -> list[Colleague]:
-    """Give those with whom the actor shares an organisation or a project, by name; one statement."""
+    """Give those with whom the actor works for a project, by name; one statement.
+
+    Who merely belongs to the same organisation, of thousands perhaps, is named by address.
+    """
     if actor.person_id is None:
         return []
-    return _people(session, actor, _shares(actor.person_id))
+    return _people(session, actor, _works_with(actor.person_id))
 
 
 def are_colleagues(session: Session, one: UUID, other: UUID) -> bool:
@@ -141,13 +144,17 @@ def _shares(person_id: UUID) -> ColumnElement[bool]:
         .join(mine, mine.organisation_id == theirs.organisation_id)
         .where(mine.person_id == person_id, mine.role.in_(roles), theirs.role.in_(roles))
     )
+    return or_(Person.id.in_(members), _works_with(person_id))
+
+
+def _works_with(person_id: UUID) -> ColumnElement[bool]:
     first, second = aliased(ProjectMember), aliased(ProjectMember)
     workers = (
         select(second.person_id)
         .join(first, first.project_id == second.project_id)
         .where(first.person_id == person_id)
     )
-    return or_(Person.id.in_(members), Person.id.in_(workers))
+    return Person.id.in_(workers)
 
 
 def _people(session: Session, actor: Actor, which: ColumnElement[bool]) -> list[Colleague]:

@@ -417,9 +417,9 @@ def waiting(session: Session, *, actor: Actor) -> int:
 
 
 def open_for(session: Session, *, booking_id: UUID) -> Transfer | None:
-    """Give the open offer of a booking, for readers who may see the booking."""
-    query = _whole().where(Transfer.booking_id == booking_id, Transfer.state == TransferState.OPEN)
-    return session.scalars(query).one_or_none()
+    """Give the open offer of a booking with its taker, for readers who may see the booking."""
+    query = select(Transfer).where(Transfer.booking_id == booking_id, Transfer.state == TransferState.OPEN)
+    return session.scalars(query.options(joinedload(Transfer.taker))).one_or_none()
 
 
 def exchangeable(session: Session, *, actor: Actor, now: datetime) -> list[Booking]:

@@ -18,10 +18,7 @@ from booking.web import closures as closures  # noqa: E402
 from booking.web import credit as credit  # noqa: E402
 from booking.web import day as day  # noqa: E402
 from booking.web import decisions as decisions  # noqa: E402
-from booking.web import credit as credit  # noqa: E402
-from booking.web import day as day  # noqa: E402
 from booking.web import desk as desk  # noqa: E402
-from booking.web import faults as faults  # noqa: E402
 from booking.web import faults as faults  # noqa: E402
 from booking.web import health as health  # noqa: E402
 from booking.web import holds as holds  # noqa: E402
@@ -33,6 +30,7 @@ from booking.web import papers as papers  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import series as series  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
+from booking.web import transfers as transfers  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402
 from booking.web import words as words  # noqa: E402
 

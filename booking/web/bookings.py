@@ -25,7 +25,7 @@ from booking.http.identity import actor, identity, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import availability, bookings, projects
+from booking.services import acting, availability, bookings, projects, transfers
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
 from booking.services.calendars import CALLED_OFF
 from booking.web import blueprint
@@ -87,10 +87,12 @@ def show_my_bookings() -> str:
         rows, counts = bookings.own(
             session, actor=actor(), part=part, page=page, page_size=page_size, now=now
         )
+        offers = transfers.waiting(session, actor=actor())
     return render_template(
         "bookings/mine.html",
         rows=rows,
         part=part.value,
+        offers=offers,
         tabs=[
             (one.value, _part_name(one), counts[one])
             for one in Part
@@ -174,6 +176,9 @@ def booking_page(
         estimate = _estimate(session, booking)
         closed = _closed(session, booking, now)
         conditions = bookings.conditions(session, actor=actor(), booking=booking, now=now)
+        hands_over = "hand_over" in deeds(booking, now)
+        offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
+        colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
     zone = booking.items[0].instrument.facility.zone
     page = render_template(
         "bookings/one.html",
@@ -184,6 +189,8 @@ def booking_page(
         estimate=estimate,
         closed=closed,
         conditions=sentences(conditions, zone),
+        offer=offer,
+        colleagues=colleagues,
         history=[_deed(line, zone) for line in lines if _worth_telling(line)],
         may_do=_with_decision(deeds(booking, now), booking, around, now),
         beside=around,
@@ -219,6 +226,8 @@ def _said_before(booking: Booking) -> dict[str, str]:
     usage = booking.usage
     return {
         "reason": "",
+        "to": "",
+        "offer_note": "",
         "rating": str(usage.rating or "") if usage else "",
         "condition": (usage.condition if usage else "") or "normal",
         "comment": usage.comment if usage else "",
@@ -240,6 +249,7 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
         "check_in": Action.CHECK_IN in moves and check_in_opens(booking) <= now < booking.ends_at,
         "check_out": Action.CHECK_OUT in moves,
         "extend": Action.CHANGE in moves and booking.starts_at <= now < booking.ends_at,
+        "hand_over": booking.state in transfers.AHEAD and booking.starts_at > now,
         "feedback": booking.state is State.ENDED
         or (booking.state is State.CONFIRMED and booking.ends_at <= now),
     }

@@ -257,6 +257,8 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
         "purpose": _("Purpose"),
         "project": _("Project"),
         "booked_for": _("For whom"),
+        "to": _("To whom"),
+        "offer_note": _("A word to them"),
         "reason": _("Reason"),
         "comment": _("Comment"),
         "rating": _("Rating"),

@@ -46,7 +46,7 @@ PAGES = (
         _signed_in,
         frozenset(
             {
-                *("web.new_booking", "web.booking", "web.change_booking"),
+                *("web.new_booking", "web.booking", "web.change_booking", "web.transfers"),
                 *("web.new_series", "web.series", "web.change_series"),
             }
         ),

@@ -130,7 +130,9 @@ def test_the_form_offers_those_whom_one_leads(session):
     offered = acting.offered(session, actor=cast.actor_of(session, ada))
     assert [one.name for one in offered] == ["Ben", "Cleo"]
     assert acting.offered(session, actor=cast.actor_of(session, ben)) == []
-    assert [one.name for one in acting.colleagues(session, actor=cast.actor_of(session, ben))] == ["Ada"]
+    assert [one.name for one in acting.colleagues(session, actor=cast.actor_of(session, cleo))] == ["Ada"]
+    assert acting.colleagues(session, actor=cast.actor_of(session, ben)) == []
+    assert acting.are_colleagues(session, ben.id, ada.id)
     assert acting.are_colleagues(session, cleo.id, ada.id)
     assert not acting.are_colleagues(session, cleo.id, ben.id)
 

@@ -1,0 +1,115 @@
+"""The pages of handing over: offering on the booking's page, answering in the list."""
+
+import re
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from booking import db
+from booking.domain.lifecycle import State
+from models import Transfer
+from tests.web.lab import Lab, at, text_of, typed
+
+
+@pytest.fixture
+def lab(app: Flask) -> Lab:
+    return Lab(app)
+
+
+def offer(lab: Lab, booking: UUID, to: str = "ada@example.org", who: str = "ben", note: str = "") -> UUID:
+    answer = lab.send(who, f"/bookings/{booking}/transfers", to=to, note=note)
+    assert answer.status_code == 303, text_of(answer.text)
+    with db.reading() as session:
+        return session.scalars(select(Transfer.id).where(Transfer.booking_id == booking)).one()
+
+
+def test_a_booking_is_offered_and_taken_over(lab):
+    booking = lab.book("ben", "SEM", at(9), at(11), purpose="films")
+    assert "Hand over to a colleague" in lab.get("ben", f"/bookings/{booking}").text
+    transfer = offer(lab, booking, note="I am <ill>")
+    assert "Offered to Ada" in text_of(lab.get("ben", f"/bookings/{booking}").text)
+    assert "1 booking is offered to you" in text_of(lab.get("ada", "/bookings").text)
+    page = text_of(lab.get("ada", "/transfers").text)
+    for words in ("Ben offers you a booking", "Microscope", "films", "I am <ill>", "Waits for an answer"):
+        assert words in page
+    taken = lab.send("ada", f"/transfers/{transfer}/acceptance")
+    assert taken.headers["Location"] == f"/bookings/{booking}"
+    page = text_of(lab.get("ada", f"/bookings/{booking}").text)
+    assert "It is yours now, with the same time." in page
+    assert "Handed over: Ben → Ada" in page
+    assert lab.get("ben", f"/bookings/{booking}").status_code == 404
+    assert "You offered a booking to Ada" in text_of(lab.get("ben", "/transfers").text)
+
+
+def test_it_is_declined_or_taken_back(lab):
+    booking = lab.book("ben", "SEM", at(9), at(11))
+    transfer = offer(lab, booking)
+    assert lab.send("ada", f"/transfers/{transfer}/refusal", note="no time").status_code == 303
+    late = lab.send("ben", f"/transfers/{transfer}/withdrawal")
+    assert (late.status_code, "This offer is over: “Declined”." in text_of(late.text)) == (409, True)
+    assert lab.send("ben", f"/bookings/{booking}/transfers", to="ada@example.org", note="").status_code == 303
+    page = lab.get("ben", f"/bookings/{booking}").text
+    again = re.search(r"/transfers/([0-9a-f-]+)/withdrawal", page)[1]
+    assert lab.send("ben", f"/transfers/{again}/withdrawal").status_code == 303
+    assert lab.booking(booking).person.name == "Ben"
+
+
+def test_an_offer_is_answered_with_ones_own(lab):
+    his, hers = lab.book("ben", "SEM", at(9), at(11)), lab.book("ada", "SEM2", at(13), at(14))
+    transfer = offer(lab, his)
+    page = lab.get("ada", "/transfers").text
+    assert f'<option value="{hers}"' in page
+    sent = lab.send("ada", f"/transfers/{transfer}/exchange", booking=str(hers), note="")
+    assert sent.status_code == 303
+    page = lab.get("ben", "/transfers").text
+    said = text_of(page)
+    assert "Ada wants to swap with you" in said
+    assert said.index("You get Second microscope") < said.index("You give Microscope")
+    back = re.search(r"/transfers/([0-9a-f-]+)/acceptance", page)[1]
+    assert lab.send("ben", f"/transfers/{back}/acceptance").status_code == 303
+    assert (lab.booking(his).person.name, lab.booking(hers).person.name) == ("Ada", "Ben")
+
+
+def test_who_cannot_have_it_is_told_at_the_field(lab):
+    booking = lab.book("ben", "SEM", at(9), at(11))
+    for to, words in (
+        ("cleo@example.org", "To whom: This is not known."),
+        ("nobody@example.org", "To whom: This is not known."),
+        ("ben@example.org", "To whom: This is the same person."),
+        ("", "To whom: This is needed."),
+    ):
+        answer = lab.send("ben", f"/bookings/{booking}/transfers", to=to, note="kept")
+        assert (answer.status_code, words in text_of(answer.text)) == (422, True), to
+        assert "kept" in answer.text
+    assert lab.send("cleo", f"/bookings/{booking}/transfers", to="ada@example.org").status_code == 404
+
+
+def test_what_was_cancelled_meanwhile_is_not_taken_over(lab):
+    booking = lab.book("ben", "SEM", at(9), at(11))
+    transfer = offer(lab, booking)
+    lab.send("ben", f"/bookings/{booking}/cancellation", reason="", version="", back="")
+    answer = lab.send("ada", f"/transfers/{transfer}/acceptance")
+    assert answer.status_code == 409
+    assert "The booking is “Cancelled”" in text_of(answer.text)
+    assert lab.booking(booking).state is State.CANCELLED
+
+
+def test_a_booking_for_another_person_is_theirs_and_both_see_it(lab):
+    form = lab.get("ada", "/bookings/new", instrument="SEM", start=at(9).isoformat()).text
+    assert '<option value="ben@example.org">Ben</option>' in form
+    assert "For whom" not in lab.get("ben", "/bookings/new", instrument="SEM").text
+    wish = {"instrument": "SEM", "quantity": "1", **typed(at(9), at(11))}
+    wrong = lab.send("ada", "/bookings/new", **wish, booked_for="cleo@example.org")
+    assert (wrong.status_code, "For whom: This is not known." in text_of(wrong.text)) == (422, True)
+    nobody = lab.send("tam", "/bookings/new", **wish, booked_for="nobody@example.org")
+    assert "For whom: This is not known." in text_of(nobody.text)
+    made = lab.send("ada", "/bookings/new", **wish, booked_for="ben@example.org")
+    where = made.headers["Location"]
+    for name in ("ada", "ben"):
+        page = text_of(lab.get(name, where).text)
+        assert "For whom Ben Booked by Ada" in page
+    assert "For others" in lab.get("ada", "/bookings").text
+    assert "Ben ·" in text_of(lab.get("ada", "/bookings", show="for_others").text)
+    assert "Microscope" in lab.get("ben", "/bookings").text
