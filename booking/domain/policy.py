@@ -174,8 +174,11 @@ SETTINGS: dict[str, Setting] = {
     "cleanup": Setting(Figure.MINUTES, 0, 0, 43_200),
     "gap": Setting(Figure.MINUTES, 0),
     "concurrent": Setting(Figure.NUMBER, None, 1, 1000, limitless=True),
-    "grace": Setting(Figure.MINUTES, 30),
+    "grace": Setting(Figure.MINUTES, 30, 0, 24 * 60, limitless=True),
     "late_allowed": Setting(Figure.YES_NO, 1, 0, 1),
+    "tolerance": Setting(Figure.MINUTES, 5, 0, 24 * 60),
+    "overtime_limit": Setting(Figure.MINUTES, 120),
+    "late_cancellation": Setting(Figure.MINUTES, 60),
     "offer_minutes": Setting(Figure.MINUTES, 60, 1, 7 * 24 * 60),
 }
 """Every setting by its name; where no rule and no sheet speaks, the default counts."""

@@ -61,8 +61,11 @@ class Policy:
     horizon_to_change: int | None = None
     gap: int = 0
     concurrent: int | None = None
-    grace: int = 30
+    grace: int | None = 30
     late_allowed: int = 1
+    tolerance: int = 5
+    overtime_limit: int = 120
+    late_cancellation: int = 60
     offer_minutes: int = 60
 
 

@@ -44,7 +44,17 @@ LONGEST_NOTE = 500
 MOST_QUOTA = 10_000_000
 _GIVEN_UP = (State.REJECTED, State.WITHDRAWN, State.CANCELLED, State.EXPIRED)
 
-UNTRIED = frozenset({"grace", "late_allowed", "offer_minutes", "horizon_to_change"})
+UNTRIED = frozenset(
+    {
+        "grace",
+        "late_allowed",
+        "tolerance",
+        "overtime_limit",
+        "late_cancellation",
+        "offer_minutes",
+        "horizon_to_change",
+    }
+)
 """Settings that refuse no booking that is made."""
 
 
