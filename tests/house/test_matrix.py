@@ -22,14 +22,24 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from booking import db
-from booking.domain import recurrence
+from booking.domain import one_time, recurrence
 from booking.domain.access import Actor, Role
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.gateways import hooks
 from booking.http.guard import guards
-from booking.services import bookings, calendars, closures, facilities, faults, kiosks, series
+from booking.services import (
+    bookings,
+    calendars,
+    closures,
+    facilities,
+    faults,
+    holds,
+    kiosks,
+    series,
+    waitlist,
+)
 from models import (
     ApiToken,
     Appeal,
@@ -41,10 +51,12 @@ from models import (
     Delivery,
     Event,
     Facility,
+    Hold,
     HookKind,
     Instrument,
     Membership,
     MembershipRequest,
+    OneTimeLink,
     Person,
     Privacy,
     Project,
@@ -213,6 +225,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     at, begins, runs, ends, closes, free = (make_instrument(session, facility) for _ in range(6))
     asks = make_instrument(session, facility, approval_required=True)
     hidden = make_instrument(session, facility, published=False)
+    lined, kept = (make_instrument(session, facility) for _ in range(2))
     hours = timedelta(hours=1)
     yesterday = NOW - timedelta(days=1)
     planned = book(at, SOON, SOON + hours, placed=NOW)
@@ -236,6 +249,12 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         now=NOW,
     )
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
+    in_line = _in_line(session, lined, who, things.purpose)
+    # A person holds one time at once: it is that of the first place.
+    hold_id = uuid4()
+    if session.scalar(select(Hold.id).where(Hold.person_id == owner.id, ~Hold.offered)) is None:
+        item = Item(kept.id, Span(SOON, SOON + hours))
+        hold_id = holds.take(session, actor=who, items=[item], now=NOW).id
     fault = faults.report(session, actor=who, code=closes.code, text=things.purpose, now=NOW)
     kiosk, kiosk_secret = kiosks.make(
         session,
@@ -304,6 +323,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "lost": str(lost.id),
         "disputed": str(disputed.id),
         "ban": str(ban.id),
+        **in_line,
+        "hold": str(hold_id),
         "calendar": str(link.id),
         "session": str(other.id),
         "token": str(token.id),
@@ -324,6 +345,30 @@ def _series(session: Session, who: Actor, instrument: Instrument, purpose: str) 
     pattern = recurrence.Pattern(rule, first, 14 * 60, 60, frozenset({second}))
     plan = series.Plan(instrument.id, pattern)
     return series.place(session, actor=who, plan=plan, purpose=purpose, confidential=True, now=NOW)
+
+
+def _in_line(session: Session, instrument: Instrument, who: Actor, purpose: str) -> dict[str, str]:
+    """Have somebody wait in line for an instrument, and offer it to them."""
+    entry = waitlist.join(
+        session,
+        actor=who,
+        instrument_ids=[instrument.id],
+        window=Span(SOON, SOON + timedelta(hours=1)),
+        minutes=60,
+        purpose=purpose,
+        now=NOW,
+    )
+    freed = next(one for one in waitlist.work(session) if one.instrument_id == instrument.id)
+    choice = waitlist.choose(session, freed=freed, now=NOW)
+    offer = waitlist.offer(session, choice=choice, key="x", now=NOW)
+    waitlist.done(session, freed=freed)
+    link = session.scalars(select(OneTimeLink).where(OneTimeLink.subject == str(offer.id))).one()
+    return {
+        "place": str(entry.id),
+        "offer": str(offer.id),
+        "offer_link": str(link.id),
+        "offer_secret": one_time.secret("x", link.id),
+    }
 
 
 def _browser(world: World, name: str | None) -> tuple[str, str]:
@@ -378,6 +423,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
     i = t.ids
     decided = {f"version-{i['asked']}": "1", "decision": "approve", "chosen": i["asked"]}
+    linked = {"link_id": i["offer_link"], "secret": "guessed" if case.thing else i["offer_secret"]}
     asked: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "api-instruments.one": ({"instrument_id": hidden}, {}),
         "api-availability.free": (code, {}),
@@ -485,6 +531,37 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.enrol_badge": (
             {},
             {"data": {"facility": t.facility, "email": t.owner, "number": "ABC-12345"}},
+        ),
+        "api-holds.take": ({}, {"json": wish}),
+        "api-holds.renew": ({"hold_id": i["hold"]}, {"json": {}}),
+        "api-holds.release": ({"hold_id": i["hold"]}, {}),
+        "api-waitlist.join": ({}, {"json": wish}),
+        "api-waitlist.listing": ({"facility": t.facility} if case.thing else {}, {}),
+        "api-waitlist.one": ({"entry_id": i["place"]}, {}),
+        "api-waitlist.rank": ({"entry_id": i["place"]}, {"json": {"priority": 50, "reason": "urgent"}}),
+        "api-waitlist.leave": ({"entry_id": i["place"]}, {}),
+        "api-waitlist.accept": ({"offer_id": i["offer"]}, {"json": {}}),
+        "api-waitlist.decline": ({"offer_id": i["offer"]}, {"json": {}}),
+        "web.hold": ({}, {"data": typed}),
+        "web.join_waitlist": (
+            {},
+            {
+                "data": {
+                    "instrument": hidden,
+                    "first": typed["start_date"],
+                    "last": typed["end_date"],
+                    "minutes": "60",
+                }
+            },
+        ),
+        "web.leave_line": ({"entry_id": i["place"]}, {"data": {}}),
+        "web.answer_offer": ({"offer_id": i["offer"]}, {"data": {"answer": "accept"}}),
+        "web.offer_by_link": (linked, {}),
+        "web.answer_by_link": (linked, {"data": {"answer": "accept"}}),
+        "web.facility_waitlist": ({"facility": t.facility}, {}),
+        "web.rank_place": (
+            {"entry_id": i["place"]},
+            {"data": {"priority": "50", "reason": "urgent", "facility": t.facility}},
         ),
         "api-calendars.make": (
             {},
@@ -606,7 +683,9 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"series_id": i["series"]},
             {
                 "data": {
-                    **{"scope": "all", "start_time": "14:00", "end_time": "15:00"},
+                    "scope": "all",
+                    "start_time": "14:00",
+                    "end_time": "15:00",
                     "last_day": SERIES_DAYS[1].isoformat(),
                 }
             },
