@@ -8,7 +8,7 @@ from flask import Response, url_for
 from booking.api.base import Blueprint, problems
 from booking.api.instruments import filters
 from booking.api.schemas.bookings import BookingOut, NothingIn
-from booking.api.schemas.waitlist import PlaceIn, PlaceOut, PlacesIn, PlacesOut, RankIn
+from booking.api.schemas.waitlist import WaitIn, WaitOut, WaitsIn, WaitsOut, PriorityIn
 from booking.db import reading, transaction
 from booking.http import etags
 from booking.http.guard import needs
@@ -23,8 +23,8 @@ blp = Blueprint("api-waitlist", __name__, description="Waiting for time that is 
 
 @blp.post("/waitlist")
 @needs("waitlist.join")
-@blp.arguments(PlaceIn)
-@blp.response(201, PlaceOut)
+@blp.arguments(WaitIn)
+@blp.response(201, WaitOut)
 @problems(404, 409)
 def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Wait in line
@@ -54,8 +54,8 @@ def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 @blp.get("/waitlist")
 @needs("waitlist.list")
-@blp.arguments(PlacesIn, location="query")
-@blp.response(200, PlacesOut)
+@blp.arguments(WaitsIn, location="query")
+@blp.response(200, WaitsOut)
 @problems(404)
 def listing(wanted: dict[str, Any]) -> dict[str, Any]:
     """List places in line
@@ -77,7 +77,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
 
 @blp.get("/waitlist/<uuid:entry_id>")
 @needs("waitlist.see")
-@blp.response(200, PlaceOut)
+@blp.response(200, WaitOut)
 @problems(404)
 def one(entry_id: UUID) -> dict[str, Any]:
     """Read a place in line"""
@@ -87,8 +87,8 @@ def one(entry_id: UUID) -> dict[str, Any]:
 
 @blp.route("/waitlist/<uuid:entry_id>", methods=["PATCH"])
 @needs("waitlist.rank")
-@blp.arguments(RankIn)
-@blp.response(200, PlaceOut)
+@blp.arguments(PriorityIn)
+@blp.response(200, WaitOut)
 @problems(404, 409)
 def rank(wanted: dict[str, Any], entry_id: UUID) -> dict[str, Any]:
     """Change the priority of a place in line"""
@@ -130,7 +130,7 @@ def accept(_nothing: dict[str, Any], offer_id: UUID) -> tuple[Booking, dict[str,
 @blp.post("/offers/<uuid:offer_id>/refusal")
 @needs("waitlist.answer")
 @blp.arguments(NothingIn, required=False)
-@blp.response(200, PlaceOut)
+@blp.response(200, WaitOut)
 @problems(404, 409)
 def decline(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
     """Decline an offer

@@ -26,6 +26,8 @@ from booking.jobs import (
     reminders,
     transfers,
     waitlist,
+    waitlist_rules,
+    waitlist_windows,
 )
 from booking.services import jobs, notifications
 
@@ -56,8 +58,8 @@ TIMETABLE = (
     Job("attendance", 30, attendance.run),
     Job("feedback", 600, attendance.run_feedback),
     Job("waitlist", 2, waitlist.run),
-    Job("waitlist_windows", 60, waitlist.tidy),
-    Job("waitlist_rules", 600, waitlist.look_at_all),
+    Job("waitlist_windows", 60, waitlist_windows.run),
+    Job("waitlist_rules", 600, waitlist_rules.run),
     Job("approvals", 60, approvals.run),
     Job("transfers", 60, transfers.run),
     Job("certificates", 3600, certificates.run),

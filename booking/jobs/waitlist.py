@@ -23,7 +23,7 @@ def turn(key: str, halted: Halted, *, now: datetime) -> None:
     """Do all that is to be done by now; each offer is a transaction of its own."""
     with reading() as session:
         silent = waitlist.unanswered(session, now=now)
-    _each(silent, halted, lambda session, one: waitlist.pass_on(session, offer_id=one, now=now))
+    each(silent, halted, lambda session, one: waitlist.pass_on(session, offer_id=one, now=now))
     with reading() as session:
         found = waitlist.work(session)
     for freed in found:
@@ -53,21 +53,8 @@ def _serve(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> Non
             waitlist.offer(session, choice=choice, key=key, now=now)
 
 
-def tidy(_settings: Settings, halted: Halted) -> None:
-    """End the places in the line whose window is over."""
-    now = datetime.now(UTC)
-    with reading() as session:
-        late = waitlist.too_late(session, now=now)
-    _each(late, halted, lambda session, one: waitlist.lapse(session, entry_id=one, now=now))
-
-
-def look_at_all(_settings: Settings, _halted: Halted) -> None:
-    """Look at every instrument that somebody waits for: rules and hours change too."""
-    with transaction() as session:
-        waitlist.look_at_all(session, now=datetime.now(UTC))
-
-
-def _each(ids: Iterable[UUID], halted: Halted, work: Callable[[Session, UUID], object]) -> None:
+def each(ids: Iterable[UUID], halted: Halted, work: Callable[[Session, UUID], object]) -> None:
+    """Do something to each place in the line or offer, in a transaction of its own."""
     for one in ids:
         if halted():
             return

@@ -254,7 +254,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     hold_id = uuid4()
     if session.scalar(select(Hold.id).where(Hold.person_id == owner.id, ~Hold.offered)) is None:
         item = Item(kept.id, Span(SOON, SOON + hours))
-        hold_id = holds.take(session, actor=who, items=[item], now=NOW).id
+        hold_id = holds.take(session, actor=who, items=[item], now=datetime.now(UTC)).id
     fault = faults.report(session, actor=who, code=closes.code, text=things.purpose, now=NOW)
     kiosk, kiosk_secret = kiosks.make(
         session,

@@ -26,7 +26,7 @@ from models import EntryState, OfferState
 _EACH = ("q", "facility", "network", "kind", "category", "capability")
 
 
-class PlaceIn(FiltersIn):
+class WaitIn(FiltersIn):
     """A wish to wait for: named instruments, or any that fit the filters; a very time, or so long within a window."""
 
     instrument_id = Text(longest=40, metadata={"description": "The one instrument.", "example": "DG-SLAB-05"})
@@ -72,7 +72,7 @@ class PlaceIn(FiltersIn):
         return data
 
 
-class PlacesIn(PageIn):
+class WaitsIn(PageIn):
     """Whose places in the line."""
 
     facility = Text(
@@ -84,7 +84,7 @@ class PlacesIn(PageIn):
     )
 
 
-class RankIn(In):
+class PriorityIn(In):
     """Another class of priority."""
 
     priority = Whole(
@@ -114,7 +114,7 @@ class OfferedOut(Out):
     state = Choice(OfferState, required=True)
 
 
-class PlaceOut(Out):
+class WaitOut(Out):
     """A place in the line."""
 
     id = fields.UUID(required=True)
@@ -141,7 +141,7 @@ class PlaceOut(Out):
     offer = fields.Nested(OfferedOut, required=True, allow_none=True)
 
 
-class PlacesOut(PageOut):
+class WaitsOut(PageOut):
     """Places in the line."""
 
-    items = fields.List(fields.Nested(PlaceOut), required=True)
+    items = fields.List(fields.Nested(WaitOut), required=True)
