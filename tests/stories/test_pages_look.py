@@ -11,11 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from booking import db
 from booking.domain import inventory
 from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, seeds
+from booking.services import accounts, imports, notice_wishes, notifications, seeds
+from models import Event, HookKind
+from tests import cast
 from tests.browser import axe, shot, watch
 from tests.conftest import Databases
 from tests.servers import ROOT, GunicornServer
@@ -47,7 +51,13 @@ PAGES = {
         "free-mistake": "/free?minutes=x",
         "missing": "/instruments/NONE",
     },
-    "ada": {"home": "/", "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}"},
+    "ada": {
+        "home": "/",
+        "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}",
+        "notices": "/notices",
+        "notice-wishes": "/account/notices",
+        "webhooks": "/account/webhooks",
+    },
     "tam": {"home": "/", "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}"},
 }
 """The pages that each person looks at, by a short name for the picture."""
@@ -62,10 +72,28 @@ def server(databases: Databases) -> Iterator[str]:
         found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
         imports.apply(session, actor=SYSTEM, inventory=found, now=now)
         seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
+        _tell_ada(session, now)
     db.dispose()
     with GunicornServer(url, workers=1) as running:
         yield running.base_url
     databases.drop(url)
+
+
+def _tell_ada(session: Session, now: datetime) -> None:
+    """Fill Ada's inbox, and give her an address to which notices are posted."""
+    ada = cast.actor_of(session, cast.ada(session))
+    url = "https://hooks.example.org/robot"
+    kinds = (HookKind.WECOM, HookKind.DINGTALK, HookKind.GENERIC)
+    made = [
+        notice_wishes.add_hook(session, actor=ada, kind=kind, name="Our group", url=url, secret="", now=now)
+        for kind in kinds
+    ]
+    made[1].failed_at = made[2].failed_at = made[2].off_at = now
+    session.execute(update(Event).values(dispatched_at=None))
+    notifications.dispatch(session, remind=(), now=now, limit=1000)
+    session.flush()
+    told, _ = notifications.inbox(session, actor=ada, now=now)
+    notifications.read(session, actor=ada, delivery_id=told[-1].notice.delivery_id, now=now)
 
 
 def sign_in(page: Page, server: str, name: str) -> None:
