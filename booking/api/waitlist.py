@@ -8,7 +8,7 @@ from flask import Response, url_for
 from booking.api.base import Blueprint, problems
 from booking.api.instruments import filters
 from booking.api.schemas.bookings import BookingOut, NothingIn
-from booking.api.schemas.waitlist import WaitIn, WaitOut, WaitsIn, WaitsOut, PriorityIn
+from booking.api.schemas.waitlist import PriorityIn, WaitIn, WaitOut, WaitsIn, WaitsOut
 from booking.db import reading, transaction
 from booking.http import etags
 from booking.http.guard import needs
