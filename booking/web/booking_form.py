@@ -15,6 +15,7 @@ from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Forbidden, Subject, may
+from booking.domain.chemicals import told
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Policy, Reason, Refused
@@ -28,7 +29,7 @@ from booking.i18n import gettext as _
 from booking.services import acting, availability, bookings, instruments, policies, projects, waitlist
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
-from booking.web import blueprint
+from booking.web import blueprint, chemicals
 from booking.web import holds as holding
 from booking.web.bookings import booking_page, deeds, version_of
 from booking.web.forms import (
@@ -52,8 +53,10 @@ SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
 NEW_FIELDS = (
     "instrument",
     *SPAN_FIELDS,
-    *("quantity", "purpose", "project", "booked_for", "confidential", "shown", "key", "check", "instead"),
+    *("quantity", "purpose", "project", "booked_for", "confidential", "shown", "override_reason", "key"),
+    *("check", "instead"),
 )
+CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
 ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
 
 
@@ -105,7 +108,7 @@ def show_new_booking() -> Answer:
 @needs("booking.place")
 def place_booking() -> Answer:
     """Book; or only check, or take an alternative into the form."""
-    typed = fields(*NEW_FIELDS, "renew", "join")
+    typed = fields(*NEW_FIELDS, "renew", "join", *CHEMICAL_FIELDS, many=chemicals.box_names(chemicals.ROWS))
     asked = bool(typed["check"] or typed["instead"] or typed["renew"])
     typed = _with_instead(typed)
     now = utc_now()
@@ -131,8 +134,13 @@ def place_booking() -> Answer:
                 project_id=wish.project_id,
                 confidential=wish.confidential,
                 booked_for=wish.booked_for,
+                chemicals=wish.chemicals or (),
                 key=_key(typed),
-                fingerprint=fingerprint({name: typed[name] for name in NEW_FIELDS[:-3]}),
+                fingerprint=fingerprint(
+                    {name: typed[name] for name in NEW_FIELDS[:-3]}
+                    | {"chemicals": [told(one) for one in wish.chemicals or ()]}
+                ),
+                override=typed["override_reason"],
                 now=now,
             )
             booking_id, state = booking.id, booking.state
@@ -257,8 +265,10 @@ def _new_wish(
             booked_for = acting.person_called(session, named)
         except Invalid as error:
             intake.errors |= error.errors
+    declared, mistakes = chemicals.read(typed, most=chemicals.ROWS)
+    intake.errors |= mistakes
     items = [item] if item is not None and not intake.errors else None
-    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for)
+    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared)
 
 
 def _confidential(typed: Mapping[str, str]) -> bool | None:
@@ -331,8 +341,10 @@ def _new_page(
         held=holding.told(held),
         others=others,
         typed=typed,
-        errors=said(wish.errors, labels()),
+        errors=said(wish.errors, labels() | chemicals.labels(chemicals.ROWS)),
         problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
+        chemical_rows=chemicals.retyped(most=chemicals.ROWS),
+        hazards=chemicals.hazards(),
         judged=judged,
         instrument=instrument,
         facility=instrument.facility,
@@ -390,7 +402,9 @@ def submit_change(booking_id: UUID) -> Answer:
     with reading() as session:
         booking = _changeable(session, booking_id)
         names = [f"{name}{suffix}" for suffix in _suffixes(booking) for name in ITEM_FIELDS]
-        typed = fields("version", "purpose", "confidential", "shown", "check", "instead", *names)
+        typed = fields(
+            "version", "purpose", "confidential", "shown", "check", "instead", "override_reason", *names
+        )
         asked = bool(typed["check"] or typed["instead"])
         typed = _with_instead(typed)
         wish, places = _changed_wish(session, typed, booking)
@@ -408,6 +422,7 @@ def submit_change(booking_id: UUID) -> Answer:
                 items=wish.items,
                 purpose=wish.purpose,
                 confidential=wish.confidential,
+                override=typed["override_reason"],
                 now=now,
             )
             same, state = changed.version == version_of(typed["version"]), changed.state
@@ -445,7 +460,7 @@ def _suffixes(booking: Booking) -> list[str]:
 def _typed_now(booking: Booking) -> dict[str, str]:
     """Give what one would type to have the booking as it is."""
     typed = {
-        **dict.fromkeys(("check", "instead"), ""),
+        **dict.fromkeys(("check", "instead", "override_reason"), ""),
         "version": str(booking.version),
         "purpose": booking.purpose,
         "confidential": "1" if booking.confidential else "",

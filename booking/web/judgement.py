@@ -8,6 +8,8 @@ from uuid import UUID
 from booking import i18n, wording
 from booking.db import Session
 from booking.domain import hours
+from booking.domain.access import Subject, may
+from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
@@ -64,7 +66,8 @@ class Strip:
 class Judgement:
     """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish.
 
-    `waiting` tells that waiting in line for the time is a way out.
+    `waiting` tells that waiting in line for the time is a way out, `exceptional` that the reader may set all of the
+    rules aside that stand against it; `unannounced` names years by whose weekdays alone they were asked.
     """
 
     allowed: bool | None = None
@@ -77,6 +80,9 @@ class Judgement:
     spans: Sequence[Span] = ()
     strip: Strip | None = None
     zone: str = "UTC"
+    exceptional: bool = False
+    override: str = ""
+    unannounced: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ class Wish:
     confidential: bool | None
     errors: Mapping[str, str] = field(default_factory=dict)
     booked_for: UUID | None = None
+    chemicals: Sequence[Substance] | None = None
 
 
 def judge(
@@ -114,6 +121,7 @@ def judge(
             project_id=wish.project_id if booking_id is None else None,
             booking_id=booking_id,
             booked_for=wish.booked_for,
+            chemicals=wish.chemicals,
             now=now,
         )
     except Invalid:  # the very thing is told when it is sent
@@ -126,6 +134,9 @@ def judge(
             session, items=wish.items, now=now, booking_id=booking_id, person_id=actor().person_id
         )
     return Judgement(
+        exceptional=bool(reasons) and all(reason.overridable for reason in reasons) and _excepts(places),
+        override=typed.get("override_reason", ""),
+        unannounced=verdict.unannounced,
         allowed=not reasons,
         needs_approval=verdict.needs_approval,
         reasons=sentences(reasons, zone),
@@ -137,6 +148,10 @@ def judge(
         strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
         zone=zone,
     )
+
+
+def _excepts(places: Sequence[Instrument]) -> bool:
+    return all(may(actor(), "rule.override", Subject(facility_id=place.facility_id)) for place in places)
 
 
 def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:

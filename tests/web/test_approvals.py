@@ -102,13 +102,16 @@ def test_several_are_decided_at_once(lab):
     states = [lab.booking(one).state for one in (first, second, left)]
     assert states == [State.CONFIRMED, State.CONFIRMED, State.REQUESTED]
     assert "2 requests approved." in lab.get("tam", "/approvals").text
-    lab.send("tam", "/approvals", decision="reject", comment="", chosen=[str(left)])
+    refused = lab.send("tam", "/approvals", decision="reject", comment="", chosen=[str(left)])
+    assert refused.status_code == 422
+    assert "Say why" in refused.text
+    lab.send("tam", "/approvals", decision="reject", comment="Full that day", chosen=[str(left)])
     assert lab.booking(left).state is State.REJECTED
 
 
 def test_what_somebody_else_decided_first_is_told(lab):
     booking, other = lab.book("ada", "PECVD", at(9), at(11)), lab.book("ben", "PECVD", at(13), at(14))
-    lab.send("root", f"/bookings/{booking}/rejection", version="1", comment="")
+    lab.send("root", f"/bookings/{booking}/rejection", version="1", comment="No gas")
     answer = lab.send("tam", f"/bookings/{booking}/approval", version="1", comment="")
     assert answer.status_code in {409, 412}
     late = lab.send("tam", f"/bookings/{booking}/approval", comment="")
@@ -175,7 +178,12 @@ def test_time_that_has_passed_is_only_rejected(lab):
     refused = lab.send("tam", f"/bookings/{booking}/approval", version="1", comment="")
     assert refused.status_code == 409
     assert "already passed" in refused.text
-    assert lab.send("tam", f"/bookings/{booking}/rejection", version="1", comment="").status_code == 303
+    silent = lab.send("tam", f"/bookings/{booking}/rejection", version="1", comment="")
+    assert silent.status_code == 422
+    assert "Say why" in silent.text
+    assert (
+        lab.send("tam", f"/bookings/{booking}/rejection", version="1", comment="Too late").status_code == 303
+    )
 
 
 def test_a_long_inbox_has_pages_and_a_constant_number_of_statements(lab):
