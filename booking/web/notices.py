@@ -20,8 +20,8 @@ from booking.http.guard import needs
 from booking.http.identity import actor, identity, utc_now
 from booking.http.logs import security
 from booking.http.paging import page_url, page_wanted
+from booking.i18n import format_duration
 from booking.i18n import gettext as _
-from booking.i18n import ngettext
 from booking.services import notice_wishes, notifications
 from booking.services.notice_wishes import CHANNELS
 from booking.services.notifications import InboxEntry
@@ -194,7 +194,7 @@ def _wishes_page(form: dict[str, str], errors: dict[str, str]) -> str:
     }
     return render_template(
         "notices/wishes.html",
-        topics=[(topic.value, wording.topic_name(topic)) for topic in notices.CHOICES],
+        topics=[(topic.value, wording.topic_name(topic)) for topic in notices.CHOICES if _concerns(topic)],
         channels=[
             (
                 channel.value,
@@ -209,6 +209,14 @@ def _wishes_page(form: dict[str, str], errors: dict[str, str]) -> str:
         digest_at=_clock(notices.DIGEST_MINUTE),
         soon=int(notices.SOON.total_seconds() // 60),
     )
+
+
+def _concerns(topic: Topic) -> bool:
+    """Tell whether the reader could ever hear of a topic."""
+    who = actor()
+    if topic is Topic.FACILITY:
+        return bool(who.manages)
+    return topic is not Topic.MEMBERS or bool(who.leads) or not who.organisations
 
 
 def _clock(minute: int) -> str:
@@ -307,7 +315,7 @@ def _webhooks_page(form: dict[str, str], errors: dict[str, str]) -> str:
         kinds=[(kind.value, _kind_name(kind)) for kind in HookKind if kind not in taken],
         kind_name=_kind_name,
         host_of=_host_of,
-        off_after=ngettext("%(num)d day", "%(num)d days", notice_wishes.OFF_AFTER.days),
+        off_after=format_duration(notice_wishes.OFF_AFTER),
         zone=_zone(),
     )
 
