@@ -138,6 +138,11 @@ ACCEPTED = {
     "/bookings/{id}/check-out": set(),
     "/bookings/{id}/feedback": {"rating", "condition", "comment"},
     "/facilities/LAB/closures": {"instrument_id", "kind", "reason", "imposed"},
+    "/holds": {"instrument_id", "quantity", "purpose", "project_id", "confidential", "booking_id"},
+    "/holds/{id}/renewal": set(),
+    "/waitlist": {"instrument_id", "quantity", "purpose", "project_id", "kind"},
+    "/offers/{id}/acceptance": set(),
+    "/offers/{id}/refusal": set(),
     "/calendars": {"id", "scope", "privacy", "locale"},
 }
 
