@@ -356,10 +356,10 @@ def remind(session: Session, *, now: datetime, limit: int = 200) -> int:
 
 
 def backlog(session: Session, *, now: datetime) -> Backlog:
-    """Give what has not left: events not dispatched, and messages that nobody could try to send yet.
+    """Give what has not left: events not dispatched, and mail that nobody could try to send yet.
 
-    A message that its receiver's server refuses is not counted: it says nothing of our own way out. Nor is one
-    that is held for the reader's sake.
+    Mail that its receiver's server refuses is not counted, nor is what a webhook does not take: it says nothing of
+    our own way out. Nor is what is held for the reader's sake.
     """
     fresh = select(func.count(), func.min(Event.at)).where(Event.dispatched_at.is_(None))
     unsent = (
@@ -368,6 +368,7 @@ def backlog(session: Session, *, now: datetime) -> Backlog:
         .join(Event, Event.id == Delivery.event_id)
         .where(
             *_unsent(),
+            Delivery.channel == Channel.MAIL,
             Delivery.attempts == 0,
             or_(Delivery.held_until.is_(None), Delivery.held_until <= now),
         )
