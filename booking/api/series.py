@@ -162,6 +162,7 @@ def put_back(wanted: dict[str, Any], series_id: UUID) -> Answer:
             version=etags.version_wanted(),
             day=wanted["day"],
             choice=_other(session, who, wanted["instrument_id"], wanted["span"]),
+            override=wanted["override_reason"],
             now=now,
         )
         found = series.get(session, actor=who, series_id=series_id, now=now)
@@ -186,6 +187,7 @@ def _plan(session: Session, who: Actor, order: Mapping[str, Any]) -> Plan:
         booked_for=acting.person_called(session, named) if named else None,
         choices=_choices(session, who, order["choices"]),
         otherwise=order["otherwise"],
+        override=order["override_reason"],
     )
 
 
@@ -207,6 +209,7 @@ def _edit(session: Session, who: Actor, series_id: UUID, wanted: Mapping[str, An
         purpose=wanted.get("purpose"),
         choices=_choices(session, who, wanted["choices"]),
         otherwise=wanted["otherwise"],
+        override=wanted["override_reason"],
     )
 
 

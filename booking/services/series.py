@@ -56,6 +56,7 @@ class Plan:
     booked_for: UUID | None = None
     choices: Mapping[date, Choice] = field(default_factory=dict)
     otherwise: Otherwise = Otherwise.REFUSE
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Edit:
     purpose: str | None = None
     choices: Mapping[date, Choice] = field(default_factory=dict)
     otherwise: Otherwise = Otherwise.REFUSE
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def place(
     if known is not None:
         return known
     whom = _whom(session, actor, plan, places)
-    judged = _settled(_judge(session, actor, whom, wanted, places, plan, now), plan.otherwise)
+    judged = _settled(_judge(session, actor, whom, wanted, places, plan, now), plan.otherwise, plan.override)
     pattern = plan.pattern
     row = Series(
         id=time_ordered_id(now),
@@ -200,6 +202,7 @@ def place(
                 confidential,
                 now,
                 together=True,
+                override=plan.override,
                 key=key,
                 fingerprint=fingerprint,
             )
@@ -288,17 +291,17 @@ def _previewed(session: Session, whom: Actor, judged: Sequence[Judged], tz_name:
     return Preview(tuple(judged), Estimate(tuple(lines)), tz_name)
 
 
-def _settled(judged: Sequence[Judged], otherwise: Otherwise) -> list[Judged]:
-    """Give the dates with what becomes of those that cannot be had.
+def _settled(judged: Sequence[Judged], otherwise: Otherwise, override: str = "") -> list[Judged]:
+    """Give the dates with what becomes of those that cannot be had; exceptions are for the bookings to judge.
 
     :raises Refused: with every reason of every such date, if nothing was said about them
     :raises Invalid: if no date is left
     """
-    against = [one for one in judged if one.stands_in_the_way]
+    against = [one for one in judged if one.stands_in_the_way and not (override and one.exceptional)]
     if against and otherwise is Otherwise.REFUSE:
         raise Refused([_dated(reason, one.day) for one in against for reason in one.reasons])
     way = Way.WAITLIST if otherwise is Otherwise.WAITLIST else Way.SKIP
-    settled = [replace(one, way=way) if one.stands_in_the_way else one for one in judged]
+    settled = [replace(one, way=way) if one in against else one for one in judged]
     if not any(one.way in BOOKED for one in settled):
         if against:
             raise Refused([_dated(reason, one.day) for one in against for reason in one.reasons])
@@ -324,6 +327,7 @@ def _book(
     now: datetime,
     *,
     together: bool,
+    override: str = "",
     key: str | None = None,
     fingerprint: str = "",
 ) -> Booking:
@@ -336,6 +340,7 @@ def _book(
             project_id=project_id,
             confidential=confidential,
             booked_for=row.person_id,
+            override=override if one.exceptional else "",
             key=key,
             fingerprint=fingerprint,
             series=(row.id, one.day),
@@ -787,7 +792,7 @@ def _settle_change(
         alternatives=False,
         now=now,
     )
-    return _settled(judged, edit.otherwise)
+    return _settled(judged, edit.otherwise, edit.override)
 
 
 def _still_skipped(target: Series, settled: Sequence[Judged], to: _Replan) -> list[dict[str, Any]]:
@@ -806,20 +811,30 @@ def _carry_out(
     edit: Edit,
     now: datetime,
 ) -> None:
-    moved = [one for one in settled if one.booking is not None and one.booked]
     for one in settled:
         if one.booking is not None and not one.booked:
             _give_up(session, actor, one.booking, row, "", now)
     # Neighbours of one series may change places: all of them leave before the first comes back.
-    for one in moved:
-        if one.booking is not None and _item_of(one.booking) != one.item:
-            occupation.release(session, booking_id=one.booking.id, now=now)
-    items = {one.booking.id: one.item for one in moved if one.booking is not None}
-    for standing in (*(one.booking for one in moved if one.booking is not None), *to.left):
-        _amend(session, actor, standing, items.get(standing.id), edit.purpose, row, now)
     for one in settled:
-        if one.booking is None and one.booked:
-            _book(session, actor, one, row, like.project_id, like.confidential, now, together=True)
+        if one.booking is not None and one.booked and _item_of(one.booking) != one.item:
+            occupation.release(session, booking_id=one.booking.id, now=now)
+    for one in settled:
+        if one.booking is not None and one.booked:
+            _amend(session, actor, one.booking, one, edit, row, now)
+        elif one.booked:
+            _book(
+                session,
+                actor,
+                one,
+                row,
+                like.project_id,
+                like.confidential,
+                now,
+                together=True,
+                override=edit.override,
+            )
+    for booking in to.left:
+        _amend(session, actor, booking, None, edit, row, now)
     _wait(session, _owner(session, actor, row), settled, row, like.project_id, now)
 
 
@@ -827,31 +842,38 @@ def _amend(
     session: Session,
     actor: Actor,
     booking: Booking,
-    item: Item | None,
-    purpose: str | None,
+    to: Judged | None,
+    edit: Edit,
     row: Series,
     now: datetime,
 ) -> None:
-    day = booking.series_day or row.first_day
     try:
         bookings.change(
             session,
             actor=actor,
             booking_id=booking.id,
             version=None,
-            items=None if item is None else [item],
-            purpose=purpose,
+            items=None if to is None else [to.item],
+            purpose=edit.purpose,
+            override=edit.override if to is not None and to.exceptional else "",
             series_id=row.id,
             now=now,
         )
     except Refused as refusal:
-        raise Refused([_dated(reason, day) for reason in refusal.reasons]) from refusal
+        raise Refused([_dated(reason, _day_of(booking, row)) for reason in refusal.reasons]) from refusal
+
+
+def _day_of(booking: Booking, row: Series) -> date:
+    return booking.series_day or row.first_day
 
 
 def _give_up(
     session: Session, actor: Actor, booking: Booking, row: Series, reason: str, now: datetime
 ) -> None:
-    bookings.cancel(session, actor=actor, booking_id=booking.id, reason=reason, series_id=row.id, now=now)
+    try:
+        bookings.cancel(session, actor=actor, booking_id=booking.id, reason=reason, series_id=row.id, now=now)
+    except Refused as refusal:
+        raise Refused([_dated(one, _day_of(booking, row)) for one in refusal.reasons]) from refusal
 
 
 def _change_one(
@@ -889,6 +911,7 @@ def _change_one(
         version=booking.version,
         items=[item],
         purpose=edit.purpose,
+        override=edit.override,
         now=now,
     )
     return row
@@ -950,13 +973,11 @@ def cancel(
                 now=now,
             )
         except Refused as refusal:
-            against += [_dated(one, booking.series_day or row.first_day) for one in refusal.reasons]
+            against += [_dated(one, _day_of(booking, row)) for one in refusal.reasons]
     if against:
         raise Refused(against)
     if scope is not Scope.THIS:
-        gone = [
-            Judged(one.series_day or row.first_day, _item_of(one), Way.ASKED, Clock.PLAIN) for one in chosen
-        ]
+        gone = [Judged(_day_of(one, row), _item_of(one), Way.ASKED, Clock.PLAIN) for one in chosen]
         _tell(session, actor, "series.cancelled", row, gone, now, scope=scope.value, reason=reason)
     session.flush()
     return row
@@ -978,6 +999,7 @@ def put_back(
     version: int | None = None,
     day: date,
     choice: Choice | None = None,
+    override: str = "",
     now: datetime,
 ) -> Series:
     """Book a date that was left out or given up, under the rules as they are now.
@@ -1004,6 +1026,7 @@ def put_back(
             project_id=like.project_id,
             confidential=like.confidential,
             booked_for=row.person_id,
+            override=override,
             series=(row.id, day),
             now=now,
         )

@@ -88,6 +88,11 @@ class Judged:
         """Tell whether it is wanted and cannot be had."""
         return self.booked and bool(self.reasons)
 
+    @property
+    def exceptional(self) -> bool:
+        """Tell whether it is wanted and could be had by an exception."""
+        return self.stands_in_the_way and all(reason.overridable for reason in self.reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class _Ledger:
@@ -152,9 +157,17 @@ def judge(
         if against:
             by_rules.add(one.day)
         wish = _wish(first, one, beside)
-        reasons = (*against, *gates.reasons(session, wish))
+        reasons = policies.told(
+            session,
+            [*against, *gates.reasons(session, wish)],
+            [one.item],
+            places.instruments,
+            ledger.timetables,
+        )
         approval = bool(approval_steps.planned(session, actor=actor, wish=wish))
-        found.append(Judged(one.day, one.item, one.way, one.clock, reasons, approval, booking=one.booking))
+        found.append(
+            Judged(one.day, one.item, one.way, one.clock, tuple(reasons), approval, booking=one.booking)
+        )
         if one.way in BOOKED and not reasons:
             if one.booking is None:  # else the row that it changes counts for it
                 beside.append(one.item)

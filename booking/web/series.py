@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from booking.db import Session, reading, transaction
 from booking.domain import hours, recurrence
-from booking.domain.access import Forbidden
+from booking.domain.access import Forbidden, Subject, may
 from booking.domain.occupation import Item
 from booking.domain.recurrence import Frequency, Pattern, Rule
 from booking.domain.rules import Invalid, Reason, Refused
@@ -81,6 +81,7 @@ NEW_FIELDS = (
         "seen",
         "check",
         "repeat",
+        "override_reason",
         "free_only",
     ),
 )
@@ -126,7 +127,7 @@ def place_series() -> Answer:
         form = _read(session, typed, instrument)
         if typed["check"] or typed["repeat"] or typed["seen"] != _mark(typed) or form.plan is None:
             return _show(session, typed, instrument, now)
-    plan = replace(form.plan, otherwise=Otherwise.SKIP if typed["free_only"] else Otherwise.REFUSE)
+    plan = replace(form.plan, otherwise=_otherwise(typed), override=typed["override_reason"])
     try:
         with transaction() as session:
             row = series.place(
@@ -151,6 +152,16 @@ def place_series() -> Answer:
             return _show(session, typed, instrument, now, errors=error.errors)
     flash(_("The series is booked."), "success")
     return redirect(url_for("web.series", series_id=series_id), 303)
+
+
+def _otherwise(typed: Mapping[str, str]) -> Otherwise:
+    return Otherwise.SKIP if typed["free_only"] else Otherwise.REFUSE
+
+
+def _exceptional(found: Preview | None, facility_id: int) -> bool:
+    """Tell whether the reader may set aside the rules that stand against some date."""
+    overrides = may(actor(), "rule.override", Subject(facility_id=facility_id))
+    return overrides and found is not None and any(one.exceptional for one in found.dates)
 
 
 def _sent(names: Sequence[str]) -> dict[str, str]:
@@ -287,6 +298,7 @@ def _show(
         found=found,
         counts=shown_dates(found.dates) if found else (0, 0),
         table=_table(session, found, instrument) if found else [],
+        exceptional=_exceptional(found, instrument.facility_id),
         rule=rule_words(form.plan.pattern.rule) if form.plan else "",
         instrument=instrument,
         facility=instrument.facility,
@@ -460,7 +472,7 @@ def put_back_date(series_id: UUID) -> Answer:
 CHANGE_FIELDS = (
     *("scope", "day", "start_time", "end_time", "quantity", "last_day", "purpose", "version"),
     *(f"weekday-{weekday}" for weekday in range(7)),
-    *("seen", "check", "free_only"),
+    *("seen", "check", "free_only", "override_reason"),
 )
 _SHOWN_FIRST = ("scope", "day", "start_time", "end_time", "quantity", "last_day")
 
@@ -486,7 +498,7 @@ def submit_series_change(series_id: UUID) -> Answer:
         scope, day, edit, errors = _edit(session, typed, whole)
         if typed["check"] or errors or typed["seen"] != _mark_of_change(typed):
             return _show_change(session, whole, typed, now)
-    edit = replace(edit, otherwise=Otherwise.SKIP if typed["free_only"] else Otherwise.REFUSE)
+    edit = replace(edit, otherwise=_otherwise(typed), override=typed["override_reason"])
     try:
         with transaction() as session:
             row = series.change(
@@ -624,6 +636,7 @@ def _show_change(
         found=found,
         counts=shown_dates(found.dates) if found else (0, 0),
         table=_table(session, found, whole.instrument) if found else [],
+        exceptional=_exceptional(found, whole.instrument.facility_id),
         rule=rule_words(rule),
         weekly=rule.frequency is Frequency.WEEKLY,
         days=[(one.day.isoformat(), day_words(one.day)) for one in ahead],

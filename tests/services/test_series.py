@@ -1,6 +1,7 @@
 """Series: looked at, placed, changed, cancelled and put back on both engines."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -340,6 +341,20 @@ def test_a_leader_books_a_series_for_a_member(session, ada, ben, sem):
     row = place(session, ada, weekly(sem, booked_for=ben.person_id))
     assert row.person_id == ben.person_id
     assert {one.booked_by_id for one in session.scalars(select(Booking))} == {ada.person_id}
+
+
+def test_a_manager_sets_a_rule_aside_for_single_dates(session, ada, tam, sem):
+    make_rule(session, "longest", 60, weekdays=1, instrument_id=sem.id)
+    daily = weekly(sem, "FREQ=DAILY;COUNT=2")
+    found = series.preview(session, actor=tam, plan=daily, now=NOW)
+    assert [one.exceptional for one in found.dates] == [True, False]
+    with pytest.raises(Refused):
+        place(session, tam, daily)
+    with pytest.raises(Forbidden):
+        place(session, ada, replace(daily, override="Because of the audit"))
+    place(session, tam, replace(daily, override="Because of the audit"))
+    told = [one.data.get("override_reason") for one in session.scalars(select(Event).order_by(Event.id))]
+    assert told == ["Because of the audit", None, None]
 
 
 def test_a_hidden_instrument_is_not_there(session, ada):

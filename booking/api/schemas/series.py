@@ -164,6 +164,13 @@ class SeriesIn(In):
         metadata={"description": "Another person for whom one may book: their address or id."},
     )
     confidential = Flag(allow_none=True, load_default=None)
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={
+            "description": "Why a manager of every facility concerned sets aside the rules that may be."
+        },
+    )
 
 
 class SeriesChangeIn(In):
@@ -181,6 +188,13 @@ class SeriesChangeIn(In):
     purpose = Text(longest=LONGEST_TEXT, lines=True)
     choices = _choices()
     otherwise = Choice(Otherwise, load_default=Otherwise.REFUSE, metadata=_OTHERWISE)
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={
+            "description": "Why a manager of every facility concerned sets aside the rules that may be."
+        },
+    )
 
 
 class SeriesCancellationIn(In):
@@ -198,6 +212,13 @@ class SeriesDateIn(In):
     instrument_id = Text(longest=40, load_default="")
     start = Instant(metadata={"description": "Another time, with `end`."})
     end = Instant()
+    override_reason = Text(
+        longest=500,
+        load_default="",
+        metadata={
+            "description": "Why a manager of every facility concerned sets aside the rules that may be."
+        },
+    )
 
     @post_load
     def _spanned(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
