@@ -50,6 +50,7 @@ PAGES = {
         "free": "/free",
         "free-mistake": "/free?minutes=x",
         "missing": "/instruments/NONE",
+        "now": f"/i/{SEM}",
     },
     "ada": {
         "home": "/",
@@ -57,8 +58,18 @@ PAGES = {
         "notices": "/notices",
         "notice-wishes": "/account/notices",
         "webhooks": "/account/webhooks",
+        "now": f"/i/{SEM}",
+        "problem": f"/i/{SEM}/problem",
+        "credit": "/credit",
+        "badge": "/account/badge",
     },
-    "tam": {"home": "/", "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}"},
+    "tam": {
+        "home": "/",
+        "instrument": f"/instruments/{SEM}?day={IN_A_WEEK}",
+        "kiosks": "/kiosks",
+        "faults": "/faults?show=all",
+        "points": "/credit/facility",
+    },
 }
 """The pages that each person looks at, by a short name for the picture."""
 
