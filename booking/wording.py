@@ -544,6 +544,7 @@ def error_sentence(code: str) -> str:
         "too_small": _("This is too small."),
         "too_large": _("This is too much."),
         "too_long_text": _("This text is too long."),
+        "not_tried": _("This setting refuses no booking that is made; there is nothing to try."),
         "too_short_text": _("Say it in a few words."),
         "too_many": _("There are too many of them already."),
         "unknown": _("This is not known."),

@@ -143,6 +143,7 @@ class Unreadable(Exception):
 
 
 MOST_LINES = 2000
+MOST_TEXT = 200_000
 LONGEST_NAME = 100
 
 _WORDS: dict[str, DayKind | None] = {
@@ -168,6 +169,8 @@ def read(text: str) -> list[Announced]:
 
     :raises Unreadable: at the first entry that makes no sense
     """
+    if len(text) > MOST_TEXT:
+        raise Unreadable(1, "too_many")
     raw = text.lstrip("\ufeff").strip()
     entries = _from_json(raw) if raw.startswith(("[", "{")) else _from_csv(raw)
     if len(entries) > MOST_LINES:

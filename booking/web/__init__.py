@@ -28,11 +28,13 @@ from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
+from booking.web import rules as rules  # noqa: E402
 from booking.web import series as series  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
 from booking.web import transfers as transfers  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402
 from booking.web import words as words  # noqa: E402
+from booking.web import working_days as working_days  # noqa: E402
 
 navigation.register(blueprint)
 words.register(blueprint)

@@ -37,7 +37,19 @@ PAGES = (
     Page(
         "web.catalogue",
         lambda: _("Instruments"),
-        beside=frozenset({"web.instrument", "web.facility", "web.all_facilities", "web.network", "web.day"}),
+        beside=frozenset(
+            {
+                "web.instrument",
+                "web.facility",
+                "web.all_facilities",
+                "web.network",
+                "web.day",
+                "web.rules",
+                "web.rules_of_instrument",
+                "web.new_rule",
+                "web.change_rule",
+            }
+        ),
     ),
     Page("web.free", lambda: _("Find a time")),
     Page(
@@ -103,6 +115,7 @@ ACCOUNT = (
     Page("web.credit", lambda: _("My credit"), _signed_in),
     Page("web.notice_wishes", lambda: _("What I hear of"), _signed_in),
     Page("web.webhooks", lambda: _("Webhooks"), _signed_in),
+    Page("web.working_days", lambda: _("Working days"), lambda who: access.could(who, "working_day.edit")),
     Page(
         "web.people",
         lambda: _("People"),
