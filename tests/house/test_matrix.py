@@ -37,7 +37,9 @@ from booking.services import (
     faults,
     holds,
     kiosks,
+    qualifications,
     series,
+    transfers,
     waitlist,
 )
 from models import (
@@ -45,9 +47,11 @@ from models import (
     Appeal,
     Ban,
     Booking,
+    BookingPaper,
     CalendarScope,
     ClosureKind,
     CreditEntry,
+    Delegation,
     Delivery,
     Event,
     Facility,
@@ -57,6 +61,7 @@ from models import (
     Membership,
     MembershipRequest,
     OneTimeLink,
+    PaperKind,
     Person,
     Privacy,
     Project,
@@ -223,6 +228,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         )
 
     at, begins, runs, ends, closes, free = (make_instrument(session, facility) for _ in range(6))
+    given = make_instrument(session, facility)
     asks = make_instrument(session, facility, approval_required=True)
     hidden = make_instrument(session, facility, published=False)
     lined, kept = (make_instrument(session, facility) for _ in range(2))
@@ -234,6 +240,19 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     begun = book(begins, NOW, NOW + 2 * hours, placed=yesterday)
     running = book(runs, NOW, NOW + 2 * hours, placed=yesterday)
     bookings.check_in(session, actor=who, booking_id=running.id, now=NOW)
+    paper = BookingPaper(
+        booking_id=planned.id,
+        kind=PaperKind.SDS,
+        title="SDS",
+        media_type="text/plain",
+        content=b"text",
+        added_by=owner.id,
+        added_at=NOW,
+    )
+    away = Delegation(
+        person_id=owner.id, delegate_id=root.id, starts_at=SOON, ends_at=SOON + timedelta(days=1)
+    )
+    session.add_all([paper, away])
     ended = book(ends, NOW - 3 * hours, NOW - hours, placed=yesterday)
     bookings.check_in(session, actor=who, booking_id=ended.id, now=NOW - 3 * hours)
     bookings.check_out(session, actor=who, booking_id=ended.id, now=NOW - 2 * hours)
@@ -308,7 +327,23 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([told, hook])
     session.flush()
     things.free, things.hidden = free.code, hidden.code
+    learnt = _taught(session, facility, owner, root)
+    handed = book(given, SOON, SOON + hours, placed=NOW)
+    transfer = transfers.offer(
+        session,
+        actor=cast.actor_of(session, root),
+        booking_id=handed.id,
+        to=root.id,
+        note=things.purpose,
+        now=NOW,
+    )
+    session.flush()
     things.ids = {
+        "paper": str(paper.id),
+        "delegation": str(away.id),
+        **learnt,
+        "handed": str(handed.id),
+        "transfer": str(transfer.id),
         "planned": str(planned.id),
         "planned_at": at.code,
         "series": str(repeated.id),
@@ -371,6 +406,34 @@ def _in_line(session: Session, instrument: Instrument, who: Actor, purpose: str)
     }
 
 
+def _taught(session: Session, facility: Facility, owner: Person, root: Person) -> dict[str, str]:
+    """Have somebody ask for a qualification of a facility, with a training session ahead; Nora holds it."""
+    keeper, code = cast.actor_of(session, root), f"Q-{secrets.token_hex(4)}"
+    qualifications.define(
+        session, actor=keeper, facility_id=facility.id, code=code, name_en="Laser safety", now=NOW
+    )
+    elsewhere = make_instrument(session, facility)
+    rule = qualifications.need(session, actor=keeper, code=code, instrument_id=elsewhere.id, now=NOW)
+    training = qualifications.plan(
+        session,
+        actor=keeper,
+        code=code,
+        starts_at=SOON,
+        ends_at=SOON + timedelta(hours=1),
+        seats=9,
+        now=NOW,
+    )
+    asked = qualifications.ask(session, actor=cast.actor_of(session, owner), code=code, now=NOW)
+    held = qualifications.award(session, actor=keeper, code=code, person_id=cast.nora(session).id, now=NOW)
+    return {
+        "qualification": code,
+        "need": str(rule),
+        "training": str(training.id),
+        "certificate": str(asked.id),
+        "held": str(held.id),
+    }
+
+
 def _browser(world: World, name: str | None) -> tuple[str, str]:
     """Give the cookie of a browser in which somebody signed in, and the token of its pages."""
     client = world.app.test_client()
@@ -422,6 +485,9 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     code = {"instrument_id": hidden, **WINDOW}
     typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
     i = t.ids
+    learnt = {"qualification_id": i["qualification"]}
+    coded, paper = {"code": i["qualification"]}, {"certificate_id": i["certificate"]}
+    handing = {"transfer_id": i["transfer"]}
     decided = {f"version-{i['asked']}": "1", "decision": "approve", "chosen": i["asked"]}
     linked = {"link_id": i["offer_link"], "secret": "guessed" if case.thing else i["offer_secret"]}
     asked: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -452,6 +518,20 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-bookings.check_in": ({"booking_id": i["begun"]}, {"json": {}}),
         "api-bookings.check_out": ({"booking_id": i["running"]}, {"json": {}}),
         "api-bookings.feedback": ({"booking_id": i["ended"]}, {"json": {"rating": 5}}),
+        "api-approvals.steps": ({"booking_id": i["asked"]}, {}),
+        "api-approvals.chemicals": ({"booking_id": i["planned"]}, {}),
+        "api-approvals.listing": ({"booking_id": i["planned"]}, {}),
+        "api-approvals.add": (
+            {"booking_id": i["planned"], "kind": "permit", "title": "x", "number": "1"},
+            {},
+        ),
+        "api-approvals.one": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
+        "api-approvals.remove": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
+        "api-approvals.delegate": (
+            {},
+            {"json": {"delegate": "ada@example.org", "start": rfc(LATER[0]), "end": rfc(LATER[1])}},
+        ),
+        "api-approvals.withdraw": ({"delegation_id": i["delegation"]}, {}),
         "api-bookings.extend": ({"booking_id": i["running"]}, {"json": {}}),
         "api-faults.listing": (
             {},
@@ -563,6 +643,67 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"entry_id": i["place"]},
             {"data": {"priority": "50", "reason": "urgent", "facility": t.facility}},
         ),
+        "api-qualifications.define": (
+            {},
+            {"json": {"facility_id": t.facility, "id": "NEW", "name_en": "New"}},
+        ),
+        "api-qualifications.redefine": (learnt, {"json": {"name_en": "Other"}}),
+        "api-qualifications.retire": (learnt, {}),
+        "api-qualifications.needed": (learnt, {}),
+        "api-qualifications.need": (learnt, {"json": {"instrument_id": t.free}}),
+        "api-qualifications.need_no_more": (learnt | {"rule_id": i["need"]}, {}),
+        "api-qualifications.sessions": (learnt, {}),
+        "api-qualifications.plan": (
+            learnt,
+            {"json": {"start": rfc(LATER[0]), "end": rfc(LATER[1]), "seats": 2}},
+        ),
+        "api-qualifications.call_off": ({"session_id": i["training"]}, {}),
+        "api-qualifications.certificates": ({"facility": t.facility} if case.thing else {}, {}),
+        "api-qualifications.ask": (
+            {},
+            {"json": learnt | ({"person": "cleo@example.org"} if case.thing else {})},
+        ),
+        "api-qualifications.certificate": (paper, {}),
+        "api-qualifications.seat": (paper, {"json": {"session_id": i["training"]}}),
+        "api-qualifications.withdraw": (paper, {"json": {}}),
+        "api-qualifications.decide": (paper, {"json": {"decision": "grant"}}),
+        "api-transfers.offer": ({}, {"json": {"booking_id": i["planned"], "to": "ada@example.org"}}),
+        "api-transfers.one": (handing, {}),
+        "api-transfers.accept": (handing, {"json": {}}),
+        "api-transfers.decline": (handing, {"json": {}}),
+        "api-transfers.exchange": (handing, {"json": {"booking_id": i["planned"]}}),
+        "api-transfers.withdraw": (handing, {"json": {}}),
+        "web.qualification": (coded, {}),
+        "web.ask_qualification": (coded, {"data": {"note": "", "session": ""}}),
+        "web.choose_seat": (paper, {"data": {"session": i["training"]}}),
+        "web.withdraw_request": (paper, {"data": {}}),
+        "web.facility_qualifications": ({"facility": t.facility}, {}),
+        "web.define_qualification": (
+            {"facility": t.facility},
+            {"data": {"code": "NEW", "name_zh": "", "name_en": "New", "months": ""}},
+        ),
+        "web.grant_certificate": (paper, {"data": {}}),
+        "web.refuse_certificate": (paper, {"data": {"reason": "x"}}),
+        "web.revoke_certificate": ({"certificate_id": i["held"]}, {"data": {"reason": "x"}}),
+        "web.keep_qualification": (coded, {}),
+        "web.redefine_qualification": (coded, {"data": {"name_zh": "", "name_en": "Other", "months": ""}}),
+        "web.retire_qualification": (coded, {"data": {}}),
+        "web.need_qualification": (coded, {"data": {"instrument": t.free, "category": "", "mode": ""}}),
+        "web.end_need": (coded | {"rule_id": i["need"]}, {"data": {}}),
+        "web.plan_training": (coded, {"data": span_typed(*LATER) | {"seats": "2", "place": ""}}),
+        "web.call_training_off": (
+            {"session_id": i["training"]},
+            {"data": {"code": i["qualification"]}},
+        ),
+        "web.award_qualification": (
+            coded,
+            {"data": {"person": "cleo@example.org", "granted_on": "", "expires_on": ""}},
+        ),
+        "web.offer_booking": ({"booking_id": i["planned"]}, {"data": {"to": "ada@example.org", "note": ""}}),
+        "web.accept_transfer": (handing, {"data": {}}),
+        "web.decline_transfer": (handing, {"data": {"note": ""}}),
+        "web.offer_exchange": (handing, {"data": {"booking": i["planned"], "note": ""}}),
+        "web.withdraw_transfer": (handing, {"data": {}}),
         "api-calendars.make": (
             {},
             {
@@ -666,6 +807,33 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.check_in": ({"booking_id": i["begun"]}, {"data": {}}),
         "web.check_out": ({"booking_id": i["running"]}, {"data": {}}),
         "web.give_feedback": ({"booking_id": i["ended"]}, {"data": {"rating": "5"}}),
+        "web.chemicals": ({"booking_id": i["planned"]}, {}),
+        "web.declare_chemicals": (
+            {"booking_id": i["planned"]},
+            {"data": {"version": "1", "chemical-1": "Water"}},
+        ),
+        "web.add_paper": (
+            {"booking_id": i["planned"]},
+            {"data": {"kind": "permit", "title": "x", "number": "1"}},
+        ),
+        "web.paper": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
+        "web.remove_paper": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {"data": {}}),
+        "web.make_absence": (
+            {},
+            {
+                "data": {
+                    "delegate": "ada@example.org",
+                    "from": LATER[0].date().isoformat(),
+                    "until": LATER[1].date().isoformat(),
+                }
+            },
+        ),
+        "web.end_absence": ({"delegation_id": i["delegation"]}, {"data": {}}),
+        "web.decision": ({"link_id": uuid4(), "secret": "guessed"}, {}),
+        "web.decide_by_link": (
+            {"link_id": uuid4(), "secret": "guessed"},
+            {"data": {"decision": "approve", "comment": "", "version": "1"}},
+        ),
         "api-series.dry_run": ({}, {"json": SERIES | {"instrument_id": hidden}}),
         "api-series.place": ({}, {"json": SERIES | {"instrument_id": hidden}}),
         "api-series.one": ({"series_id": i["series"]}, {}),
@@ -714,7 +882,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.lift_closure": ({"closure_id": i["closure"]}, {"data": {}}),
         "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
         "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
-        "web.reject_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
+        "web.reject_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "no", "version": "1"}}),
         "web.grant_membership": ({"person_id": i["asks"]}, {"data": {}}),
         "web.refuse_membership": ({"person_id": i["asks"]}, {"data": {}}),
         "web.person": ({"person_id": i["person"]}, {}),
