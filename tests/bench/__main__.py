@@ -20,7 +20,7 @@ import psycopg
 
 from booking import db
 from tests import postgres
-from tests.bench import load, measure, seed
+from tests.bench import life, load, measure, seed
 from tests.races.world import Call, at, rush, statuses
 from tests.servers import GunicornServer
 
@@ -168,6 +168,31 @@ def bench_reads(url: str, name: str, world: seed.World, count: int) -> None:
     measure.show(f"{name}: reads", rows, *HEADS)
 
 
+def bench_life(url: str, name: str, world: seed.World, count: int) -> None:
+    """Refusals with and without twenty rules in force, and a look at a series."""
+    now = datetime.now(UTC)
+    ruled = life.rules(url, world, now=now)
+    headers = {"Authorization": f"Bearer {world.token}"}
+    long = life.BASE + timedelta(days=2)
+    wishes = {
+        "refused: taken, no rules": ("/api/v1/bookings", life.order(world.full, 1, life.BASE)),
+        "refused: 20 rules in force": ("/api/v1/bookings", life.order(ruled, 12, long)),
+        "verdict with 20 rules in force": ("/api/v1/bookings/dry-run", life.order(ruled, 2, long)),
+        "a look at a series of 52": ("/api/v1/series/dry-run", life.series(ruled)),
+    }
+    rows = []
+    with GunicornServer(
+        url, workers=workers_of(url), threads=16, env={"YIQI_LOG_LEVEL": "WARNING"}
+    ) as server:
+        for label, (path, body) in wishes.items():
+            requests = [load.request("POST", path, headers=headers, body=body)] * count
+            load.run(server.port, requests[: max(1, count // 10)], 1)
+            outcome, cpu = timed(server, database_pids(url), requests, 4)
+            rows.append(line(label, 4, outcome, cpu))
+    measure.show(f"{name}: rules and series", rows, *HEADS)
+    life.bench_waitlist(url, name, world, now=now)
+
+
 def bench_feed(url: str, name: str, world: seed.World, count: int) -> None:
     """A feed of a thousand events: fresh (a worker that renders it for the first time), cached, unchanged."""
     path = f"/calendars/{world.feed}.ics"
@@ -251,6 +276,7 @@ def main() -> None:
             bench_writes(url, name, world, 2000 // share)
             bench_race(url, name, world, 100 // share)
             bench_reads(url, name, world, 400 // share)
+            bench_life(url, name, world, 200 // share)
             bench_feed(url, name, world, 200 // share)
             bench_start(url, name)
 
