@@ -536,7 +536,7 @@ def preview_change(
         now=now,
     )
     gone = [
-        Judged(one.series_day, _item_of(one), Way.SKIP, Clock.PLAIN, booking=one)
+        Judged(one.series_day, _item_of(one), Way.EXCLUDED, Clock.PLAIN, booking=one)
         for one in to.dropped
         if one.series_day is not None
     ]
