@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
+from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
@@ -25,7 +26,7 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import instruments, policies, rules
+from booking.services import bookings, instruments, policies, rules
 from booking.services.rules import LONGEST_NOTE, MOST_QUOTA, Draft, Trial, Where
 from booking.web import blueprint
 from booking.web.forms import Intake, as_code, said
@@ -352,9 +353,16 @@ def _form(
         day_kinds=[("", _("Every day")), *((one.value, day_word(one.value)) for one in DayKind)],
         weekdays=list(zip(WEEKDAYS, weekday_words(), strict=True)),
         trial=trial,
+        seen=_seen(trial),
         words=_words(),
     )
     return page, status
+
+
+def _seen(trial: Trial | None) -> set[UUID]:
+    """Give the bookings of a trial that the reader may see; of others only the time is told."""
+    found = trial.refused if trial else ()
+    return {one.booking.id for one in found if bookings.may_on(actor(), "booking.see", one.booking)}
 
 
 def _change_form(
@@ -377,6 +385,7 @@ def _change_form(
         problems={name: wording.error_sentence(code) for name, code in errors.items()},
         labels=labels,
         trial=trial,
+        seen=_seen(trial),
         words=_words(),
     )
     return page, status

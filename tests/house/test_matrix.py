@@ -66,6 +66,8 @@ from models import (
     Privacy,
     Project,
     ProjectMember,
+    Rule,
+    RuleKind,
     Series,
     SignIn,
     Webhook,
@@ -338,7 +340,19 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         now=NOW,
     )
     session.flush()
+    limit = Rule(
+        facility_id=facility.id,
+        kind=RuleKind.SETTING,
+        name="longest",
+        value=600,
+        data={},
+        valid_from=(NOW - timedelta(days=9)).date(),
+        created_at=NOW,
+    )
+    session.add(limit)
+    session.flush()
     things.ids = {
+        "rule": str(limit.id),
         "paper": str(paper.id),
         "delegation": str(away.id),
         **learnt,
@@ -455,6 +469,12 @@ def _browser(world: World, name: str | None) -> tuple[str, str]:
 # --- what is asked ------------------------------------------------------------------------------
 
 
+def _rule(case: Case, t: Things, world: World) -> dict[str, Any]:
+    """A rule that would refuse whatever is booked, at the facility or in the network."""
+    place = {"network_id": world.network} if case.thing else {"facility_id": t.facility}
+    return {**place, "kind": "setting", "name": "notice", "value": 500_000}
+
+
 def rfc(at: datetime) -> str:
     return at.isoformat()
 
@@ -499,6 +519,25 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "api-availability.of_facility": ({"facility_id": t.facility, **WINDOW}, {}),
         "api-availability.find": ({"duration": "PT1H", **WINDOW}, {}),
+        "api-rules.of_instrument": ({"instrument_id": hidden}, {}),
+        "api-rules.listing": ({"facility_id": t.facility}, {}),
+        "api-rules.add": ({}, {"json": _rule(case, t, world)}),
+        "api-rules.trial": ({}, {"json": _rule(case, t, world)}),
+        "api-rules.change": ({"rule_id": int(i["rule"])}, {"json": {"value": 540}}),
+        "api-rules.end": ({"rule_id": int(i["rule"])}, {}),
+        "web.rules_of_instrument": ({"code": hidden}, {}),
+        "web.rules": ({"sort": "facility", "code": t.facility}, {}),
+        "web.new_rule": ({"sort": "facility", "code": t.facility}, {}),
+        "web.add_rule": (
+            {"sort": "network", "code": world.network}
+            if case.thing
+            else {"sort": "facility", "code": t.facility},
+            {"data": {"what": "notice", "value": "300 d"} | ({"try": "1"} if case.thing else {})},
+        ),
+        "web.change_rule": ({"rule_id": int(i["rule"])}, {}),
+        "web.submit_rule": ({"rule_id": int(i["rule"])}, {"data": {"value": "9 h", "note": ""}}),
+        "web.end_rule": ({"rule_id": int(i["rule"])}, {"data": {}}),
+        "web.announce_days": ({}, {"data": {"table": "2031-01-01,holiday", "source": ""}}),
         "api-facilities.one": ({"facility_id": t.facility}, {}),
         "api-facilities.closed": ({"facility_id": t.facility, **WINDOW}, {}),
         "api-facilities.close": ({"facility_id": t.facility}, {"json": wish | {"instrument_id": t.free}}),
