@@ -50,7 +50,7 @@ class ExchangeIn(In):
     note = Text(longest=LONGEST_NOTE, lines=True, load_default="")
 
 
-class OfferedOut(Out):
+class HandedOut(Out):
     """A booking that is to change hands."""
 
     id = fields.UUID(required=True)
@@ -65,8 +65,8 @@ class TransferOut(Out):
     """An offer of a booking to somebody; of two bookings, a swap."""
 
     id = fields.UUID(required=True)
-    booking = fields.Nested(OfferedOut, required=True)
-    for_booking = fields.Nested(OfferedOut, required=True, allow_none=True)
+    booking = fields.Nested(HandedOut, required=True)
+    for_booking = fields.Nested(HandedOut, required=True, allow_none=True)
     giver = fields.Nested(PersonOut, required=True)
     taker = fields.Nested(PersonOut, required=True)
     note = fields.String(required=True)
