@@ -126,8 +126,15 @@ def test_a_request_reaches_its_approver_with_a_link_that_only_the_mail_has(sessi
 def test_an_offer_of_the_waitlist_reaches_one_with_its_link(session, ada, ben, sem):
     booking = book(session, ada, sem)
     window = Span(START, START + 2 * HOUR)
-    for actor in (ben, cast.actor_of(session, cast.cleo(session))):
-        waitlist.join(session, actor=actor, instrument_ids=[sem.id], window=window, minutes=120, now=NOW)
+    for minutes, actor in enumerate((ben, cast.actor_of(session, cast.cleo(session)))):
+        waitlist.join(
+            session,
+            actor=actor,
+            instrument_ids=[sem.id],
+            window=window,
+            minutes=120,
+            now=NOW + timedelta(minutes=minutes),
+        )
     bookings.cancel(session, actor=ada, booking_id=booking.id, now=NOW)
     session.flush()
     for freed in waitlist.work(session):

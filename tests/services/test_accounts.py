@@ -286,7 +286,7 @@ def test_a_leader_or_the_administrator_makes_who_asked_a_member(session, name):
     assert (event.actor_id, event.subject, event.data) == (
         actor.person_id,
         f"person:{dan.id}",
-        {"place": "UNI"},
+        {"place": "UNI", "person_id": str(dan.id)},
     )
     with pytest.raises(NotFound):
         accounts.grant_membership(session, actor=actor, person_id=dan.id, now=NOW)
