@@ -24,6 +24,8 @@ BEHIND = timedelta(days=3)
 """Somebody who has not left since is still looked for so far back."""
 
 HOUR = timedelta(hours=1)
+DAYS = 7
+"""So many days ahead the next free hour is looked for."""
 
 
 class Status(enum.StrEnum):
@@ -128,12 +130,12 @@ def own(session: Session, *, actor: Actor, instrument: Instrument, now: datetime
 def next_hour(
     session: Session, *, actor: Actor, instrument: Instrument, now: datetime
 ) -> tuple[Span | None, Sequence[Reason]]:
-    """Give the next hour that the actor could have today or tomorrow, or why there is none.
+    """Give the next hour that the actor could have in the coming days, or why there is none.
 
     Where no hour can be had, the shortest use that can.
     """
     soonest = availability.next_free(
-        session, instrument_ids=[instrument.id], now=now, days=2, person_id=actor.person_id
+        session, instrument_ids=[instrument.id], now=now, days=DAYS, person_id=actor.person_id
     )[instrument.id]
     if soonest is None:
         return None, ()
