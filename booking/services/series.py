@@ -29,6 +29,10 @@ LIVE = frozenset({State.REQUESTED, State.CONFIRMED, State.CHECKED_IN, State.ENDE
 """The states of a booking with which its date is not given up."""
 
 
+HANDED_OVER = "handed_over"
+"""Why a date has no booking to show: it is somebody else's now."""
+
+
 class Scope(enum.StrEnum):
     """How many dates of a series a command is about."""
 
@@ -430,11 +434,10 @@ def get(session: Session, *, actor: Actor, series_id: UUID, now: datetime) -> Wh
     :raises NotFound: if there is none, or none that this actor may see
     """
     row, made = _read(session, actor, series_id)
-    seen = [one for one in made if bookings.may_on(actor, "booking.see", one)]
     facility = joinedload(Instrument.facility)
     instrument = session.get_one(Instrument, row.instrument_id, options=[facility])
     person = session.get_one(Person, row.person_id)
-    return Whole(row, instrument, person, tuple(_standing(row, seen, now)))
+    return Whole(row, instrument, person, tuple(_standing(actor, row, made, now)))
 
 
 def _read(session: Session, actor: Actor, series_id: UUID) -> tuple[Series, list[Booking]]:
@@ -447,7 +450,7 @@ def _read(session: Session, actor: Actor, series_id: UUID) -> tuple[Series, list
     return row, made
 
 
-def _standing(row: Series, made: Iterable[Booking], now: datetime) -> list[Standing]:
+def _standing(actor: Actor, row: Series, made: Iterable[Booking], now: datetime) -> list[Standing]:
     latest: dict[date, Booking] = {}
     for booking in made:
         if booking.series_day is not None:
@@ -464,6 +467,8 @@ def _standing(row: Series, made: Iterable[Booking], now: datetime) -> list[Stand
         made_last = latest.get(day)
         live = made_last is not None and made_last.state in LIVE
         reason = "" if made_last is not None else why.get(day.isoformat(), Way.SKIP.value)
+        if made_last is not None and not bookings.may_on(actor, "booking.see", made_last):
+            made_last, reason = None, HANDED_OVER
         found.append(Standing(day, one.span, one.clock, made_last, reason, not live and one.span.start > now))
     return found
 
@@ -627,7 +632,7 @@ def _replan(
     place = row.instrument_id if edit.instrument_id is None else edit.instrument_id
     quantity = row.quantity if edit.quantity is None else edit.quantity
     dates = {one.day: one for one in recurrence.occurrences(pattern, tz)}
-    ahead, live = _ahead(made, now, first_day), _live_days(made)
+    ahead, live = _ahead(row, made, now, first_day), _live_days(made)
     choices = dict(edit.choices)
     wanted: list[Wanted] = []
     left, dropped = [], []
@@ -652,11 +657,13 @@ def _replan(
     return _Replan(split_at, before, place, quantity, pattern, in_order, tuple(dropped), tuple(left))
 
 
-def _ahead(made: Iterable[Booking], now: datetime, first_day: date) -> list[Booking]:
+def _ahead(row: Series, made: Iterable[Booking], now: datetime, first_day: date) -> list[Booking]:
+    """Give what has not begun and is still the person's own; what they handed over goes its own way."""
     return [
         one
         for one in made
         if one.starts_at > now
+        and one.person_id == row.person_id
         and Action.CHANGE in possible(one.state)
         and one.series_day is not None
         and one.series_day >= first_day
@@ -958,7 +965,7 @@ def cancel(
     row, made = _read(session, actor, series_id)
     _require_locked({item.instrument_id for booking in made for item in booking.items}, places)
     _raise_version(session, row, version, now)
-    chosen = [_on(made, day)] if scope is Scope.THIS else _ahead(made, now, _from(scope, day))
+    chosen = [_on(made, day)] if scope is Scope.THIS else _ahead(row, made, now, _from(scope, day))
     if not chosen:
         raise Refused([Reason("nothing_ahead")])
     against: list[Reason] = []

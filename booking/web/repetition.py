@@ -15,6 +15,7 @@ from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.i18n import gettext as _
 from booking.i18n import name_of, ngettext
+from booking.services.series import HANDED_OVER
 from booking.services.series_dates import Choice, Judged, Way
 from booking.web.forms import Intake, as_date, local_time
 from booking.web.judgement import Said, sentences
@@ -311,6 +312,7 @@ def why_words(why: str) -> str:
         Way.EXCLUDED.value: _("Left out"),
         Way.SKIP.value: _("Left out"),
         Way.WAITLIST.value: _("On the waitlist"),
+        HANDED_OVER: _("Handed over"),
     }.get(why, "")
 
 

@@ -602,6 +602,21 @@ def test_a_manager_changes_and_puts_back_for_the_owner(session, ada, tam, sem):
     assert {one.person_id for one in bookings.of_series(session, series_id=row.id)} == {ada.person_id}
 
 
+def test_a_date_that_was_handed_over_goes_its_own_way(session, ben, cleo, sem):
+    row = place(session, ben, weekly(sem))
+    given = bookings.of_series(session, series_id=row.id)[1]
+    given.person_id, given.organisation_id = cleo.person_id, None
+    session.flush()
+    change(session, ben, row, Scope.ALL, start_minute=600)
+    cancel(session, ben, row, Scope.ALL)
+    found = standing(session, ben, row)
+    assert [one[0] for one in found.values()] == ["cancelled", "handed_over", "cancelled", "cancelled"]
+    assert given.starts_at == at(day(1)).start
+    assert given.state is State.CONFIRMED
+    with pytest.raises(Refused):
+        series.put_back(session, actor=ben, series_id=row.id, day=day(1), now=NOW)
+
+
 # --- at once --------------------------------------------------------------------------------------
 
 

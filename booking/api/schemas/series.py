@@ -267,7 +267,10 @@ class SeriesDateOut(Out):
     booking = fields.Nested(BookingOut, required=True, allow_none=True)
     why = fields.String(
         required=True,
-        metadata={"description": "Why it has no booking: `excluded`, `skip` or `waitlist`.", "example": ""},
+        metadata={
+            "description": "Why it has no booking to show: `excluded`, `skip`, `waitlist` or `handed_over`.",
+            "example": "",
+        },
     )
     open = fields.Boolean(required=True, metadata={"description": "Whether it may be put back."})
 
