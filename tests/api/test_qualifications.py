@@ -1,10 +1,12 @@
 """Qualifications over the API: from the definition to the grant, and what a booking without it is told."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.api.conftest import World, at
+from tests.api.test_transfers import at_once
 
 LASER = {"id": "LASER", "facility_id": "LAB", "name_zh": "激光安全", "name_en": "Laser safety", "months": 12}
 
@@ -111,3 +113,28 @@ def test_dates_and_figures_that_make_no_sense_are_told(laser: World):
     assert laser.post("/qualifications", json=LASER | {"id": "X", "months": 0}, who="tam").json["errors"] == {
         "months": "too_small"
     }
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_the_last_seat_is_taken_once_by_people_at_the_same_moment(world_on_both: World, round_: int):
+    world = world_on_both
+    world.post("/qualifications", json=LASER, who="tam")
+    times = {"start": at(1 + round_), "end": at(2 + round_), "seats": 1}
+    training = world.post("/qualifications/LASER/sessions", json=times, who="tam").json["id"]
+    wish = {"qualification_id": "LASER", "session_id": training}
+    names = ("ada", "ben", "cleo", "ada")
+    answers = at_once(
+        *(lambda name=name: world.post("/certificates", json=wish, who=name).status_code for name in names)
+    )
+    assert Counter(answers) == {201: 1, 409: 3}
+    seats = world.get("/qualifications/LASER/sessions").json["items"]
+    assert [one["free"] for one in seats] == [0]
+
+
+def test_asked_for_twice_at_the_same_moment_it_is_asked_for_once(world_on_both: World):
+    world = world_on_both
+    world.post("/qualifications", json=LASER, who="tam")
+    wish = {"qualification_id": "LASER"}
+    answers = at_once(*[lambda: world.post("/certificates", json=wish).status_code] * 4)
+    assert Counter(answers) == {201: 1, 409: 3}
+    assert world.get("/certificates").json["total"] == 1

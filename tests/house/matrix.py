@@ -147,7 +147,7 @@ _TABLE = {
     Case("api-qualifications.call_off", "DELETE"): "401 403 403 403 403 403 204 204 403 204",
     Case("api-qualifications.certificates", "GET"): _MEMBERS,
     Case("api-qualifications.certificates", "GET", "facility"): "401 403 403 403 403 403 200 200 403 200",
-    Case("api-qualifications.ask", "POST"): "401 201 201 409 201 201 201 201 201 201",
+    Case("api-qualifications.ask", "POST"): "401 201 201 409 201 201 201 201 409 201",  # Nora holds it
     Case("api-qualifications.ask", "POST", "award"): "401 403 403 403 403 403 201 201 403 201",
     Case("api-qualifications.certificate", "GET"): "401 404 404 200 404 404 200 200 404 200",
     Case("api-qualifications.seat", "POST"): "401 404 404 200 404 404 200 200 404 200",
@@ -247,6 +247,9 @@ _TABLE = {
     Case("web.add_paper", "POST"): " in 404 404 303 303 404 303 403 404 303",
     Case("web.paper", "GET"): " in 404 404 200 200 404 200 200 404 200",
     Case("web.remove_paper", "POST"): " in 404 404 303 403 404 303 403 404 303",
+    Case("web.approval_rules", "GET"): " in 403 403 403 403 403 200 403 403 200",
+    Case("web.add_approval_rule", "POST"): " in 403 403 403 403 403 303 403 403 303",
+    Case("web.end_approval_rule", "POST"): " in 403 403 403 403 403 303 403 403 303",
     Case("web.absences", "GET"): _PEOPLE,
     Case("web.make_absence", "POST"): " in 422 303 303 422 422 422 422 422 422",  # Ada, of Ben's university
     Case("web.end_absence", "POST"): " in 404 404 303 404 404 404 404 404 404",
@@ -319,7 +322,7 @@ _TABLE = {
     # --- qualifications, and bookings that change hands -------------------------------------------
     Case("web.my_qualifications", "GET"): _PEOPLE,
     Case("web.qualification", "GET"): _ANYBODY,
-    Case("web.ask_qualification", "POST"): " in 303 303 409 303 303 303 303 303 303",
+    Case("web.ask_qualification", "POST"): " in 303 303 409 303 303 303 303 409 303",
     Case("web.choose_seat", "POST"): " in 404 404 303 404 404 303 303 404 303",
     Case("web.withdraw_request", "POST"): " in 404 404 303 404 404 403 403 404 403",
     Case("web.facility_qualifications", "GET"): " in 403 403 403 403 404 200 200 403 200",
