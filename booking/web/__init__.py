@@ -7,6 +7,7 @@ blueprint = Blueprint("web", __name__)
 # They need the blueprint above. One a line: a new file of pages is a new line here.
 from booking.web import absences as absences  # noqa: E402
 from booking.web import accounts as accounts  # noqa: E402
+from booking.web import approval_rules as approval_rules  # noqa: E402
 from booking.web import approvals as approvals  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
 from booking.web import booking_form as booking_form  # noqa: E402

@@ -857,6 +857,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "web.paper": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
         "web.remove_paper": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {"data": {}}),
+        "web.approval_rules": ({"sort": "facility", "code": t.facility}, {}),
+        "web.add_approval_rule": (
+            {"sort": "facility", "code": t.facility},
+            {"data": {"name": "Safety", "who": "manager"}},
+        ),
+        "web.end_approval_rule": ({"rule_id": int(i["step_rule"])}, {"data": {}}),
         "web.make_absence": (
             {},
             {
