@@ -46,13 +46,8 @@ _GIVEN_UP = (State.REJECTED, State.WITHDRAWN, State.CANCELLED, State.EXPIRED)
 
 UNTRIED = frozenset(
     {
-        "grace",
-        "late_allowed",
-        "tolerance",
-        "overtime_limit",
-        "late_cancellation",
-        "offer_minutes",
-        "horizon_to_change",
+        *("grace", "late_allowed", "tolerance", "overtime_limit", "late_cancellation"),
+        *("offer_minutes", "horizon_to_change"),
     }
 )
 """Settings that refuse no booking that is made."""
@@ -218,7 +213,7 @@ def add(session: Session, *, actor: Actor, at: Where, draft: Draft, now: datetim
     :raises Invalid: if the rule makes no sense
     """
     require(actor, "rule.edit", at.subject)
-    checked = check(draft, today=today(at, now))
+    checked = check(draft, today=day_at(at, now))
     row = _row(at, checked, actor, now)
     session.add(row)
     session.flush()
@@ -238,7 +233,7 @@ def change(
     row = get(session, rule_id=rule_id)
     at = where_of(session, policies.place_of(row))
     require(actor, "rule.edit", at.subject)
-    day = today(at, now)
+    day = day_at(at, now)
     if row.valid_to is not None and row.valid_to <= day:
         raise Invalid({"valid_to": "out_of_range"})
     allowed = {"value", "valid_to", "note"}
@@ -267,7 +262,7 @@ def end(session: Session, *, actor: Actor, rule_id: int, now: datetime) -> None:
     row = get(session, rule_id=rule_id)
     at = where_of(session, policies.place_of(row))
     require(actor, "rule.edit", at.subject)
-    day = today(at, now)
+    day = day_at(at, now)
     if row.valid_to is not None and row.valid_to <= day:
         return
     _record(session, actor, "rule.ended", at, row, now)
@@ -278,7 +273,7 @@ def end(session: Session, *, actor: Actor, rule_id: int, now: datetime) -> None:
     session.flush()
 
 
-def today(at: Where, now: datetime) -> date:
+def day_at(at: Where, now: datetime) -> date:
     """Give the day that it is at a place."""
     return now.astimezone(zone(at.zone)).date()
 
@@ -462,7 +457,7 @@ def trial(
     :raises Invalid: if the rule makes no sense, or refuses no booking by its nature
     """
     require(actor, "rule.edit", at.subject)
-    checked = check(draft, today=today(at, now))
+    checked = check(draft, today=day_at(at, now))
     if checked.kind is RuleKind.SETTING and checked.name in UNTRIED:
         raise Invalid({"name": "not_tried"})
     past = _past(session, at, checked, Span(now - back, now))

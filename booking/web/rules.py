@@ -84,7 +84,7 @@ def show_rules(sort: str, code: str) -> Answer:
     with reading() as session:
         at = _where(session, sort, code)
         rows = rules.listing(session, place=at.place)
-    today = rules.today(at, now)
+    today = rules.day_at(at, now)
     over = [row for row in rows if row.valid_to is not None and row.valid_to <= today]
     return render_template(
         "rules/place.html",
@@ -106,7 +106,7 @@ def show_new(sort: str, code: str) -> Answer:
     require(actor(), "rule.edit", at.subject)
     typed = {name: request.args.get(name, "") for name in FIELDS}
     typed["what"] = typed["what"] or "longest"
-    typed["valid_from"] = rules.today(at, utc_now()).isoformat()
+    typed["valid_from"] = rules.day_at(at, utc_now()).isoformat()
     return _form(at, typed, {})
 
 
@@ -440,6 +440,9 @@ def setting_word(name: str) -> str:
         "concurrent": _("Bookings ahead for each person"),
         "grace": _("How late one may come"),
         "late_allowed": _("Whether latecomers may still begin"),
+        "tolerance": _("Minutes that are neither late, early nor over time"),
+        "overtime_limit": _("How long after the end one is taken as gone"),
+        "late_cancellation": _("How near to the start giving up costs points"),
         "offer_minutes": _("How long an offer of the waitlist stands"),
     }.get(name, name)
 
