@@ -640,7 +640,8 @@ def _replan(
         on = booking.series_day or first_day
         if on not in dates:
             dropped.append(booking)
-        elif on not in choices and _item_of(booking) != _planned(row, on):
+        elif len(booking.items) > 1 or (on not in choices and _item_of(booking) != _planned(row, on)):
+            choices.pop(on, None)
             left.append(booking)
         else:
             item = Item(place, dates[on].span, quantity)
@@ -909,14 +910,17 @@ def _change_one(
         span,
         old.quantity if edit.quantity is None else edit.quantity,
     )
-    occupation.lock(session, {old.instrument_id, item.instrument_id, row.instrument_id})
+    if item != old and len(booking.items) > 1:
+        raise Invalid({"scope": "unknown"})  # it says too little of what becomes of each
+    held = {one.instrument_id for one in booking.items}
+    occupation.lock(session, held | {item.instrument_id, row.instrument_id})
     _raise_version(session, row, version, now)
     bookings.change(
         session,
         actor=actor,
         booking_id=booking.id,
         version=booking.version,
-        items=[item],
+        items=[item] if item != old else None,
         purpose=edit.purpose,
         override=edit.override,
         now=now,

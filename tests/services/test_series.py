@@ -465,6 +465,20 @@ def test_what_was_moved_alone_stays_where_it_is(session, ada, sem):
     assert {one.purpose for one in bookings.of_series(session, series_id=row.id)} == {"All"}
 
 
+def test_a_date_that_got_another_instrument_besides_keeps_both(session, ada, sem):
+    twin = make_instrument(session, sem.facility)
+    row = place(session, ada, weekly(sem))
+    one = bookings.of_series(session, series_id=row.id)[1]
+    both = [Item(one_of.id, at(day(1))) for one_of in (sem, twin)]
+    bookings.change(session, actor=ada, booking_id=one.id, version=None, items=both, now=NOW)
+    change(session, ada, row, Scope.ALL, start_minute=600)
+    found = bookings.get(session, actor=ada, booking_id=one.id)
+    assert [Span(item.starts_at, item.ends_at) for item in found.items] == [at(day(1))] * 2
+    change(session, ada, row, Scope.THIS, day(1), purpose="Both")
+    with pytest.raises(Invalid):
+        change(session, ada, row, Scope.THIS, day(1), start_minute=660)
+
+
 def test_another_rule_cancels_adds_and_keeps(session, ada, sem):
     row = place(session, ada, weekly(sem))
     rule = parse("FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4", FIRST)
