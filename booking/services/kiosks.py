@@ -240,7 +240,7 @@ def set_own(
 def enrol(
     session: Session, *, actor: Actor, facility_id: int, email: str, number_hash: bytes, now: datetime
 ) -> Badge:
-    """Give somebody who has booked at the facility a badge; they are told.
+    """Give somebody who has booked at the facility a badge; their account shows it.
 
     :raises Forbidden: if the actor does not manage the facility
     :raises Invalid: if nobody of this address has booked there, or the number is another's

@@ -156,7 +156,7 @@ def enrol_badge() -> Answer:
     except Invalid as error:
         return _kiosks_page(code, form=form, errors=sentences(error)), 422
     security("badge_enrolled", person=str(badge.person_id), by=str(actor().person_id))
-    flash(_("The badge can be used at kiosks; its owner is being told."), "success")
+    flash(_("The badge can be used at kiosks."), "success")
     return redirect(url_for("web.kiosks", facility=code), 303)
 
 
