@@ -1,5 +1,6 @@
 """All tables of Yiqi; importing this module knows every one."""
 
+from booking.domain.approvals import Need, StepState
 from booking.domain.policy import RuleKind
 from booking.domain.working_days import DayKind
 from models import guards
@@ -10,9 +11,7 @@ from models.approval import (
     BookingPaper,
     Chemical,
     Delegation,
-    Need,
     PaperKind,
-    StepState,
 )
 from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage

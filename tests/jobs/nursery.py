@@ -6,9 +6,8 @@
 import os
 from datetime import UTC, datetime
 
-from booking import db
+from booking import db, messages
 from booking.config import Settings
-from booking import messages
 from booking.jobs import deliver
 from booking.services import notifications
 

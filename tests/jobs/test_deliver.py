@@ -28,7 +28,11 @@ def never() -> bool:
 
 def deliveries() -> list[Delivery]:
     with db.transaction() as session:
-        found = list(session.scalars(select(Delivery).where(Delivery.channel == Channel.MAIL).order_by(Delivery.event_id)))
+        found = list(
+            session.scalars(
+                select(Delivery).where(Delivery.channel == Channel.MAIL).order_by(Delivery.event_id)
+            )
+        )
         session.expunge_all()
         return found
 
