@@ -6,9 +6,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from booking.domain.qualifications import Step as CertificateState
+from booking.domain.qualifications import Step
 from models.account import Person
 from models.base import Base, UtcDateTime, by_value
+
+CertificateState = Step
+"""申请, 已排训, 批准, 拒绝, 撤销, 撤回; a granted one that is past its day has expired."""
 
 
 class Qualification(Base):
@@ -70,7 +73,7 @@ class Certificate(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     qualification_id: Mapped[int] = mapped_column(ForeignKey("qualification.id"))
     session_id: Mapped[UUID | None] = mapped_column(ForeignKey("training_session.id"), index=True)
-    state: Mapped[CertificateState] = mapped_column(by_value(CertificateState))
+    state: Mapped[Step] = mapped_column(by_value(Step))
     note: Mapped[str] = mapped_column(String(500), default="")
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -257,6 +257,7 @@ def occupations(
             Booking.purpose,
             Booking.state,
             Booking.person_id,
+            Booking.booked_by_id,
             Booking.organisation_id,
             Booking.confidential,
             Instrument.facility_id,
@@ -276,7 +277,8 @@ def occupations(
     )
     bars = []
     for row in session.execute(query):
-        subject = Subject(row.person_id, row.organisation_id, row.facility_id)
+        whose = row.person_id, row.organisation_id, row.facility_id
+        subject = Subject(*whose, agent_id=row.booked_by_id)
         seen = row.booking_id is not None and may(actor, "booking.see", subject)
         bars.append(
             Bar(

@@ -10,7 +10,7 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import acting, bookings
+from booking.services import acting, availability, bookings
 from booking.services.bookings import Part
 from models import Membership, Project, ProjectMember
 from tests import cast
@@ -142,3 +142,17 @@ def test_booking_for_oneself_by_name_is_booking(session, sem):
     booking = place(session, cast.actor_of(session, ada), sem, booked_for=ada.id)
     assert booking.booked_by_id is None
     assert Role.LEADER in {row.role for row in session.query(Membership).filter_by(person_id=ada.id)}
+
+
+def test_who_booked_for_another_person_sees_it_on_the_timeline(session, sem):
+    ben, cleo = cast.ben(session), cast.cleo(session)
+    project = make_project(session, ben, cleo)
+    agent = cast.actor_of(session, ben)
+    place(session, agent, sem, booked_for=cleo.id, project_id=project.id, confidential=True)
+    within = Span(NOW, NOW + timedelta(days=1))
+    stranger = cast.actor_of(session, cast.nora(session))
+    for reader, person in ((agent, "Cleo"), (stranger, None)):
+        (bar,) = availability.occupations(
+            session, actor=reader, instrument_ids=[sem.id], within=within, now=NOW
+        )
+        assert bar.person == person
