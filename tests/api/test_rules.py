@@ -6,6 +6,8 @@ from booking import db
 from models import Category
 from tests.api.conftest import World, at
 
+ENGLISH = {"Accept-Language": "en"}
+
 
 def test_a_rule_from_its_making_to_its_end(world: World):
     order = {"facility_id": "LAB", "kind": "setting", "name": "longest", "value": 120, "note": "Many wait"}
@@ -32,7 +34,9 @@ def test_a_rule_from_its_making_to_its_end(world: World):
     assert next(line for line in policy["settings"] if line["name"] == "gap")["place"] == "default"
     assert world.get("/instruments/SEM").json["rules"]["longest_minutes"] == 120
 
-    refused = world.post("/bookings", json={"instrument_id": "SEM", "start": at(9), "end": at(12)})
+    refused = world.post(
+        "/bookings", json={"instrument_id": "SEM", "start": at(9), "end": at(12)}, headers=ENGLISH
+    )
     (reason,) = refused.json["reasons"]
     assert (refused.status_code, reason["code"], reason["params"]["at"]) == (409, "too_long", "LAB")
     assert reason["params"]["override"] == {"role": "manager", "facilities": ["LAB"]}
@@ -114,7 +118,7 @@ def test_a_quota_in_words_and_set_aside(world: World):
     assert (made["name"], made["weekdays"], made["closes"]) == ("person.hours.rolling", [*range(7)], "24:00")
     world.book(9, 11, who="tam")
     wish = {"instrument_id": "SEM-2", "start": at(12), "end": at(14)}
-    verdict = world.post("/bookings/dry-run", json=wish, who="tam").json
+    verdict = world.post("/bookings/dry-run", json=wish, who="tam", headers=ENGLISH).json
     assert [reason["code"] for reason in verdict["reasons"]] == ["quota_hours"]
     assert verdict["reasons"][0]["message"].startswith("2 h of 3 h used within 7 days, from")
     assert world.post("/bookings", json=wish, who="tam").status_code == 409

@@ -51,6 +51,7 @@ PAGES = {
         "free-mistake": "/free?minutes=x",
         "missing": "/instruments/NONE",
         "now": f"/i/{SEM}",
+        "rules": f"/instruments/{SEM}/rules",
     },
     "ada": {
         "home": "/",
@@ -69,6 +70,8 @@ PAGES = {
         "kiosks": "/kiosks",
         "faults": "/faults?show=all",
         "points": "/credit/facility",
+        "rules": "/rules/facility/DG-SLAB",
+        "rule": "/rules/facility/DG-SLAB/new",
     },
 }
 """The pages that each person looks at, by a short name for the picture."""
