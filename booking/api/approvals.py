@@ -7,6 +7,8 @@ from flask import Response, request
 
 from booking.api.base import Blueprint, problems
 from booking.api.schemas.approvals import (
+    ApprovalRuleIn,
+    ApprovalRuleOut,
     ChemicalsOut,
     DelegationIn,
     DelegationOut,
@@ -21,8 +23,16 @@ from booking.domain.rules import Invalid
 from booking.http import downloads
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import approval_steps, approvals, bookings, delegations, papers
-from models import BookingPaper, Delegation, Person
+from booking.services import (
+    approval_rules,
+    approval_steps,
+    approvals,
+    bookings,
+    delegations,
+    papers,
+    rules,
+)
+from models import BookingPaper, Delegation, Person, Rule
 
 blp = Blueprint(
     "api-approvals", __name__, description="Steps of approval, what is declared for them, and who decides."
@@ -131,6 +141,23 @@ def remove(booking_id: UUID, paper_id: UUID) -> Response:
     with transaction() as session:
         papers.remove(session, actor=actor(), booking_id=booking_id, paper_id=paper_id, now=utc_now())
     return Response(status=204)
+
+
+@blp.post("/rules/approvals")
+@needs("rule.edit")
+@blp.arguments(ApprovalRuleIn)
+@blp.response(201, ApprovalRuleOut)
+@problems(404)
+def ask_for(wanted: dict[str, Any]) -> Rule:
+    """Ask for a step of approval
+
+    Of rules of one name the nearest place counts. One that stands at the same place under the name ends as this one
+    begins. It is ended as every rule.
+    """
+    kind, code = wanted.pop("at")
+    with transaction() as session:
+        where = rules.where(session, actor=actor(), kind=kind, code=code)
+        return approval_rules.add(session, actor=actor(), at=where, **wanted, now=utc_now())
 
 
 @blp.get("/delegations")

@@ -92,6 +92,7 @@ _TABLE = {
     Case("api-approvals.add", "POST"): "401 404 404 201 201 404 201 403 404 201",
     Case("api-approvals.one", "GET"): "401 404 404 200 200 404 200 200 404 200",
     Case("api-approvals.remove", "DELETE"): "401 404 404 204 403 404 204 403 404 204",
+    Case("api-approvals.ask_for", "POST"): "401 403 403 403 403 403 201 403 403 201",
     Case("api-approvals.delegated", "GET"): _MEMBERS,
     Case(
         "api-approvals.delegate", "POST"

@@ -566,6 +566,16 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "api-approvals.one": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
         "api-approvals.remove": ({"booking_id": i["planned"], "paper_id": i["paper"]}, {}),
+        "api-approvals.ask_for": (
+            {},
+            {
+                "json": {
+                    "facility_id": t.facility,
+                    "name": "Safety",
+                    "data": {"approvers": {"role": "manager"}},
+                }
+            },
+        ),
         "api-approvals.delegate": (
             {},
             {"json": {"delegate": "ada@example.org", "start": rfc(LATER[0]), "end": rfc(LATER[1])}},

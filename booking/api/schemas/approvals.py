@@ -5,7 +5,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from booking.api.schemas.fields import Choice, Figure, In, Instant, Out, Text
+from booking.api.schemas.fields import Choice, Figure, Flag, In, Instant, Out, Text
+from booking.api.schemas.rules import RulesIn
 from booking.domain.approvals import Need, StepState
 from booking.domain.chemicals import (
     LARGEST,
@@ -176,6 +177,42 @@ class PapersOut(Out):
     """All papers of a booking."""
 
     items = fields.List(fields.Nested(PaperOut), required=True)
+
+
+class ApprovalRuleIn(RulesIn):
+    """A step of approval that is asked for at one place, and below it."""
+
+    name = Text(longest=60, required=True, metadata={"example": "Safety"})
+    off = Flag(
+        load_default=False, metadata={"description": "Ask for the step of this name no more, from here down."}
+    )
+    data = fields.Dict(
+        load_default=dict,
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={
+            "description": "`stage`, `need` (`all`, `any`), `approvers` and `escalate_to` (`role`: `manager`,"
+            " `leader`, `project_leader`; or `people`: ids), `when` (`condition`, `value`, `opens`, `closes`),"
+            " `deadline_days`, `on_silence` (`expire`, `escalate`, `approve`), `permit_for` (hazards).",
+            "example": {"approvers": {"role": "manager"}, "when": [{"condition": "hazardous"}]},
+        },
+    )
+    valid_from = fields.Date(
+        allow_none=True,
+        load_default=None,
+        error_messages={"invalid": "malformed", "null": "required", "format": "malformed"},
+    )
+    note = Text(longest=500, load_default="")
+
+
+class ApprovalRuleOut(Out):
+    """A step of approval that is asked for."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    off = fields.Function(lambda rule: rule.value == 0, required=True, metadata={"type": "boolean"})
+    data = fields.Dict(required=True)
+    valid_from = fields.Date(required=True)
+    note = fields.String(required=True)
 
 
 class DelegationIn(In):
