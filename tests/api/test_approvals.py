@@ -82,7 +82,7 @@ def test_chemicals_are_changed_with_the_version_and_repeated_with_the_key(world:
         ({"quantity": "NaN"}, "chemicals.0.quantity", "malformed"),
         ({"quantity": True}, "chemicals.0.quantity", "malformed"),
         ({"unit": ""}, "chemicals.0.unit", "required"),
-        ({"hazards": ["smell"]}, "chemicals.0.hazards.0", "malformed"),
+        ({"hazards": ["smell"]}, "chemicals.0.hazards.0", "unknown"),
         ({"colour": "red"}, "chemicals.0.colour", "unknown"),
     ],
 )
