@@ -106,7 +106,9 @@ def _parameter(given: Mapping[str, Any]) -> Value:
 
 def _body(said: Mapping[str, Any]) -> str:
     content = said.get("requestBody", {}).get("content", {})
-    return kind(content["application/json"]["schema"]) if content else ""
+    if "application/json" in content:
+        return kind(content["application/json"]["schema"])
+    return ", ".join(content)
 
 
 def _answers(document: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[tuple[str, str, Words]]:
