@@ -179,9 +179,10 @@ def test_without_scripts_one_checks_takes_what_is_offered_and_books(page: Page, 
     assert page.input_value("[name=purpose]") == "kept"
     page.click("[data-send]")
     page.wait_for_url(re.compile(r"/bookings/[0-9a-f-]{36}$"))
-    page.locator("details.cancel summary").click()
+    cancelling = page.locator("details.cancel", has=page.locator("[name=reason]"))
+    cancelling.locator("summary").click()
     page.fill("[name=reason]", "no sample")
-    page.click("details.cancel [type=submit]")
+    cancelling.locator("[type=submit]").click()
     expect(page.locator(".flashes")).to_contain_text("cancelled")
     page.locator(".flashes a").click()
     assert page.input_value("[name=start_date]") >= datetime.now(SHANGHAI).date().isoformat()
