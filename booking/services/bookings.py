@@ -934,17 +934,6 @@ def _confidential(
     return session.get_one(Organisation, organisation_id).kind is OrganisationKind.ENTERPRISE
 
 
-def first_state(actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]) -> State:
-    """Confirm at once where nobody needs to approve; a manager approves by booking."""
-    wanting = [
-        row
-        for item in items
-        if (row := instruments[item.instrument_id]).approval_required
-        and not may(actor, "booking.approve", Subject(facility_id=row.facility_id))
-    ]
-    return State.REQUESTED if wanting else State.CONFIRMED
-
-
 def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:
     return [
         BookingItem(
