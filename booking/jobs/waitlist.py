@@ -48,7 +48,7 @@ def _serve(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> Non
             with transaction() as session:
                 waitlist.done(session, freed=freed)
             return
-        tried.add(choice.entry_id)
+        tried |= {choice.entry_id, *choice.passed_over}
         with transaction() as session:
             waitlist.offer(session, choice=choice, key=key, now=now)
 

@@ -92,11 +92,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who is to be offered what."""
+    """Who is to be offered what, and whom the rules made pass over on the way to them."""
 
     entry_id: UUID
     instrument_id: int
     span: Span
+    passed_over: frozenset[UUID] = frozenset()
 
 
 # --- joining and leaving --------------------------------------------------------------------------
@@ -380,7 +381,7 @@ def _answered(session: Session, actor: Actor, offer_id: UUID) -> tuple[WaitlistE
 # --- what the jobs do -----------------------------------------------------------------------------
 
 
-def work(session: Session, *, limit: int = 100) -> list[Work]:
+def work(session: Session, *, limit: int = 5000) -> list[Work]:
     """Give what came free and was not looked at yet, by instrument, what came free first coming first."""
     rows = session.execute(
         select(
@@ -421,6 +422,7 @@ def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: d
     whole = Span(now, max(one.window.end for one in candidates))
     free = _unclaimed(session, rows, whole, {one.quantity for one in candidates}, now)
     passed = _passed(session, [one.entry_id for one in candidates])
+    refused: set[UUID] = set()
     for one in line.ranked(candidates, _minutes_used(session, line.level(candidates), now)):
         for place in wanted[one.entry_id]:
             stretches = line.rooms(one, free[place, one.quantity], passed.get((one.entry_id, place), ()), now)
@@ -431,7 +433,8 @@ def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: d
                 break
             span = _first_that_fits(session, person, one, rows[place], stretches, now)
             if span is not None:
-                return Choice(one.entry_id, place, span)
+                return Choice(one.entry_id, place, span, frozenset(refused))
+            refused.add(one.entry_id)
     return None
 
 
