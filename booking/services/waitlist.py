@@ -58,8 +58,8 @@ MOST_INSTRUMENTS = 200
 
 LONGEST_WINDOW = timedelta(days=92)
 LONGEST_PURPOSE, LONGEST_WISH, LONGEST_REASON = 2000, 500, 500
-MOST_TRIES = 3
-"""In so many stretches of a window somebody's wish is tried, before the next in line has their turn."""
+MOST_TRIES = 6
+"""At so many times of a window somebody's wish is tried, before the next in line has their turn."""
 
 LINK_TOLD = timedelta(days=7)
 """So long after its deadline a link still tells what became of the offer."""
@@ -932,18 +932,24 @@ def _uses(
     if one.fixed:
         yield one.window
         return
-    for stretch in stretches[:MOST_TRIES]:
-        found = availability.first_use(
-            session,
-            instrument=instrument,
-            length=one.length,
-            within=stretch,
-            quantity=one.quantity,
-            person_id=person.person_id,
-            now=now,
-        )
-        if found is not None:
+    tries = 0
+    for stretch in stretches:
+        rest = stretch
+        while rest.start < rest.end and tries < MOST_TRIES:
+            tries += 1
+            found = availability.first_use(
+                session,
+                instrument=instrument,
+                length=one.length,
+                within=rest,
+                quantity=one.quantity,
+                person_id=person.person_id,
+                now=now,
+            )
+            if found is None:
+                break
             yield found
+            rest = Span(found.end, stretch.end)
 
 
 def _deadline(

@@ -283,6 +283,20 @@ def test_whom_a_gate_refuses_is_passed_over(session, ben, cleo, sem, monkeypatch
     assert offer.entry_id == second.id
 
 
+def test_a_flexible_wish_is_tried_at_other_times_where_a_gate_refuses_the_first(
+    session, cleo, sem, monkeypatch
+):
+    from booking.domain.rules import Reason
+    from booking.services import gates
+
+    noon = span(DAY + 4, DAY + 5).start
+    shut = lambda _session, wish: [Reason("past")] if wish.items[0].span.start < noon else []  # noqa: E731
+    monkeypatch.setattr(gates, "GATES", (*gates.GATES, shut))
+    join(session, cleo, sem, end=DAY + 12)
+    (offer,) = serve(session)
+    assert Span(offer.starts_at, offer.ends_at) == span(DAY + 4, DAY + 6)
+
+
 def test_who_was_disabled_is_passed_over(session, ben, cleo, sem):
     join(session, cleo, sem)
     second = join(session, ben, sem, now=NOW + timedelta(minutes=1))

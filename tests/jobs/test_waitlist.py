@@ -1,0 +1,121 @@
+"""The jobs of the line: each does no more when it runs again, and after a pause what is still true."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from booking import db
+from booking.domain.occupation import Item
+from booking.domain.spans import Span
+from booking.jobs import waitlist, waitlist_rules, waitlist_windows
+from booking.services import bookings
+from booking.services import waitlist as line
+from models import EntryState, Event, Freed, Instrument, WaitlistEntry, WaitlistOffer
+from tests import cast
+from tests.factories import make_instrument
+
+
+def go_on() -> bool:
+    return False
+
+
+def start() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=2)
+
+
+def wait(*codes: str, now: datetime | None = None, begins: datetime | None = None) -> None:
+    """Let Cleo wait for two hours on each instrument, which is made if need be."""
+    at = begins or start()
+    with db.transaction() as session:
+        cleo = cast.actor_of(session, cast.cleo(session))
+        for code in codes:
+            row = session.scalar(select(Instrument).where(Instrument.code == code))
+            line.join(
+                session,
+                actor=cleo,
+                instrument_ids=[(row or make_instrument(session, code=code)).id],
+                window=Span(at, at + timedelta(hours=2)),
+                minutes=120,
+                now=now or datetime.now(UTC),
+            )
+
+
+def kinds() -> list[str]:
+    with db.reading() as session:
+        query = select(Event.kind).where(Event.kind.startswith("waitlist.")).order_by(Event.id)
+        return [kind.removeprefix("waitlist.") for kind in session.scalars(query)]
+
+
+def test_what_came_free_is_offered_once_however_often_the_job_runs(settings):
+    wait("SEM")
+    for _ in range(3):
+        waitlist.run(settings, go_on)
+    assert kinds() == ["joined", "offered"]
+    with db.reading() as session:
+        assert session.scalars(select(Freed)).all() == []
+
+
+def test_after_a_pause_of_hours_the_silent_are_passed_over_once(settings):
+    wait("SEM")
+    waitlist.run(settings, go_on)
+    with db.reading() as session:
+        deadline = session.scalars(select(WaitlistOffer.deadline)).one()
+    for hours in (5, 5, 6):
+        waitlist.turn("key", go_on, now=deadline + timedelta(hours=hours))
+    assert kinds() == ["joined", "offered", "silent"]
+
+
+def test_one_instrument_that_fails_does_not_keep_the_others(settings, monkeypatch):
+    wait("BAD", "GOOD")
+    choose = line.choose
+    with db.reading() as session:
+        bad = session.scalar(select(Instrument.id).where(Instrument.code == "BAD"))
+
+    def broken(session, *, freed, **more):
+        if freed.instrument_id == bad:
+            raise ZeroDivisionError
+        return choose(session, freed=freed, **more)
+
+    monkeypatch.setattr(line, "choose", broken)
+    waitlist.run(settings, go_on)
+    with db.reading() as session:
+        offered = session.scalars(select(WaitlistOffer.instrument_id)).all()
+        assert bad not in offered
+        assert len(offered) == 1
+        assert session.scalars(select(Freed.instrument_id)).all() == [bad]  # for the next turn
+    monkeypatch.undo()
+    waitlist.run(settings, go_on)
+    assert kinds().count("offered") == 2
+
+
+def test_who_was_told_to_stop_offers_nothing(settings):
+    wait("SEM")
+    waitlist.run(settings, lambda: True)
+    assert kinds() == ["joined"]
+
+
+def test_places_whose_window_is_over_end_once(settings):
+    past = datetime.now(UTC) - timedelta(days=1)
+    wait("SEM", now=past - timedelta(hours=3), begins=past.replace(minute=0, second=0, microsecond=0))
+    for _ in range(2):
+        waitlist_windows.run(settings, go_on)
+    assert kinds() == ["joined", "lapsed"]
+    with db.reading() as session:
+        assert session.scalars(select(WaitlistEntry.state)).one() is EntryState.LAPSED
+
+
+def test_all_is_looked_at_from_time_to_time(settings):
+    wait("SEM")
+    with db.transaction() as session:
+        ada = cast.actor_of(session, cast.ada(session))
+        sem = session.scalars(select(Instrument)).one()
+        items = [Item(sem.id, Span(start(), start() + timedelta(hours=1)))]
+        bookings.place(session, actor=ada, items=items, now=datetime.now(UTC))
+    waitlist.run(settings, go_on)
+    with db.transaction() as session:
+        session.scalars(select(Instrument)).one().units = 2
+    waitlist.run(settings, go_on)
+    assert kinds() == ["joined"]
+    waitlist_rules.run(settings, go_on)
+    waitlist.run(settings, go_on)
+    assert kinds() == ["joined", "offered"]
