@@ -349,10 +349,20 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         valid_from=(NOW - timedelta(days=9)).date(),
         created_at=NOW,
     )
-    session.add(limit)
+    step_rule = Rule(
+        facility_id=facility.id,
+        kind=RuleKind.APPROVAL,
+        name="Never",
+        value=0,
+        data={},
+        valid_from=(NOW - timedelta(days=9)).date(),
+        created_at=NOW,
+    )
+    session.add_all([limit, step_rule])
     session.flush()
     things.ids = {
         "rule": str(limit.id),
+        "step_rule": str(step_rule.id),
         "paper": str(paper.id),
         "delegation": str(away.id),
         **learnt,
