@@ -72,6 +72,9 @@ PAGES = {
         "points": "/credit/facility",
         "rules": "/rules/facility/DG-SLAB",
         "rule": "/rules/facility/DG-SLAB/new",
+        "requests": "/approvals",
+        "steps": "/approvals/rules/facility/DG-SLAB",
+        "absences": "/absences",
     },
 }
 """The pages that each person looks at, by a short name for the picture."""
