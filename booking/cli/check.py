@@ -37,7 +37,7 @@ def look(settings: Settings) -> list[Fault]:
     """Open the database and give what is wrong with it."""
     open_database(settings)
     with db.rehearsal() as session:
-        found = health.vitals(session, now=utc_now())
+        found = health.vitals(session, newest=db.newest_migration(), now=utc_now())
     return health.faults(
         found,
         newest=db.newest_migration(),

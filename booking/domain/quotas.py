@@ -178,6 +178,7 @@ def _counted(
 
 
 _INSTANT = timedelta(seconds=1)
+_MINUTE = timedelta(minutes=1)
 
 
 def _starts_in(rule: Rule, start: datetime, tz: ZoneInfo, day_kind: Callable[[date], DayKind] | None) -> bool:
@@ -201,9 +202,13 @@ def band(
 
 
 def _rolling(quota: Quota, uses: Sequence[Use], around: Span) -> list[Span]:
-    """Give the windows among which the fullest is: what is in one turns only where it meets an end of a use."""
+    """Give the windows among which the fullest is: what is in one turns only where it meets an end of a use.
+
+    The first and the last that hold a minute of the time around are among them: beyond, none of it counts.
+    """
     length = timedelta(days=quota.days)
     starts = {use.span.start for use in uses} | {use.span.end - length for use in uses}
+    starts |= {around.start - length + _MINUTE, around.end - _MINUTE}
     return [
         Span(start, start + length)
         for start in sorted(starts)

@@ -47,11 +47,14 @@ class Fault:
     detail: str
 
 
-def vitals(session: Session, *, now: datetime) -> Vitals:
-    """Look at the database, in a session that may write and whose work is undone afterwards."""
+def vitals(session: Session, *, newest: str, now: datetime) -> Vitals:
+    """Look at the database, in a session that may write and whose work is undone afterwards.
+
+    Tables of another migration than `newest`, that of this release, are not looked into.
+    """
     revision = _revision(session)
-    if revision is None:
-        return Vitals(None, (), "", 0, timedelta(0), durable=True)
+    if revision != newest:
+        return Vitals(revision, (), "", 0, timedelta(0), durable=True)
     lacking = tuple(guards.missing(session.connection()))
     backlog = notifications.backlog(session, now=now)
     lag = now - backlog.since if backlog.since else timedelta(0)

@@ -101,7 +101,7 @@ def _faults() -> list[Fault]:
 def _look() -> list[Fault]:
     try:
         with db.rehearsal() as session:
-            found = health.vitals(session, now=utc_now())
+            found = health.vitals(session, newest=db.newest_migration(), now=utc_now())
     except db.Unavailable as error:
         return [Fault("database", str(error))]
     free = files.free_bytes(settings().instance)

@@ -86,7 +86,7 @@ def test_who_is_banned_is_told_who_may_lift_it(world: World):
     made = world.post("/facilities/LAB/bans", json=sent, who="tam")
     assert (made.status_code, made.json["person"]["name"]) == (201, "Ada")
     wish = {"instrument_id": "SEM", "start": at(12), "end": at(13)}
-    refused = world.post("/bookings", json=wish)
+    refused = world.post("/bookings", json=wish, headers={"Accept-Language": "en"})
     (reason,) = refused.json["reasons"]
     assert (refused.status_code, reason["code"], reason["overridable"]) == (409, "banned", True)
     assert "A manager of the facility may lift this." in reason["message"]

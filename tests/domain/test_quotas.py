@@ -104,8 +104,10 @@ def test_no_rolling_window_is_fuller_than_the_one_found(uses, wish, days, limit)
     spans = [one.span for one in (*uses, wish)]
     length = timedelta(days=days)
     worst = 0
-    for quarter in range(-24 * 4 * days - 8, 24 * 4 * days + 24 * 4):
-        start = wish.span.start + timedelta(minutes=15 * quarter)
+    quarters_around = range(-24 * 4 * days - 8, 24 * 4 * days + 24 * 4)
+    starts = [wish.span.start + timedelta(minutes=15 * quarter) for quarter in quarters_around]
+    minute = timedelta(minutes=1)
+    for start in (*starts, wish.span.start - length + minute, wish.span.end - minute):
         window = Span(start, start + length)
         if wish.span.overlaps(window):
             worst = max(worst, sum(part.minutes for span in spans for part in intersect([span], [window])))
