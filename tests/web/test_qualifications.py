@@ -151,7 +151,9 @@ def test_what_is_the_staffs_is_not_others(lab):
     for name in ("ada", "ben", "cleo"):
         for path in ("/facilities/LAB/qualifications", "/qualifications/LASER/keeping"):
             assert lab.get(name, path).status_code == 403
-        assert lab.send(name, "/facilities/LAB/qualifications", **DEFINITION | {"code": "X"}).status_code == 403
+        assert (
+            lab.send(name, "/facilities/LAB/qualifications", **DEFINITION | {"code": "X"}).status_code == 403
+        )
     lab.add_operator()
     page = lab.get("ben", "/facilities/LAB/qualifications").text
     assert "Define one" not in page
