@@ -750,7 +750,10 @@ def downgrade() -> None:
             postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL AND channel <> 'inbox'"),
         )
         batch_op.create_index(
-            "ix_delivery_due", ["next_at"], sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL")
+            "ix_delivery_due",
+            ["next_at"],
+            sqlite_where=sa.text("sent_at IS NULL AND given_up_at IS NULL"),
+            postgresql_where=sa.text("sent_at IS NULL AND given_up_at IS NULL"),
         )
         batch_op.drop_column("held_until")
         batch_op.drop_column("digest")
