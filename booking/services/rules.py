@@ -183,7 +183,8 @@ def get(session: Session, *, rule_id: int) -> Rule:
 
     :raises NotFound: if there is none
     """
-    row = session.get(Rule, rule_id)
+    # A number that no database can hold is the number of no rule.
+    row = session.get(Rule, rule_id) if rule_id.bit_length() < 64 else None
     if row is None:
         raise NotFound("rule", rule_id)
     return row

@@ -87,7 +87,7 @@ def add_approval_rule(sort: str, code: str) -> Answer:
     return redirect(url_for("web.approval_rules", sort=sort, code=code), 303)
 
 
-@blueprint.post("/approvals/rules/<int:rule_id>/end")
+@blueprint.post("/approvals/rules/<int(max=9223372036854775807):rule_id>/end")
 @needs("rule.edit")
 def end_approval_rule(rule_id: int) -> Answer:
     """Ask for a step no more; requests that wait for it still do."""

@@ -579,7 +579,7 @@ def need_qualification(code: str) -> Answer:
     return _try(do, again, _("It counts from today on."), _keeping(code))
 
 
-@blueprint.post("/qualifications/<code>/needs/<int:rule_id>/end")
+@blueprint.post("/qualifications/<code>/needs/<int(max=9223372036854775807):rule_id>/end")
 @needs("qualification.define")
 def end_need(code: str, rule_id: int) -> Answer:
     """Want it there no more."""

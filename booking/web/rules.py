@@ -134,7 +134,7 @@ def add_rule(sort: str, code: str) -> Answer:
     return redirect(url_for("web.rules", sort=sort, code=code), 303)
 
 
-@blueprint.get("/rules/<int:rule_id>/change", endpoint="change_rule")
+@blueprint.get("/rules/<int(max=9223372036854775807):rule_id>/change", endpoint="change_rule")
 @needs("rule.edit")
 def show_change(rule_id: int) -> Answer:
     """Show the form that gives a rule another value or end."""
@@ -143,7 +143,7 @@ def show_change(rule_id: int) -> Answer:
     return _change_form(row, at, _typed(row), {})
 
 
-@blueprint.post("/rules/<int:rule_id>/change", endpoint="submit_rule")
+@blueprint.post("/rules/<int(max=9223372036854775807):rule_id>/change", endpoint="submit_rule")
 @needs("rule.edit")
 def submit_rule(rule_id: int) -> Answer:
     """Change a rule, or try its new value on last month's bookings."""
@@ -173,7 +173,7 @@ def submit_rule(rule_id: int) -> Answer:
     return redirect(url_for("web.rules", sort=at.kind.value, code=at.code), 303)
 
 
-@blueprint.post("/rules/<int:rule_id>/end", endpoint="end_rule")
+@blueprint.post("/rules/<int(max=9223372036854775807):rule_id>/end", endpoint="end_rule")
 @needs("rule.edit")
 def end_rule(rule_id: int) -> Answer:
     """End a rule today."""
@@ -527,7 +527,7 @@ def value_word(name: str, value: int | None) -> str:
         return _("no limit")
     match SETTINGS[name].figure:
         case Figure.YES_NO:
-            return _("yes") if value else _("no")
+            return _("allowed") if value else _("not allowed")
         case Figure.NUMBER:
             return str(value)
         case _:
