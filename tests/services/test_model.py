@@ -147,6 +147,8 @@ class Calendar(RuleBasedStateMachine):
         if quantity <= UNITS[name] and self.fits(wanted, without=key):
             assert isinstance(moved, Booking), moved
             self.taken[key] = wanted
+            if name != "asked":  # there is nothing left to be approved
+                self.booked[key] = State.CONFIRMED
         else:
             assert isinstance(moved, Refused)
 
