@@ -136,9 +136,7 @@ def need(wanted: dict[str, Any], qualification_id: str) -> dict[str, Any]:
     return next(_needed(one) for one in found if one.rule_id == made)
 
 
-@blp.route(
-    "/qualifications/<code:qualification_id>/needs/<int:rule_id>", methods=["DELETE"]
-)
+@blp.route("/qualifications/<code:qualification_id>/needs/<int:rule_id>", methods=["DELETE"])
 @needs("qualification.define")
 @blp.response(204)
 @problems(404)
