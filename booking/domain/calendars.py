@@ -9,11 +9,13 @@ import hmac
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
+
+from booking.domain.hours import zone
 
 PRODUCT = "-//Yiqi//Calendar feed//EN"
 REFRESH = timedelta(minutes=30)
@@ -84,6 +86,11 @@ def window(now: datetime, rules: FeedRules) -> tuple[datetime, datetime]:
 def midnight(now: datetime) -> datetime:
     """Return the UTC midnight at which the day of `now` began."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def day_in(zone_name: str, now: datetime) -> date:
+    """Return the day that it is in a zone."""
+    return now.astimezone(zone(zone_name)).date()
 
 
 class Timed(Protocol):

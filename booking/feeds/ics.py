@@ -115,9 +115,9 @@ def _answer(secret_hash: bytes, *, cancelled: bool, now: datetime) -> Response:
 
 
 def _etag(found: Feed, rules: FeedRules, *, cancelled: bool, now: datetime) -> str:
-    day = ical.midnight(now).date()
+    days = ical.midnight(now).date(), ical.day_in(found.zone, now)
     return ical.entity_tag(
-        *found.version, day, rules, cancelled, found.actor.name, settings().public_url, settings().host_name
+        *found.version, *days, rules, cancelled, found.actor.name, settings().public_url, settings().host_name
     )
 
 

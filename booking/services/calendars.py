@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from booking.domain import calendars
 from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
 from booking.domain.calendars import FeedRules
+from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST, Invalid
@@ -289,7 +290,7 @@ class Feed:
 
     `subject` is None for one's own bookings, and where the owner may no longer see the thing: then
     `readable` is false and the feed is empty. `context` is the part of the version that decides, with a
-    booking's own version, how this booking is shown.
+    booking's own version, how this booking is shown. `zone` is by whose days free time changes of itself.
     """
 
     link_id: UUID
@@ -302,6 +303,7 @@ class Feed:
     fetched_at: datetime | None
     context: tuple[object, ...]
     version: tuple[object, ...]
+    zone: str = "UTC"
 
 
 class Level(enum.IntEnum):
@@ -399,7 +401,14 @@ def feed(session: Session, *, secret_hash: bytes) -> Feed:
         fetched_at=link.fetched_at,
         context=context,
         version=(*context, *counts),
+        zone=_zone(session, link.scope, subject),
     )
+
+
+def _zone(session: Session, scope: CalendarScope, subject: Instrument | Facility | Project | None) -> str:
+    if scope is not CalendarScope.FREE or not isinstance(subject, Instrument):
+        return "UTC"
+    return session.get_one(Facility, subject.facility_id).zone
 
 
 def _subject_of(session: Session, actor: Actor, link: CalendarLink) -> Instrument | Facility | Project | None:
@@ -413,7 +422,13 @@ def _subject_of(session: Session, actor: Actor, link: CalendarLink) -> Instrumen
 
 
 def _rights(actor: Actor) -> tuple[object, ...]:
-    return (actor.administrator, sorted(actor.leads), sorted(actor.operates), sorted(actor.manages))
+    return (
+        actor.administrator,
+        sorted(actor.leads),
+        sorted(actor.operates),
+        sorted(actor.manages),
+        sorted(actor.organisations),
+    )
 
 
 def _counts(
@@ -797,7 +812,8 @@ def _free(
     # From midnight on, not from now: what a feed shows changes of itself once a day at most.
     today = calendars.midnight(now)
     end = min(calendars.window(now, rules)[1], today + availability.WINDOW)
-    policy = policies.in_force(session, subject, person_id=found.actor.person_id, start=today)
+    start = instant(calendars.day_in(found.zone, now), 0, zone(found.zone))
+    policy = policies.in_force(session, subject, person_id=found.actor.person_id, start=start)
     if policy.horizon is not None:
         end = min(end, today + timedelta(minutes=policy.horizon))
     if not subject.bookable or end <= today:

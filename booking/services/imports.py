@@ -241,11 +241,7 @@ def _write_facilities(session: Session, plan: _Plan, now: datetime) -> None:
 def _edit_facility(session: Session, facility: Facility, changes: Mapping[str, tuple[Any, Any]]) -> None:
     for name, (_, after) in changes.items():
         if name == "opening":
-            session.execute(
-                update(Instrument)
-                .where(Instrument.facility_id == facility.id)
-                .values(revision=Instrument.revision + 1)
-            )
+            occupation.advance(session, Instrument.facility_id == facility.id)
             session.execute(delete(OpeningRule).where(OpeningRule.facility_id == facility.id))
             session.add_all(facilities.rows_of(after, facility_id=facility.id))
         elif name == "operator.kind":
@@ -312,10 +308,15 @@ def _write_networks(session: Session, plan: _Plan, records: Iterable[NetworkReco
         for name, value in record.stated.items():
             setattr(row, name, value)
         session.flush()
+        before = select(NetworkFacility.facility_id).where(NetworkFacility.network_id == row.id)
+        left = set(session.scalars(before))
         session.execute(delete(NetworkFacility).where(NetworkFacility.network_id == row.id))
-        ids = session.scalars(select(Facility.id).where(Facility.code.in_(record.facilities)))
+        ids = set(session.scalars(select(Facility.id).where(Facility.code.in_(record.facilities))))
         session.add_all(NetworkFacility(network_id=row.id, facility_id=place) for place in ids)
         session.flush()
+        # The network's rules are no longer for the same instruments.
+        if left ^ ids:
+            occupation.advance(session, Instrument.facility_id.in_(left ^ ids))
 
 
 # Instruments

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, inspect, select, union_all
+from sqlalchemy import ColumnElement, event, inspect, select, union_all
 from sqlalchemy.orm import Session, object_session
 
 from booking.domain import policy
@@ -300,6 +300,18 @@ def place_in_words(session: Session, place: Place) -> dict[str, str]:
     else:
         code = str(place.key or "")
     return {"place": place.kind.value, "at": code}
+
+
+def instruments_of(place: Place) -> ColumnElement[bool]:
+    """Say which instruments the rules of a place are for."""
+    if place.kind is PlaceKind.INSTRUMENT:
+        return Instrument.id == place.key
+    if place.kind is PlaceKind.FACILITY:
+        return Instrument.facility_id == place.key
+    if place.kind is PlaceKind.CATEGORY:
+        return Instrument.category_code.startswith(str(place.key), autoescape=True)
+    members = select(NetworkFacility.facility_id).where(NetworkFacility.network_id == place.key)
+    return Instrument.facility_id.in_(members)
 
 
 def place_of(row: Any) -> Place:

@@ -22,7 +22,7 @@ from booking.domain.quotas import Measure, Party, Period, Use
 from booking.domain.rules import Facts, Invalid, Reason, refusals
 from booking.domain.spans import Load, Span, peak
 from booking.domain.working_days import DayKind
-from booking.services import events, instruments, policies
+from booking.services import events, instruments, occupation, policies
 from models import (
     Booking,
     BookingItem,
@@ -31,7 +31,6 @@ from models import (
     Facility,
     Instrument,
     Network,
-    NetworkFacility,
     Rule,
 )
 
@@ -218,6 +217,7 @@ def add(session: Session, *, actor: Actor, at: Where, draft: Draft, now: datetim
     row = _row(at, checked, actor, now)
     session.add(row)
     session.flush()
+    _advance(session, row)
     _record(session, actor, "rule.added", at, row, now)
     return row
 
@@ -250,6 +250,7 @@ def change(
         row.value, row.valid_to, row.note = checked.value, checked.valid_to, checked.note
     session.flush()
     policies.forget(session)
+    _advance(session, row)
     _record(session, actor, "rule.changed", at, row, now, before=before, instead_of=rule_id)
     return row
 
@@ -272,6 +273,13 @@ def end(session: Session, *, actor: Actor, rule_id: int, now: datetime) -> None:
     else:
         row.valid_to = day
     session.flush()
+    _advance(session, row)
+
+
+def _advance(session: Session, row: Rule) -> None:
+    """Let whoever keeps a copy of free time read it anew; nothing but settings bears on it."""
+    if row.kind is RuleKind.SETTING:
+        occupation.advance(session, policies.instruments_of(policies.place_of(row)))
 
 
 def day_at(at: Where, now: datetime) -> date:
@@ -493,7 +501,7 @@ def _past(session: Session, at: Where, draft: Draft, span: Span) -> _Past:
         closes=draft.closes,
         valid_from=date(2000, 1, 1),
     )
-    rows = list(session.scalars(select(Instrument).where(_instruments_of(at.place))))
+    rows = list(session.scalars(select(Instrument).where(policies.instruments_of(at.place))))
     reach = span.start - timedelta(days=max(40, 2 * (draft.days or 0)))
     places = {row.id: row for row in rows}
     query = (
@@ -552,17 +560,6 @@ def _class(
     rules: Sequence[policy.Rule],
 ) -> CustomerClass:
     return policies.customer_class(session, [*rules, candidate], booking.person_id, facility.organisation_id)
-
-
-def _instruments_of(place: Place) -> ColumnElement[bool]:
-    if place.kind is PlaceKind.INSTRUMENT:
-        return Instrument.id == place.key
-    if place.kind is PlaceKind.FACILITY:
-        return Instrument.facility_id == place.key
-    if place.kind is PlaceKind.CATEGORY:
-        return Instrument.category_code.startswith(str(place.key), autoescape=True)
-    members = select(NetworkFacility.facility_id).where(NetworkFacility.network_id == place.key)
-    return Instrument.facility_id.in_(members)
 
 
 def _try_setting(past: _Past) -> list[Refusal]:

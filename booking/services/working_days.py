@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import Actor, require
 from booking.domain.hours import local_days, zone
 from booking.domain.lifecycle import State
+from booking.domain.policy import RuleKind
 from booking.domain.spans import Span
 from booking.domain.working_days import (
     COUNTRY,
@@ -19,8 +21,8 @@ from booking.domain.working_days import (
     published_kind,
     published_name,
 )
-from booking.services import events
-from models import Booking, BookingItem, CalendarDay, Instrument
+from booking.services import events, occupation
+from models import Booking, BookingItem, CalendarDay, Instrument, NetworkFacility, Rule
 
 
 def known(session: Session, first: date, last: date, *, country: str = COUNTRY) -> WorkingDays:
@@ -80,6 +82,8 @@ def announce(
     session.flush()
     after = known(session, min(wanted), max(wanted), country=country)
     turned = [day for day, kind in kinds.items() if after.kind(day) is not kind]
+    if turned:
+        occupation.advance(session, _judged_by_days())
     events.record(
         session,
         actor=actor,
@@ -110,6 +114,23 @@ def listed(session: Session, year: int, *, country: str = COUNTRY) -> list[Calen
             zh, _en = published_name(day)
             own[day] = CalendarDay(country=country, day=day, kind=kind, name=zh, source="")
     return [own[day] for day in sorted(own)]
+
+
+def _judged_by_days() -> ColumnElement[bool]:
+    """Say for which instruments the sort of a day decides what may be booked."""
+
+    def places(column: Any) -> Any:
+        return select(column).where(Rule.kind == RuleKind.SETTING, Rule.day_kind.is_not(None))
+
+    networks = places(Rule.network_id).where(Rule.network_id.is_not(None))
+    members = select(NetworkFacility.facility_id).where(NetworkFacility.network_id.in_(networks))
+    above = exists(places(Rule.id).where(Instrument.category_code.startswith(Rule.category_code)))
+    return or_(
+        Instrument.id.in_(places(Rule.instrument_id)),
+        Instrument.facility_id.in_(places(Rule.facility_id)),
+        Instrument.facility_id.in_(members),
+        above,
+    )
 
 
 def _standing_on(session: Session, days: Sequence[date], now: datetime) -> list[Booking]:

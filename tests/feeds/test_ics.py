@@ -20,10 +20,13 @@ from booking.domain.access import Actor
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
+from booking.domain.policy import PlaceKind, RuleKind
 from booking.domain.spans import Span
+from booking.domain.working_days import Announced, DayKind
 from booking.feeds import ics
 from booking.http.logs import JsonLines
-from booking.services import bookings, calendars
+from booking.services import bookings, calendars, rules, working_days
+from booking.services.rules import Draft
 from booking.services.sign_in import hashed
 from models import (
     Booking,
@@ -171,6 +174,56 @@ def test_a_feed_speaks_its_own_language_whatever_the_client_asks(world):
     for wish in ("en", "zh"):
         assert "SUMMARY:电镜" in world.get(chinese, {"Accept-Language": wish}).text
         assert "SUMMARY:Microscope" in world.get(english, {"Accept-Language": wish}).text
+
+
+def test_free_time_turns_with_the_rules_at_once_and_with_a_dated_one_on_its_day(world_on_both):
+    world = world_on_both
+    world.book("ada", 1, 2)
+    path = world.make("ada", FREE, "SEM")
+    seen = [world.get(path)]
+
+    def turned() -> bool:
+        """Say whether whoever asks with the last entity tag gets another calendar."""
+        answer = world.get(path, {"If-None-Match": seen[-1].headers["ETag"]})
+        if answer.status_code == 304:
+            return False
+        seen.append(answer)
+        return answer.text != seen[-2].text
+
+    def order(**draft) -> int:
+        with db.transaction() as session:
+            tam = world.actor(session, "tam")
+            at = rules.where(session, actor=tam, kind=PlaceKind.FACILITY, code=world.facility)
+            wish = Draft(RuleKind.SETTING, **draft)
+            return rules.add(session, actor=tam, at=at, draft=wish, now=world.now).id
+
+    setup = order(name="setup", value=30)
+    assert turned()
+    with db.transaction() as session:
+        changes = {"value": 90}
+        tam = world.actor(session, "tam")
+        rules.change(session, actor=tam, rule_id=setup, changes=changes, now=world.now)
+    assert turned()
+    with db.transaction() as session:
+        rules.end(session, actor=world.actor(session, "tam"), rule_id=setup, now=world.now)
+    assert turned()
+    assert seen[-1].text == seen[0].text
+    assert not turned()
+
+    order(name="setup", value=60, day_kind=DayKind.HOLIDAY)
+    with db.transaction() as session:
+        days = [Announced(world.now.date(), DayKind.HOLIDAY)]
+        root = cast.actor_of(session, cast.root(session))
+        working_days.announce(session, actor=root, days=days, source="", now=world.now)
+    assert turned()
+
+    tomorrow = world.now.date() + timedelta(days=1)
+    order(name="horizon", value=5 * 24 * 60, valid_from=tomorrow)
+    turned()
+    world.now = world.now.replace(hour=15, minute=59)
+    assert not turned()
+    world.now = world.now.replace(hour=16, minute=0)  # midnight where the facility stands
+    assert turned()
 
 
 def test_a_request_is_tentative_and_says_so(world):

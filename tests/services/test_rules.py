@@ -1,5 +1,6 @@
 """Rules at a place: who may set them, what makes no sense, and what a trial on last month says."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,10 +14,10 @@ from booking.domain.pricing import CustomerClass
 from booking.domain.quotas import Measure, Party, Period
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.domain.working_days import DayKind
-from booking.services import bookings, policies, rules
+from booking.domain.working_days import Announced, DayKind
+from booking.services import bookings, policies, rules, working_days
 from booking.services.rules import Draft
-from models import Category, Event, Rule
+from models import Category, Event, Instrument, Rule
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
 from tests.services.test_policies import make_rule
@@ -88,6 +89,51 @@ def test_a_rule_in_force_is_followed_by_another_and_stays_in_the_records(session
         rules.change(session, actor=tam, rule_id=old.id, changes={"value": 30}, now=now)
     kinds = session.scalars(select(Event.kind).order_by(Event.id)).all()
     assert kinds == ["rule.changed", "rule.changed", "rule.ended"]
+
+
+def test_whatever_a_setting_concerns_has_a_new_calendar_and_nothing_else(session, now):
+    session.add_all([Category(code=code, name_zh="类") for code in ("03", "0301")])
+    facility = make_facility(session, code="LAB")
+    make_network(session, facility, code="NET")
+    make_instrument(session, facility=facility, code="SEM", category_code="0301")
+    make_instrument(session, facility=facility, code="XRD")
+    make_instrument(session, code="AWAY", category_code="03")
+    root = cast.actor_of(session, cast.root(session))
+    places = [("instrument", "SEM"), ("facility", "LAB"), ("network", "NET"), ("category", "03")]
+    concerned = [{"SEM"}, {"SEM", "XRD"}, {"SEM", "XRD"}, {"SEM", "AWAY"}]
+
+    def turned(command):
+        before = dict(session.execute(select(Instrument.code, Instrument.revision)).all())
+        made = command()
+        after = dict(session.execute(select(Instrument.code, Instrument.revision)).all())
+        return made, {code for code in after if after[code] > before[code]}
+
+    for (kind, code), codes in zip(places, concerned, strict=True):
+        row, seen = turned(
+            lambda kind=kind, code=code: add(session, root, kind, code, now, name="setup", value=30)
+        )
+        assert seen == codes
+        change = {"actor": root, "rule_id": row.id, "now": now}
+        assert turned(lambda c=change: rules.change(session, **c, changes={"value": 60}))[1] == codes
+        assert turned(lambda c=change: rules.end(session, **c))[1] == codes
+    quota = {"party": Party.PERSON, "measure": Measure.HOURS, "period": Period.DAY}
+    limit = Draft(RuleKind.QUOTA, value=60, **quota)
+    lab = at(session, root, "facility", "LAB")
+    assert turned(lambda: rules.add(session, actor=root, at=lab, draft=limit, now=now))[1] == set()
+
+    day = Announced(date(2027, 3, 1), DayKind.HOLIDAY)
+
+    def announce(kind):
+        days = [replace(day, kind=kind)]
+        return working_days.announce(session, actor=root, days=days, source="", now=now)
+
+    assert turned(lambda: announce(DayKind.HOLIDAY))[1] == set()  # no rule asks for sorts of day yet
+    for (kind, code), codes in zip(places, concerned, strict=True):
+        made = add(session, root, kind, code, now, name="setup", value=30, day_kind=DayKind.HOLIDAY)
+        assert turned(lambda: announce(DayKind.REST))[1] == codes
+        assert turned(lambda: announce(DayKind.REST))[1] == set()  # it was one already
+        announce(DayKind.HOLIDAY)
+        rules.end(session, actor=root, rule_id=made.id, now=now)
 
 
 @pytest.mark.parametrize(
