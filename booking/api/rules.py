@@ -105,6 +105,7 @@ def trial(wanted: dict[str, Any]) -> dict[str, Any]:
             "start": found.within.start,
             "end": found.within.end,
             "tried": found.tried,
+            "total": found.total,
             "refused": len(found.refused),
             "items": [
                 {

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from booking.domain import policy, quotas
@@ -110,10 +110,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How many bookings of a stretch of time were tried, and which would have been refused."""
+    """How many bookings of a stretch of time were tried, of how many, and which would have been refused."""
 
     within: Span
     tried: int
+    total: int
     refused: Sequence[Refusal]
 
 
@@ -436,6 +437,7 @@ class _Past:
     timetables: Callable[[Booking], Mapping[int, Timetable]]
     day_kind: Callable[[date], DayKind]
     here: set[int] = field(default_factory=set)
+    cut: bool = False
 
     def items(self, booking: Booking) -> list[Item]:
         """Give the items of a booking at the place."""
@@ -483,7 +485,8 @@ def trial(
     else:
         found = _try_setting(past)
     refused = sorted(found, key=lambda one: one.booking.starts_at)
-    return Trial(past.span, sum(past.within(booking) for booking in past.bookings), refused)
+    tried = sum(past.within(booking) for booking in past.bookings)
+    return Trial(past.span, tried, _total(session, checked, past) if past.cut else tried, refused)
 
 
 def _past(session: Session, at: Where, draft: Draft, span: Span) -> _Past:
@@ -506,19 +509,13 @@ def _past(session: Session, at: Where, draft: Draft, span: Span) -> _Past:
     places = {row.id: row for row in rows}
     query = (
         select(Booking)
-        .join(BookingItem, BookingItem.booking_id == Booking.id)
-        .where(
-            BookingItem.instrument_id.in_(places),
-            BookingItem.ends_at > reach,
-            BookingItem.starts_at < span.end,
-        )
+        .where(*_judged(places, draft), Booking.ends_at > reach, Booking.starts_at < span.end)
         .options(joinedload(Booking.person), joinedload(Booking.items).joinedload(BookingItem.instrument))
-        .order_by(Booking.created_at, Booking.id)
+        .order_by(Booking.starts_at.desc(), Booking.id)
         .limit(MOST_TRIED)
     )
-    if draft.name != "notice_to_cancel":
-        query = query.where(Booking.state.not_in(_GIVEN_UP))
-    bookings = list(session.scalars(query).unique())
+    latest = session.scalars(query).unique().all()
+    bookings = sorted(latest, key=lambda booking: (booking.created_at, booking.id))
     known: dict[UUID, dict[int, Timetable]] = {}
     rules = policies.rules_for(session, rows)
     facilities = policies.facilities_of(session, {row.facility_id for row in rows})
@@ -542,7 +539,22 @@ def _past(session: Session, at: Where, draft: Draft, span: Span) -> _Past:
             }
         return known[booking.person_id]
 
-    return _Past(at, candidate, bookings, span, zone(at.zone), timetables, kind_of, set(places))
+    cut = len(bookings) == MOST_TRIED
+    return _Past(at, candidate, bookings, span, zone(at.zone), timetables, kind_of, set(places), cut)
+
+
+def _judged(places: Iterable[int], draft: Draft) -> list[ColumnElement[bool]]:
+    """Say which bookings a rule is tried on."""
+    there = select(BookingItem.booking_id).where(BookingItem.instrument_id.in_(places))
+    kept = [] if draft.name == "notice_to_cancel" else [Booking.state.not_in(_GIVEN_UP)]
+    return [Booking.id.in_(there), *kept]
+
+
+def _total(session: Session, draft: Draft, past: _Past) -> int:
+    """Give how many bookings of the month there are, where not all of them were looked at."""
+    month = Booking.starts_at >= past.span.start, Booking.starts_at < past.span.end
+    query = select(func.count()).select_from(Booking).where(*_judged(past.here, draft), *month)
+    return session.scalar(query) or 0
 
 
 def _before(rule: policy.Rule, candidate: policy.Rule, end: datetime) -> policy.Rule:

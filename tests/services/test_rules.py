@@ -240,6 +240,21 @@ def test_settings_are_tried_as_of_the_moment_of_each_booking(world):
         world.tried(name="grace", value=10)
 
 
+def test_of_too_many_the_latest_are_tried_and_it_says_of_how_many(world, monkeypatch):
+    long = [world.book(world.ben, world.one, days, 1, hours=4) for days in (3, 5, 7, 9)]
+    world.book(world.ben, world.one, 35, 1, hours=4)
+    place = at(world.session, world.tam, "facility", "LAB")
+    draft = Draft(SETTING, name="longest", value=60)
+
+    def tried():
+        found = rules.trial(world.session, actor=world.tam, at=place, draft=draft, now=world.now)
+        return found.tried, found.total, [one.booking.id for one in found.refused]
+
+    assert tried() == (4, 4, [one.id for one in reversed(long)])
+    monkeypatch.setattr(rules, "MOST_TRIED", 3)
+    assert tried() == (3, 4, [one.id for one in reversed(long[:3])])
+
+
 def test_limits_are_tried_in_the_order_of_the_bookings(world):
     for day in (3, 4, 5):
         world.book(world.ben, world.one, day, 1, hours=4)

@@ -195,7 +195,10 @@ class TrialOut(Out):
 
     start = Instant(required=True)
     end = Instant(required=True)
-    tried = fields.Integer(required=True)
+    tried = fields.Integer(
+        required=True, metadata={"description": "The latest 5,000 at most; all of them are the `total`."}
+    )
+    total = fields.Integer(required=True)
     refused = fields.Integer(required=True)
     items = fields.List(fields.Nested(RefusedInTrialOut), required=True)
 
