@@ -76,7 +76,7 @@ def floor_use(pool: Pool, plan: Mapping[int, Sequence[Place]]) -> list[int]:
 def feasible(instrument: Instrument, step: Step, start: int, window: Span) -> bool:
     """Whether a step may start there on an instrument that nobody else of the plan uses."""
     end = start + step.duration
-    if start < window[0] or end > window[1]:
+    if start < window[0] or end > window[1] or start % instrument.every:
         return False
     if any(a < end + instrument.clean and start < b for a, b in instrument.blocked):
         return False

@@ -97,6 +97,7 @@ def _instrument(entry: Mapping[str, Any]) -> Instrument:
         site=entry["site"],
         region=entry["region"],
         rate=entry["rate"],
+        every=entry.get("every", 1),
     )
 
 
@@ -111,6 +112,7 @@ def _instrument_entry(number: int, instrument: Instrument) -> dict[str, Any]:
         "site": instrument.site,
         "region": instrument.region,
         "rate": instrument.rate,
+        "every": instrument.every,
     }
 
 

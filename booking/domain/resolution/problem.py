@@ -23,7 +23,8 @@ class Instrument:
     """One unit of an instrument: when it is staffed, what already stands in its calendar, what it asks after a run.
 
     `blocked` holds closures and confirmed bookings with their cleaning; `clean` slots follow every run and occupy the
-    instrument, but need nobody there. `rate` is the price of an hour in yuan.
+    instrument, but need nobody there. Runs start at every `every`-th slot after midnight. `rate` is the price of an
+    hour in yuan.
     """
 
     staffed: tuple[Span, ...]
@@ -34,6 +35,7 @@ class Instrument:
     site: int = 0
     region: int = 0
     rate: int = 0
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Calendar:
 
     def __init__(self, instrument: Instrument, horizon: int) -> None:
         self.clean = instrument.clean
+        self.every = instrument.every
         self.horizon = horizon
         self.taken: Bits = np.zeros(horizon + instrument.clean, dtype=bool)
         self.staffed_until: Slots = np.zeros(horizon, dtype=np.int64)
@@ -52,7 +53,8 @@ class Calendar:
         else:
             ends = self.staffed_until[first + step.duration - 1 : last + step.duration]
             free &= (reach > 0) & (ends > 0)
-        return np.flatnonzero(free) + first
+        found = np.flatnonzero(free) + first
+        return found if self.every == 1 else found[found % self.every == 0]
 
 
 def calendars(instruments: Iterable[Instrument], horizon: int) -> list[Calendar]:
