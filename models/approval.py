@@ -117,7 +117,10 @@ class PaperKind(enum.StrEnum):
 
 
 class BookingPaper(Base):
-    """A paper that belongs to a booking: a safety data sheet, a protocol, a permit with its number."""
+    """A paper that belongs to a booking: a safety data sheet, a protocol, a permit with its number.
+
+    One that is for many dates of a series stands beside each of them; `same_as` names the one that has the content.
+    """
 
     __tablename__ = "booking_paper"
 
@@ -128,6 +131,7 @@ class BookingPaper(Base):
     number: Mapped[str] = mapped_column(String(100), default="")
     media_type: Mapped[str] = mapped_column(String(100), default="")
     digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    same_as: Mapped[UUID | None] = mapped_column(ForeignKey("booking_paper.id"), index=True)
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     added_by: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
 
 from booking.domain import papers
 from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound, require
@@ -37,27 +38,76 @@ def add(
     :raises Refused: if there are too many of them, or the booking came to nothing
     """
     require(actor, ACTION)
-    media = _check(kind, title, number, content)
+    paper = Paper(kind, title, number, content)
+    check(paper)
     booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.change")
     if booking.state not in HOLDS:
         raise Refused([Reason("no_papers_any_more")])
-    if session.scalar(select(func.count()).where(BookingPaper.booking_id == booking_id)) == papers.MOST:
+    return put(session, actor=actor, to=[booking], paper=paper, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What somebody wants to put to a booking, or to many dates of a series."""
+
+    kind: PaperKind
+    title: str
+    number: str = ""
+    content: bytes | None = None
+
+
+def check(paper: Paper) -> str:
+    """Tell of what type a paper's file is, nothing of one that is a number alone.
+
+    :raises Invalid: if the paper makes no sense, or is of a kind that is not kept
+    """
+    return _check(paper.kind, paper.title, paper.number, paper.content)
+
+
+def put(
+    session: Session, *, actor: Actor, to: Sequence[Booking], paper: Paper, now: datetime
+) -> BookingPaper:
+    """Put a paper to bookings that are locked; the first of them keeps its content for the others.
+
+    :raises Invalid: if the paper makes no sense
+    :raises Refused: if one of them has too many
+    """
+    media = check(paper)
+    if max(counts(session, booking_ids=[booking.id for booking in to]).values(), default=0) >= papers.MOST:
         raise Refused([Reason("too_many_papers", {"most": papers.MOST})])
-    row = BookingPaper(
-        booking_id=booking_id,
-        kind=kind,
-        title=title,
-        number=number,
-        media_type=media,
-        digest=hashlib.sha256(content).digest() if content else None,
-        content=content or None,
-        added_by=actor.person_id,
-        added_at=now,
-    )
-    session.add(row)
+    first: BookingPaper | None = None
+    for booking in to:
+        row = BookingPaper(
+            id=uuid4(),
+            booking_id=booking.id,
+            kind=paper.kind,
+            title=paper.title,
+            number=paper.number,
+            media_type=media,
+            digest=hashlib.sha256(paper.content).digest() if paper.content else None,
+            same_as=first.id if first else None,
+            content=None if first else paper.content or None,
+            added_by=actor.person_id,
+            added_at=now,
+        )
+        session.add(row)
+        session.flush()
+        _record(session, actor, "paper.added", booking, row, now)
+        first = first or row
+    if first is None:
+        raise Refused([Reason("no_papers_any_more")])
+    return first
+
+
+def carry(session: Session, *, from_id: UUID, to_id: UUID) -> None:
+    """Put to a new date of a series the papers of another one."""
+    for row in of_booking(session, booking_id=from_id):
+        told = {
+            name: getattr(row, name)
+            for name in ("kind", "title", "number", "media_type", "digest", "added_by", "added_at")
+        }
+        session.add(BookingPaper(booking_id=to_id, same_as=row.same_as or row.id, **told))
     session.flush()
-    _record(session, actor, "paper.added", booking, row, now)
-    return row
 
 
 def _check(kind: PaperKind, title: str, number: str, content: bytes | None) -> str:
@@ -90,9 +140,27 @@ def remove(session: Session, *, actor: Actor, booking_id: UUID, paper_id: UUID, 
     row = _one(session, actor, booking_id, paper_id)
     if row.added_by != actor.person_id and not bookings.may_on(actor, "booking.approve", booking):
         raise Forbidden(ACTION)
+    take_away(session, actor=actor, booking=booking, row=row, now=now)
+
+
+def take_away(session: Session, *, actor: Actor, booking: Booking, row: BookingPaper, now: datetime) -> None:
+    """Take a paper from a locked booking; where other dates need its content, one of them keeps it from now on."""
+    heir = session.scalar(
+        select(BookingPaper.id).where(BookingPaper.same_as == row.id).order_by(BookingPaper.id).limit(1)
+    )
+    if heir is not None:
+        kept = select(BookingPaper.content).where(BookingPaper.id == row.id).scalar_subquery()
+        _set(session, BookingPaper.id == heir, content=kept, same_as=None)
+        _set(session, BookingPaper.same_as == row.id, same_as=heir)
     session.delete(row)
     _record(session, actor, "paper.removed", booking, row, now)
     session.flush()
+
+
+def _set(session: Session, which: ColumnElement[bool], **values: object) -> None:
+    session.execute(
+        update(BookingPaper).where(which).values(values).execution_options(synchronize_session="fetch")
+    )
 
 
 def of_booking(session: Session, *, booking_id: UUID) -> Sequence[BookingPaper]:
@@ -128,10 +196,12 @@ def read(
 
     :raises NotFound: if there is none that this actor may see, or it is a number without a file
     """
-    row = _one(session, actor, booking_id, paper_id, now=now, whole=True)
-    if row.content is None:
+    row = _one(session, actor, booking_id, paper_id, now=now)
+    kept_by = BookingPaper.id == (row.same_as or row.id)
+    content = session.scalar(select(BookingPaper.content).where(kept_by))
+    if content is None:
         raise NotFound("paper", paper_id)
-    return row, row.content
+    return row, content
 
 
 def _one(
@@ -141,11 +211,10 @@ def _one(
     paper_id: UUID,
     *,
     now: datetime | None = None,
-    whole: bool = False,
 ) -> BookingPaper:
     bookings.get(session, actor=actor, booking_id=booking_id, now=now)
     query = select(BookingPaper).where(BookingPaper.id == paper_id, BookingPaper.booking_id == booking_id)
-    row = session.scalar(query.options(undefer(BookingPaper.content)) if whole else query)
+    row = session.scalar(query)
     if row is None:
         raise NotFound("paper", paper_id)
     return row

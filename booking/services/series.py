@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
+from booking.domain import chemicals as substances
 from booking.domain import recurrence
 from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, require
+from booking.domain.chemicals import Substance
 from booking.domain.hours import zone
 from booking.domain.identity import time_ordered_id
 from booking.domain.lifecycle import Action, State, possible
@@ -19,7 +21,17 @@ from booking.domain.occupation import Item
 from booking.domain.recurrence import Clock, Occurrence, Pattern, Rule
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
-from booking.services import acting, availability, bookings, events, occupation, series_dates, waitlist
+from booking.services import (
+    acting,
+    approval_steps,
+    availability,
+    bookings,
+    events,
+    occupation,
+    papers,
+    series_dates,
+    waitlist,
+)
 from booking.services.bookings import KEY_LIFE, Estimate, KeyReused, Stale
 from booking.services.occupation import Locked
 from booking.services.series_dates import BOOKED, Choice, Judged, Wanted, Way
@@ -58,6 +70,7 @@ class Plan:
     quantity: int = 1
     project_id: UUID | None = None
     booked_for: UUID | None = None
+    chemicals: Sequence[Substance] = ()
     choices: Mapping[date, Choice] = field(default_factory=dict)
     otherwise: Otherwise = Otherwise.REFUSE
     override: str = ""
@@ -65,14 +78,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to be another of a series; None stays as it is."""
+    """What is to be another of a series; None stays as it is. `excluded` are all of its dates that are left out."""
 
     start_minute: int | None = None
     minutes: int | None = None
     quantity: int | None = None
     instrument_id: int | None = None
     rule: Rule | None = None
+    excluded: frozenset[date] | None = None
     purpose: str | None = None
+    confidential: bool | None = None
+    chemicals: Sequence[Substance] | None = None
     choices: Mapping[date, Choice] = field(default_factory=dict)
     otherwise: Otherwise = Otherwise.REFUSE
     override: str = ""
@@ -197,18 +213,9 @@ def place(
     session.flush()
     for one in judged:
         if one.booked:
+            like = _Like(plan.project_id, confidential, plan.chemicals)
             _book(
-                session,
-                actor,
-                one,
-                row,
-                plan.project_id,
-                confidential,
-                now,
-                together=True,
-                override=plan.override,
-                key=key,
-                fingerprint=fingerprint,
+                session, actor, one, row, like, now, override=plan.override, key=key, fingerprint=fingerprint
             )
             key = None  # the first booking stands for the series
     _wait(session, whom, judged, row, plan.project_id, now)
@@ -232,17 +239,23 @@ def _zone_of(session: Session, instrument_id: int) -> str:
 def _wanted(plan: Plan, tz_name: str) -> list[Wanted]:
     """Give every date of the plan with what was chosen for it.
 
-    :raises Invalid: if something was chosen for a day that is none of the rule's
+    :raises Invalid: if something was chosen for a day that is none of the rule's, or what is declared makes no sense
     """
     if plan.quantity < 1:
         raise Invalid({"quantity": "too_small"})
+    substances.check(plan.chemicals)
     found = recurrence.occurrences(plan.pattern, zone(tz_name))
     choices = dict(plan.choices)
     if choices.keys() - {one.day for one in found}:
         raise Invalid({"choices": "unknown"})
     return [
         _chosen(
-            Wanted(one.day, Item(plan.instrument_id, one.span, plan.quantity), clock=one.clock),
+            Wanted(
+                one.day,
+                Item(plan.instrument_id, one.span, plan.quantity),
+                clock=one.clock,
+                chemicals=plan.chemicals,
+            ),
             Choice(Way.EXCLUDED) if one.day in plan.pattern.excluded else choices.get(one.day),
         )
         for one in found
@@ -324,27 +337,28 @@ def _skipped(judged: Iterable[Judged]) -> list[dict[str, Any]]:
 def _book(
     session: Session,
     actor: Actor,
-    one: Judged,
+    one: Judged | Wanted,
     row: Series,
-    project_id: UUID | None,
-    confidential: bool | None,
+    like: "_Like",
     now: datetime,
     *,
-    together: bool,
+    together: bool = True,
     override: str = "",
     key: str | None = None,
     fingerprint: str = "",
 ) -> Booking:
+    """Book one date with all that holds for the whole series."""
     try:
-        return bookings.place(
+        made = bookings.place(
             session,
             actor=actor,
             items=[one.item],
             purpose=row.purpose,
-            project_id=project_id,
-            confidential=confidential,
+            project_id=like.project_id,
+            confidential=like.confidential,
             booked_for=row.person_id,
-            override=override if one.exceptional else "",
+            chemicals=like.chemicals,
+            override=override if not isinstance(one, Judged) or one.exceptional else "",
             key=key,
             fingerprint=fingerprint,
             series=(row.id, one.day),
@@ -352,7 +366,11 @@ def _book(
             now=now,
         )
     except Refused as refusal:
-        raise Refused([_dated(reason, one.day) for reason in refusal.reasons]) from refusal
+        dated = [_dated(reason, one.day) for reason in refusal.reasons]
+        raise Refused(dated, () if together else [one.item]) from refusal
+    if like.booking_id is not None:
+        papers.carry(session, from_id=like.booking_id, to_id=made.id)
+    return made
 
 
 def _wait(
@@ -510,6 +528,16 @@ class _Replan:
         return {one.booking.id for one in self.wanted if one.booking} | {one.id for one in self.dropped}
 
 
+@dataclass(frozen=True, slots=True)
+class _Like:
+    """What the bookings of a series know and it does not keep itself; `booking_id` is the one whose papers it has."""
+
+    project_id: UUID | None = None
+    confidential: bool | None = None
+    chemicals: Sequence[Substance] = ()
+    booking_id: UUID | None = None
+
+
 def preview_change(
     session: Session,
     *,
@@ -527,9 +555,10 @@ def preview_change(
     """
     row, made = _read(session, actor, series_id)
     _require(actor, "booking.change", row, made)
-    to = _replan(row, made, scope, day, edit, now)
+    like = _like(session, row, made, edit)
+    to = _replan(row, made, scope, day, edit, like, now)
     places = occupation.unlocked(session, to.places)
-    whom, like = _owner(session, actor, row), _like(made)
+    whom = _owner(session, actor, row)
     judged = series_dates.judge(
         session,
         actor=actor,
@@ -576,13 +605,14 @@ def change(
         raise Stale
     if scope is Scope.THIS:
         return _change_one(session, actor, row, made, version, day, edit, now)
-    places = occupation.lock(session, _replan(row, made, scope, day, edit, now).places)
+    like = _like(session, row, made, edit)
+    places = occupation.lock(session, _replan(row, made, scope, day, edit, like, now).places)
     row, made = _read(session, actor, series_id)
     _raise_version(session, row, version, now)
-    to = _replan(row, made, scope, day, edit, now)
+    like = _like(session, row, made, edit)
+    to = _replan(row, made, scope, day, edit, like, now)
     _require_locked(to.places, places)
     bookings.require_visible(actor, [places.instruments[place] for place in to.places])
-    like = _like(made)
     target = _split(session, row, made, to, now) if to.split_at else row
     for booking in to.dropped:
         _give_up(session, actor, booking, target, "", now)
@@ -609,8 +639,15 @@ def change(
 
 
 def _replan(
-    row: Series, made: Sequence[Booking], scope: Scope, day: date | None, edit: Edit, now: datetime
+    row: Series,
+    made: Sequence[Booking],
+    scope: Scope,
+    day: date | None,
+    edit: Edit,
+    like: _Like,
+    now: datetime,
 ) -> _Replan:
+    substances.check(edit.chemicals or ())
     old_rule = recurrence.parse(row.rule, row.first_day)
     old_days = recurrence.days(old_rule, row.first_day)
     split_at: date | None = None
@@ -628,17 +665,18 @@ def _replan(
         start_minute=row.start_minute if edit.start_minute is None else edit.start_minute,
         minutes=row.minutes if edit.minutes is None else edit.minutes,
     )
+    pattern = replace(pattern, excluded=_left_out_of(pattern, row, edit))
     tz = zone(row.zone)
     place = row.instrument_id if edit.instrument_id is None else edit.instrument_id
     quantity = row.quantity if edit.quantity is None else edit.quantity
     dates = {one.day: one for one in recurrence.occurrences(pattern, tz)}
     ahead, live = _ahead(row, made, now, first_day), _live_days(made)
-    choices = dict(edit.choices)
+    choices = {on: choice for on, choice in edit.choices.items() if on not in pattern.excluded}
     wanted: list[Wanted] = []
     left, dropped = [], []
     for booking in ahead:
         on = booking.series_day or first_day
-        if on not in dates:
+        if on not in dates or on in pattern.excluded:
             dropped.append(booking)
         elif len(booking.items) > 1 or (on not in choices and _item_of(booking) != _planned(row, on)):
             choices.pop(on, None)
@@ -646,16 +684,43 @@ def _replan(
         else:
             item = Item(place, dates[on].span, quantity)
             before_it = {one.instrument_id: Span(one.starts_at, one.ends_at) for one in booking.items}
-            one = Wanted(on, item, clock=dates[on].clock, booking=booking, before=before_it)
+            one = Wanted(
+                on,
+                item,
+                clock=dates[on].clock,
+                booking=booking,
+                before=before_it,
+                chemicals=edit.chemicals,
+            )
             wanted.append(_chosen(one, choices.pop(on, None)))
-    for on in dates.keys() - set(old_days) - live:
+    for on in dates.keys() - (set(old_days) - _let_in(row, edit)) - live:
         if dates[on].span.start > now:
-            one = Wanted(on, Item(place, dates[on].span, quantity), clock=dates[on].clock)
-            wanted.append(_chosen(one, choices.pop(on, None)))
+            item = Item(place, dates[on].span, quantity)
+            one = Wanted(on, item, clock=dates[on].clock, chemicals=like.chemicals)
+            left_out = Choice(Way.EXCLUDED) if on in pattern.excluded else None
+            wanted.append(_chosen(one, left_out or choices.pop(on, None)))
     if choices:
         raise Invalid({"choices": "unknown"})
     in_order = tuple(sorted(wanted, key=lambda one: one.day))
     return _Replan(split_at, before, place, quantity, pattern, in_order, tuple(dropped), tuple(left))
+
+
+def _left_out_of(pattern: Pattern, row: Series, edit: Edit) -> frozenset[date]:
+    """Give what a change leaves out; days that were left out before and that it does not reach mean nothing to it."""
+    asked = frozenset(on for on in edit.excluded or () if on >= pattern.first_day)
+    return asked - (left_out(row) - set(recurrence.days(pattern.rule, pattern.first_day)))
+
+
+def _let_in(row: Series, edit: Edit) -> set[date]:
+    """Give the dates that were left out from the beginning and that a change leaves out no more."""
+    if edit.excluded is None:
+        return set()
+    return left_out(row) - edit.excluded
+
+
+def left_out(row: Series) -> set[date]:
+    """Give the dates that the rule itself leaves out."""
+    return {date.fromisoformat(entry["day"]) for entry in row.skipped if entry["why"] == Way.EXCLUDED.value}
 
 
 def _ahead(row: Series, made: Iterable[Booking], now: datetime, first_day: date) -> list[Booking]:
@@ -685,19 +750,18 @@ def _item_of(booking: Booking) -> Item:
     return Item(first.instrument_id, Span(first.starts_at, first.ends_at), first.quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class _Like:
-    """What the bookings of a series know and it does not keep itself."""
-
-    project_id: UUID | None = None
-    confidential: bool | None = None
-
-
-def _like(made: Sequence[Booking]) -> _Like:
-    if not made:
+def _like(session: Session, row: Series, made: Iterable[Booking], edit: Edit | None = None) -> _Like:
+    own = [one for one in made if one.person_id == row.person_id]
+    if not own:
         return _Like()
-    last = max(made, key=lambda one: (one.created_at, one.series_day or date.min))
-    return _Like(last.project_id, last.confidential)
+    last = max(own, key=lambda one: (one.created_at, one.series_day or date.min))
+    confidential, chemicals = (edit.confidential, edit.chemicals) if edit else (None, None)
+    return _Like(
+        last.project_id,
+        last.confidential if confidential is None else confidential,
+        approval_steps.declared(session, booking_id=last.id) if chemicals is None else chemicals,
+        last.id,
+    )
 
 
 def _require(actor: Actor, action: str, row: Series, made: Sequence[Booking]) -> None:
@@ -805,7 +869,8 @@ def _settle_change(
 
 def _still_skipped(target: Series, settled: Sequence[Judged], to: _Replan) -> list[dict[str, Any]]:
     days = {day.isoformat() for day in recurrence.days(to.pattern.rule, to.pattern.first_day)}
-    kept = [entry for entry in target.skipped if entry["day"] in days]
+    anew = {one.day.isoformat() for one in settled}
+    kept = [entry for entry in target.skipped if entry["day"] in days - anew]
     return sorted([*kept, *_skipped(settled)], key=lambda entry: str(entry["day"]))
 
 
@@ -830,17 +895,7 @@ def _carry_out(
         if one.booking is not None and one.booked:
             _amend(session, actor, one.booking, one, edit, row, now)
         elif one.booked:
-            _book(
-                session,
-                actor,
-                one,
-                row,
-                like.project_id,
-                like.confidential,
-                now,
-                together=True,
-                override=edit.override,
-            )
+            _book(session, actor, one, row, like, now, override=edit.override)
     for booking in to.left:
         _amend(session, actor, booking, None, edit, row, now)
     _wait(session, _owner(session, actor, row), settled, row, like.project_id, now)
@@ -863,6 +918,8 @@ def _amend(
             version=None,
             items=None if to is None else [to.item],
             purpose=edit.purpose,
+            confidential=edit.confidential,
+            chemicals=edit.chemicals,
             override=edit.override if to is not None and to.exceptional else "",
             series_id=row.id,
             now=now,
@@ -895,7 +952,7 @@ def _change_one(
     now: datetime,
 ) -> Series:
     """Change the booking of one date; it keeps its day in the series wherever it goes."""
-    if edit.rule is not None or edit.choices:
+    if edit.rule is not None or edit.excluded is not None or edit.choices:
         raise Invalid({"scope": "unknown"})
     booking = _on(made, day)
     old, tz = _item_of(booking), zone(row.zone)
@@ -922,6 +979,8 @@ def _change_one(
         version=booking.version,
         items=[item] if item != old else None,
         purpose=edit.purpose,
+        confidential=edit.confidential,
+        chemicals=edit.chemicals,
         override=edit.override,
         now=now,
     )
@@ -994,6 +1053,24 @@ def cancel(
     return row
 
 
+def lock_ahead(
+    session: Session, *, actor: Actor, series_id: UUID, action: str, now: datetime
+) -> list[Booking]:
+    """Lock the dates of a series that are still ahead, and give their bookings.
+
+    :raises NotFound: if there is no such series for this actor
+    :raises Forbidden: if the actor may not take the action
+    :raises Stale: if one of them was moved to another instrument meanwhile
+    """
+    row, made = _read(session, actor, series_id)
+    _require(actor, action, row, made)
+    there = {item.instrument_id for booking in made for item in booking.items} | {row.instrument_id}
+    places = occupation.lock(session, there)
+    row, made = _read(session, actor, series_id)
+    _require_locked({item.instrument_id for booking in made for item in booking.items}, places)
+    return [one for one in _ahead(row, made, now, date.min) if bookings.may_on(actor, action, one)]
+
+
 def _from(scope: Scope, day: date | None) -> date:
     if scope is Scope.ALL:
         return date.min
@@ -1027,23 +1104,8 @@ def put_back(
     _vacant(row, made, day, now)
     _raise_version(session, row, version, now)
     bookings.require_visible(actor, places.instruments.values())
-    like = _like(made)
-    try:
-        bookings.place(
-            session,
-            actor=actor,
-            items=[one.item],
-            purpose=row.purpose,
-            project_id=like.project_id,
-            confidential=like.confidential,
-            booked_for=row.person_id,
-            override=override,
-            series=(row.id, day),
-            now=now,
-        )
-    except Refused as refusal:
-        dated = [_dated(reason, day) for reason in refusal.reasons]
-        raise Refused(dated, [one.item]) from refusal
+    like = _like(session, row, made)
+    _book(session, actor, one, row, like, now, together=False, override=override)
     row.skipped = [entry for entry in row.skipped if entry["day"] != day.isoformat()]
     session.flush()
     return row

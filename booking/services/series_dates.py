@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain import availability as free_time
 from booking.domain.access import Actor
+from booking.domain.chemicals import Substance
 from booking.domain.hours import DAY_MINUTES, instant, open_spans, zone
 from booking.domain.occupation import Claim, Item
 from booking.domain.policy import Timetable
@@ -55,7 +56,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A date with what is wanted on it; `booking` is the one that is changed, `before` is where it is now."""
+    """A date with what is wanted on it; `booking` is the one that is changed, `before` is where it is now.
+
+    `chemicals` None are those that the booking declared before.
+    """
 
     day: date
     item: Item
@@ -63,6 +67,7 @@ class Wanted:
     clock: Clock = Clock.PLAIN
     booking: Booking | None = None
     before: Mapping[int, Span] = field(default_factory=dict)
+    chemicals: Sequence[Substance] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,7 @@ def judge(
 
 def _wish(first: Wish, one: Wanted, beside: Sequence[Item]) -> Wish:
     if one.booking is None:
-        return replace(first, items=[one.item], beside=tuple(beside))
+        return replace(first, items=[one.item], beside=tuple(beside), chemicals=one.chemicals)
     whose = one.booking
     return replace(
         first,
@@ -192,6 +197,7 @@ def _wish(first: Wish, one: Wanted, beside: Sequence[Item]) -> Wish:
         items=[one.item],
         booking_id=whose.id,
         beside=tuple(beside),
+        chemicals=one.chemicals,
     )
 
 
