@@ -2,6 +2,7 @@
 
 from booking.domain.approvals import Need, StepState
 from booking.domain.policy import RuleKind
+from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.working_days import DayKind
 from models import guards
 from models.account import Membership, MembershipRequest, Person, PersonState
@@ -39,9 +40,11 @@ from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
+from models.round import Round, RoundPin, RoundShare, RoundWish, RoundWishInstrument
 from models.rule import CalendarDay, QuotaLock, Rule
 from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
+from models.solver_run import RunKind, RunState, SolverRun
 from models.token import ApiToken
 from models.transfer import Transfer, TransferState
 from models.waitlist import (
@@ -113,6 +116,7 @@ __all__ = [
     "Part",
     "Person",
     "PersonState",
+    "PinKind",
     "Privacy",
     "Project",
     "ProjectMember",
@@ -123,10 +127,19 @@ __all__ = [
     "RateLimit",
     "Reminder",
     "RequestKey",
+    "Round",
+    "RoundPin",
+    "RoundShare",
+    "RoundState",
+    "RoundWish",
+    "RoundWishInstrument",
     "Rule",
     "RuleKind",
+    "RunKind",
+    "RunState",
     "Series",
     "SignIn",
+    "SolverRun",
     "StepState",
     "TrainingSession",
     "Transfer",
@@ -136,5 +149,6 @@ __all__ = [
     "WaitlistInstrument",
     "WaitlistOffer",
     "Webhook",
+    "WishState",
     "guards",
 ]

@@ -1,0 +1,114 @@
+"""Rounds: their states, what a wish is worth in one, what was promised to whom, and what is fair."""
+
+import enum
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+HALF_LIFE = timedelta(days=28)
+"""After so long, use that was made counts half."""
+
+LEAST_SHARE = 0.25
+"""Whoever has used much keeps at least this part of what their wishes are worth."""
+
+WEIGHTS = {1: 1, 2: 2, 3: 4, 4: 8}
+"""What the priority of a wish multiplies its worth by."""
+
+MARGIN = Fraction(11, 10)
+"""An annual promise is shared over the rounds left, with a tenth on top since some wishes will fall through."""
+
+
+class RoundState(enum.StrEnum):
+    """Where a round stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    PUBLISHED = "published"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+class RoundAction(enum.StrEnum):
+    """What can happen to a round."""
+
+    CLOSE = "close"
+    REOPEN = "reopen"
+    PUBLISH = "publish"
+    WITHDRAW = "withdraw"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+
+
+_S, _A = RoundState, RoundAction
+
+MOVES: dict[tuple[RoundState, RoundAction], RoundState] = {
+    (_S.OPEN, _A.CLOSE): _S.CLOSED,
+    (_S.CLOSED, _A.REOPEN): _S.OPEN,
+    (_S.CLOSED, _A.PUBLISH): _S.PUBLISHED,
+    (_S.PUBLISHED, _A.PUBLISH): _S.PUBLISHED,
+    (_S.PUBLISHED, _A.WITHDRAW): _S.CLOSED,
+    (_S.PUBLISHED, _A.CONFIRM): _S.CONFIRMED,
+    (_S.OPEN, _A.CANCEL): _S.CANCELLED,
+    (_S.CLOSED, _A.CANCEL): _S.CANCELLED,
+    (_S.PUBLISHED, _A.CANCEL): _S.CANCELLED,
+}
+"""Every move of a round."""
+
+
+class WishState(enum.StrEnum):
+    """What became of a wish; `served` and `unserved` are final, the rest may still change."""
+
+    WAITING = "waiting"
+    SERVED = "served"
+    UNSERVED = "unserved"
+    WITHDRAWN = "withdrawn"
+
+
+class PinKind(enum.StrEnum):
+    """What a manager settles about a wish: where it goes, or that it is left out."""
+
+    PLACE = "place"
+    LEFT_OUT = "left_out"
+
+
+def worth(*, slots: int, priority: int, fair: float) -> int:
+    """Give the points of a wish: by priority and fair share, a long use a little less than twice one half as long.
+
+    The power 0.85 lets two short wishes outbid a long one of the same length together; eight slots are the worth of
+    being served at all.
+    """
+    return round(100 * WEIGHTS[priority] * fair * (8 + float(slots) ** 0.85)) + 50
+
+
+def lateness(value: int, window: int) -> int:
+    """Give the points that each slot of waiting costs: over the whole window a tenth of the worth."""
+    return int(0.1 * value / max(1, window))
+
+
+def penalty(value: int, rank: int) -> int:
+    """Give the points that an instrument costs which is liked less: two hundredths of the worth a rank."""
+    return round(0.02 * value * rank)
+
+
+def decayed(uses: Iterable[tuple[datetime, float]], now: datetime) -> float:
+    """Sum past use, each halved for every 28 days that it lies behind (fair share as of Slurm and HTCondor)."""
+    return sum(hours * 0.5 ** ((now - at) / HALF_LIFE) for at, hours in uses)
+
+
+def fair_share(usage: float, total: float, parties: int) -> float:
+    """Give the factor 2^(-usage/share), at least a quarter, of a party that used so much of what all used.
+
+    The share is an equal part for each of the parties.
+    """
+    if total <= 0 or parties < 1:
+        return 1.0
+    return max(LEAST_SHARE, float(2 ** -(usage * parties / total)))
+
+
+def promised(*, annual: int, delivered: int, rounds_left: int) -> int:
+    """Give the minutes that this round owes of an annual promise: what is left of it, shared, and a tenth more.
+
+    Never more than what is left at all.
+    """
+    left = max(0, annual - delivered)
+    return min(left, int(Fraction(left, max(1, rounds_left)) * MARGIN))
