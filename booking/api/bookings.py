@@ -296,7 +296,10 @@ def check_out(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
 @blp.response(200, BookingOut)
 @problems(404, 409)
 def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
-    """Say how the use was"""
+    """Say how the use was
+
+    What is `faulty` is reported to its facility.
+    """
     condition = wanted["condition"]
     with transaction() as session:
         booking = bookings.feedback(
@@ -307,6 +310,7 @@ def feedback(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             condition=condition.value if condition else "",
             comment=wanted["comment"],
             samples=wanted["samples"],
+            faulty=wanted["instrument_id"],
             now=utc_now(),
         )
     return _told(booking)

@@ -517,13 +517,15 @@ def feedback(
     condition: str = "",
     comment: str = "",
     samples: int | None = None,
+    faulty: str = "",
     now: datetime,
 ) -> Booking:
     """Keep what the person says of the use: 1 to 5, normal or faulty, how many samples, and a remark.
 
-    A faulty instrument is reported to its facility.
+    A faulty instrument is reported to its facility; of several, `faulty` is the code of the one.
 
     :raises WrongMove: if the booking was not used yet
+    :raises Invalid: for `instrument_id`, if something is faulty and it names none of them
     """
     booking, _ = _lock_booking(session, actor, booking_id, "booking.feedback", None)
     used = booking.state is State.ENDED or (booking.state is State.CONFIRMED and booking.ends_at <= now)
@@ -547,7 +549,8 @@ def feedback(
             actor=actor,
             person_id=booking.person_id,
             booking_id=booking.id,
-            instrument=booking.items[0].instrument,
+            used=list({row.instrument_id: row.instrument for row in booking.items}.values()),
+            code=faulty,
             text=comment,
             now=now,
         )

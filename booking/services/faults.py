@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from booking.domain.access import Actor, Forbidden, Subject, require
@@ -95,15 +95,29 @@ def of_use(
     actor: Actor,
     person_id: UUID,
     booking_id: UUID,
-    instrument: Instrument,
+    used: Sequence[Instrument],
+    code: str,
     text: str,
     now: datetime,
 ) -> None:
-    """Report what feedback says of a use, unless its person has reported it before."""
-    known = exists().where(
+    """Report what feedback says of a use, unless its person has reported it before.
+
+    `code` names the faulty one of the instruments; it may be empty where there is one, or the report is known.
+
+    :raises Invalid: for `instrument_id`, if it names none of them
+    """
+    of_this_use = select(Fault.instrument_id).where(
         Fault.booking_id == booking_id, Fault.person_id == person_id, Fault.state.in_(WAITING)
     )
-    if not session.scalar(select(known)):
+    known = set(session.scalars(of_this_use))
+    if not code and len(used) > 1:
+        if not known:
+            raise Invalid({"instrument_id": "required"})
+        return
+    instrument = next((one for one in used if code in {"", one.code}), None)
+    if instrument is None:
+        raise Invalid({"instrument_id": "unknown"})
+    if instrument.id not in known:
         add(
             session,
             actor=actor,
@@ -113,6 +127,18 @@ def of_use(
             booking_id=booking_id,
             now=now,
         )
+
+
+def told_of(session: Session, *, booking_id: UUID, person_id: UUID) -> str:
+    """Give the code of the instrument that a person's feedback called faulty, if the report is not over."""
+    query = (
+        select(Instrument.code)
+        .join(Fault, Fault.instrument_id == Instrument.id)
+        .where(Fault.booking_id == booking_id, Fault.person_id == person_id, Fault.state.in_(WAITING))
+        .order_by(Fault.reported_at.desc())
+        .limit(1)
+    )
+    return session.scalar(query) or ""
 
 
 def note(

@@ -25,7 +25,7 @@ from booking.http.identity import actor, identity, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import acting, availability, bookings, projects, transfers
+from booking.services import acting, availability, bookings, faults, projects, transfers
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
 from booking.services.calendars import CALLED_OFF
 from booking.web import blueprint
@@ -176,6 +176,7 @@ def booking_page(
         estimate = _estimate(session, booking)
         closed = _closed(session, booking, now)
         conditions = bookings.conditions(session, actor=actor(), booking=booking, now=now)
+        faulty = _called_faulty(session, booking)
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
         colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
@@ -202,11 +203,18 @@ def booking_page(
         stale=stale,
         errors=said(errors or {}, labels()),
         problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
-        typed=_said_before(booking) | dict(typed or {}),
+        typed=_said_before(booking, faulty) | dict(typed or {}),
         ratings=RATINGS,
+        used=list({row.instrument.code: name_of(row.instrument) for row in booking.items}.items()),
         now=now,
     )
     return page, status
+
+
+def _called_faulty(session: Session, booking: Booking) -> str:
+    if booking.usage is None or booking.usage.condition != "faulty":
+        return ""
+    return faults.told_of(session, booking_id=booking.id, person_id=booking.person_id)
 
 
 def _with_decision(found: set[str], booking: Booking, around: Beside, now: datetime) -> set[str]:
@@ -221,7 +229,7 @@ def _worth_telling(line: HistoryLine) -> bool:
     return line.kind != "approval.opened" or bool(line.data.get("step"))
 
 
-def _said_before(booking: Booking) -> dict[str, str]:
+def _said_before(booking: Booking, faulty: str) -> dict[str, str]:
     """Give what stands in the forms of the page: feedback that was given may be given anew."""
     usage = booking.usage
     return {
@@ -232,6 +240,7 @@ def _said_before(booking: Booking) -> dict[str, str]:
         "condition": (usage.condition if usage else "") or "normal",
         "comment": usage.comment if usage else "",
         "samples": str(usage.samples) if usage and usage.samples is not None else "",
+        "instrument_id": faulty,
     }
 
 
@@ -435,7 +444,7 @@ def check_out(booking_id: UUID) -> Answer:
 @needs("booking.feedback")
 def give_feedback(booking_id: UUID) -> Answer:
     """Say how the use went."""
-    form = fields("rating", "condition", "comment", "samples")
+    form = fields("rating", "condition", "comment", "samples", "instrument_id")
     intake = Intake(form)
     rating = None
     if intake.raw("rating"):
@@ -447,22 +456,25 @@ def give_feedback(booking_id: UUID) -> Answer:
     samples = intake.whole("samples", least=0, most=MOST_SAMPLES) if intake.raw("samples") else None
     if not (rating or condition or comment or intake.errors):
         intake.errors["rating"] = "required"
-    if intake.errors:
-        return booking_page(booking_id, status=422, errors=intake.errors, typed=form)
-    return carry_out(
-        booking_id,
-        lambda session: bookings.feedback(
-            session,
-            actor=actor(),
-            booking_id=booking_id,
-            rating=rating,
-            condition=condition,
-            comment=comment,
-            samples=samples,
-            now=utc_now(),
-        ),
-        lambda _booking: _("Thank you: the facility reads it."),
-    )
+    try:
+        intake.demand()
+        return carry_out(
+            booking_id,
+            lambda session: bookings.feedback(
+                session,
+                actor=actor(),
+                booking_id=booking_id,
+                rating=rating,
+                condition=condition,
+                comment=comment,
+                samples=samples,
+                faulty=intake.raw("instrument_id"),
+                now=utc_now(),
+            ),
+            lambda _booking: _("Thank you: the facility reads it."),
+        )
+    except Invalid as error:
+        return booking_page(booking_id, status=422, errors=error.errors, typed=form)
 
 
 # --- for one's calendar ---------------------------------------------------------------------------

@@ -263,6 +263,7 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
         "comment": _("Comment"),
         "rating": _("Rating"),
         "condition": _("Condition"),
+        "instrument_id": _("Which instrument"),
         "samples": _("Samples measured"),
     }
 

@@ -132,6 +132,8 @@ def test_a_running_use_is_extended_and_feedback_counts_samples(world: World):
     world.post(f"{url}/check-out")
     body = {"condition": "faulty", "comment": "hums", "samples": 12}
     assert world.post(f"{url}/feedback", json=body | {"samples": -1}).status_code == 422
+    away = {"instrument_id": "TANK"}
+    assert world.post(f"{url}/feedback", json=body | away).json["errors"] == {"instrument_id": "unknown"}
     assert world.post(f"{url}/feedback", json=body).status_code == 200
     (fault,) = world.get("/faults").json["items"]
     assert (fault["text"], fault["booking_id"]) == ("hums", booking["id"])

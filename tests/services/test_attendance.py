@@ -11,9 +11,9 @@ from booking.domain.credit import Deed
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.policy import RuleKind
-from booking.domain.rules import Refused
+from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import attendance, bookings, closures, invariants
+from booking.services import attendance, bookings, closures, faults, invariants
 from models import (
     Ban,
     Booking,
@@ -324,6 +324,38 @@ def test_a_fault_in_the_feedback_is_reported_once(session, ada, sem):
     assert (fault.instrument_id, fault.booking_id, fault.text) == (sem.id, booking.id, "stage sticks")
     look(session, NOW + 30 * HOUR)
     assert points(session, ada) == {"normal_use": 1}
+
+
+def test_of_several_instruments_the_faulty_one_must_be_named(session, ada, sem):
+    bath = make_instrument(session, facility=sem.facility, code="BATH")
+    away = make_instrument(session, code="AWAY")
+    items = [Item(row.id, Span(NOW, NOW + HOUR)) for row in (sem, bath)]
+    booking = bookings.place(session, actor=ada, items=items, now=NOW - HOUR)
+    bookings.check_in(session, actor=ada, booking_id=booking.id, now=NOW)
+    bookings.check_out(session, actor=ada, booking_id=booking.id, now=NOW + HOUR)
+
+    def say(condition="faulty", **more):
+        bookings.feedback(
+            session,
+            actor=ada,
+            booking_id=booking.id,
+            rating=2,
+            condition=condition,
+            comment="leaks",
+            now=NOW + 2 * HOUR,
+            **more,
+        )
+        return [fault.instrument_id for fault in session.scalars(select(Fault).order_by(Fault.reported_at))]
+
+    for wrong, code in (("", "required"), (away.code, "unknown")):
+        with pytest.raises(Invalid) as error, session.begin_nested():
+            say(faulty=wrong)
+        assert error.value.errors == {"instrument_id": code}
+    assert say("normal") == []
+    assert say(faulty="BATH") == [bath.id]
+    assert say() == [bath.id]  # said again, without another word of which
+    assert faults.told_of(session, booking_id=booking.id, person_id=ada.person_id) == "BATH"
+    assert set(say(faulty=sem.code)) == {bath.id, sem.id}
 
 
 # --- bans -----------------------------------------------------------------------------------------

@@ -725,6 +725,30 @@ def test_feedback_is_kept_and_may_be_given_anew(lab):
     page = lab.get("ada", f"/bookings/{booking}").text
     assert "stage sticks" in page
     assert re.search(r'name="rating"[^>]*value="4" checked', page)
+    assert 'name="instrument_id"' not in page
+
+
+def test_feedback_on_several_instruments_asks_which_is_faulty(lab):
+    start = quarter()
+    span = Span(start, start + timedelta(hours=3))
+    with db.transaction() as session:
+        ada = cast.actor_of(session, session.get_one(Person, lab.people["ada"]))
+        items = [Item(lab.places[code], span) for code in ("SEM", "BATH")]
+        made = bookings.place(session, actor=ada, items=items, now=start - timedelta(days=1))
+        booking = made.id
+    for deed in ("check-in", "check-out"):
+        lab.send("ada", f"/bookings/{booking}/{deed}")
+    sent = {"rating": "", "condition": "faulty", "comment": "leaks"}
+    unsaid = lab.send("ada", f"/bookings/{booking}/feedback", **sent)
+    assert unsaid.status_code == 422
+    assert "Which instrument: This is needed." in text_of(unsaid.text)
+    assert unsaid.text.count('name="instrument_id"') == 2
+    said = lab.send("ada", f"/bookings/{booking}/feedback", **sent, instrument_id="BATH")
+    assert said.status_code == 303
+    page = lab.get("ada", f"/bookings/{booking}").text
+    assert re.search(r'name="instrument_id" value="BATH" checked', page)
+    assert "leaks" in lab.get("tam", "/faults?instrument=BATH").text
+    assert "leaks" not in lab.get("tam", "/faults?instrument=SEM").text
 
 
 @pytest.mark.parametrize(

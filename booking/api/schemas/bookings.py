@@ -209,6 +209,11 @@ class FeedbackIn(In):
 
     rating = Whole(least=1, most=5, allow_none=True, load_default=None)
     condition = Choice(Condition, allow_none=True, load_default=None)
+    instrument_id = Text(
+        longest=40,
+        load_default="",
+        metadata={"description": "Which instrument is faulty; needed where the booking has several."},
+    )
     comment = Text(longest=LONGEST_TEXT, lines=True, load_default="")
     samples = Whole(
         least=0,
