@@ -24,6 +24,7 @@ COMMANDS = {
     "backup": "booking.cli.backup:backup",
     "restore": "booking.cli.backup:restore",
     "invariants": "booking.cli.invariants:invariants",
+    "resolve": "booking.cli.resolve:resolve",
 }
 """Where each command lives; only the one that is asked for is loaded."""
 

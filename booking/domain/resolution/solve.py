@@ -1,0 +1,134 @@
+"""The engine of a round: the best plan that the time allows, with its distance to a certified bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from booking.domain.resolution import check, greedy
+from booking.domain.resolution.board import Board, Prices
+from booking.domain.resolution.documents import fingerprint
+from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.problem import Plan, Pool
+from booking.domain.resolution.tables import Tables, tables
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the engine is: its phase, the best plan's points, the bound so far, the share of its time that is used."""
+
+    phase: str
+    objective: int
+    bound: int | None
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A plan that the referee has passed, and what a round publishes with it."""
+
+    plan: Plan
+    objective: int
+    bound: int
+    """No plan at all has more points."""
+    missing: tuple[int, ...]
+    """What each floor misses, in slots."""
+    served: int
+    slots: int
+    subsidy: int
+    caps_bound: tuple[int, ...]
+    """Organisations whose cap kept out a wish that nothing else kept out by its size."""
+    budget_bound: bool
+    method: str
+    seed: int
+    fingerprint: str
+    seconds: float
+    prices: Prices | None
+    """What scarce slots and rules cost at the bound; they explain refusals."""
+
+    @property
+    def gap(self) -> float:
+        """The share of the bound that the plan has not reached."""
+        return (self.bound - self.objective) / abs(self.bound) if self.bound else 0.0
+
+    @property
+    def optimal(self) -> bool:
+        """Whether no plan can be better."""
+        return self.objective >= self.bound
+
+
+Listener = Callable[[Progress], None]
+
+
+def solve(
+    pool: Pool,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    work: float | None = None,
+    on_progress: Listener | None = None,
+    stopped: Callable[[], bool] | None = None,
+) -> Result:
+    """Allocate a pool within wall `seconds` or counted `work`, or until `stopped` says so; greedy is always ready.
+
+    The same pool, seed and `work` give the same plan.
+    """
+    effort = Effort(seconds, work, stopped)
+    return _Run(pool, seed, effort, on_progress).result()
+
+
+class _Run:
+    def __init__(self, pool: Pool, seed: int, effort: Effort, on_progress: Listener | None) -> None:
+        self.pool = pool
+        self.seed = seed
+        self.effort = effort
+        self.on_progress = on_progress
+        self.bound: int | None = None
+        self.prices: Prices | None = None
+        self.method = "greedy"
+
+    def result(self) -> Result:
+        candidates = tables(self.pool)
+        board = greedy.best_greedy(candidates)
+        self._tell("greedy", board)
+        return self._judged(board, candidates)
+
+    def _tell(self, phase: str, board: Board) -> None:
+        if self.on_progress is not None:
+            self.on_progress(Progress(phase, board.objective, self.bound, self.effort.share))
+
+    def _judged(self, board: Board, candidates: Tables) -> Result:
+        plan = board.plan()
+        verdict = check.judged(self.pool, plan)
+        wishes = [wish for number, wish in enumerate(self.pool.wishes) if number not in plan]
+        bound = self.bound if self.bound is not None else simple_bound(candidates)
+        return Result(
+            plan=plan,
+            objective=verdict.objective,
+            bound=max(bound, verdict.objective),
+            missing=verdict.missing,
+            served=verdict.served,
+            slots=verdict.slots,
+            subsidy=verdict.subsidy,
+            caps_bound=tuple(
+                sorted(
+                    {
+                        wish.organisation
+                        for wish in wishes
+                        if board.caps_left.get(wish.organisation, wish.slots) < wish.slots
+                    }
+                )
+            ),
+            budget_bound=any(wish.subsidy > board.budget_left for wish in wishes),
+            method=self.method,
+            seed=self.seed,
+            fingerprint=fingerprint(self.pool),
+            seconds=self.effort.elapsed,
+            prices=self.prices,
+        )
+
+
+def simple_bound(candidates: Tables) -> int:
+    """The points of a plan in which every wish that anything could serve had its best place to itself."""
+    wishes = candidates.pool.wishes
+    return sum(max(0, wish.value) for number, wish in enumerate(wishes) if candidates.steps(number))
