@@ -1,6 +1,7 @@
 """Rounds: their states, what a wish is worth in one, what was promised to whom, and what is fair."""
 
 import enum
+import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -77,7 +78,7 @@ def worth(*, slots: int, priority: int, fair: float) -> int:
     The power 0.85 lets two short wishes outbid a long one of the same length together; eight slots are the worth of
     being served at all.
     """
-    return round(100 * WEIGHTS[priority] * fair * (8 + float(slots) ** 0.85)) + 50
+    return round(100 * WEIGHTS[priority] * fair * (8 + math.pow(slots, 0.85))) + 50
 
 
 def lateness(value: int, window: int) -> int:
@@ -92,7 +93,7 @@ def penalty(value: int, rank: int) -> int:
 
 def decayed(uses: Iterable[tuple[datetime, float]], now: datetime) -> float:
     """Sum past use, each halved for every 28 days that it lies behind (fair share as of Slurm and HTCondor)."""
-    return sum(hours * 0.5 ** ((now - at) / HALF_LIFE) for at, hours in uses)
+    return sum(hours * math.pow(0.5, (now - at) / HALF_LIFE) for at, hours in uses)
 
 
 def fair_share(usage: float, total: float, parties: int) -> float:
@@ -102,7 +103,7 @@ def fair_share(usage: float, total: float, parties: int) -> float:
     """
     if total <= 0 or parties < 1:
         return 1.0
-    return max(LEAST_SHARE, float(2 ** -(usage * parties / total)))
+    return max(LEAST_SHARE, math.pow(2, -usage * parties / total))
 
 
 def promised(*, annual: int, delivered: int, rounds_left: int) -> int:
@@ -112,3 +113,23 @@ def promised(*, annual: int, delivered: int, rounds_left: int) -> int:
     """
     left = max(0, annual - delivered)
     return min(left, int(Fraction(left, max(1, rounds_left)) * MARGIN))
+
+
+def kept_free(staffed: Iterable[tuple[int, int]], *, percent: int, week: int) -> list[tuple[int, int]]:
+    """Give the end of each week's staffed time that a round leaves free for what life brings; slots, `week` long.
+
+    Of each week the last so many per cent of its staffed slots, rounded down.
+    """
+    weeks: dict[int, list[tuple[int, int]]] = {}
+    for start, end in staffed:
+        for number in range(start // week, (end - 1) // week + 1):
+            weeks.setdefault(number, []).append((max(start, number * week), min(end, (number + 1) * week)))
+    kept = []
+    for spans in weeks.values():
+        room = sum(end - start for start, end in spans) * percent // 100
+        for start, end in sorted(spans, reverse=True):
+            if room <= 0:
+                break
+            kept.append((max(start, end - room), end))
+            room -= end - start
+    return sorted(kept)
