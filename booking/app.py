@@ -85,7 +85,7 @@ def _shape_templates(app: Flask) -> None:
     }
     environment = app.jinja_env
     environment.install_gettext_callables(  # type: ignore[attr-defined]
-        i18n.gettext, i18n.ngettext, newstyle=True
+        i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
     )
     environment.globals.update(
         actor=LocalProxy(identity.actor),

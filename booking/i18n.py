@@ -132,6 +132,12 @@ def ngettext(singular: str, plural: str, number: int, /, **params: Any) -> str:
     return translated % {"num": number, **params} if params else translated
 
 
+def pgettext(context: str, message: str, /, **params: Any) -> str:
+    """Translate a word that has several senses; the context, which nobody reads, says which is meant."""
+    translated = catalogue(current_locale()).pgettext(context, message)
+    return translated % params if params else translated
+
+
 def mark(message: str) -> str:
     """Mark a sentence for translators where it is written but not yet said."""
     return message

@@ -108,6 +108,7 @@ PATHS: Mapping[str, str] = {
     "qualification.refused": _QUALIFICATIONS,
     "qualification.revoked": _QUALIFICATIONS,
     "qualification.expiring": _QUALIFICATIONS,
+    "qualification.flagged": "/desk?facility={facility}",
     "fault.reported": "/faults?facility={facility}",
     "fault.confirmed": "/instruments/{instrument}",
     "fault.mended": "/instruments/{instrument}",
@@ -204,7 +205,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
+    )
     environment.globals.update(
         name_of=i18n.name_of,
         language_tag=i18n.language_tag,

@@ -7,12 +7,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking import i18n
+from booking.domain import vocabulary
 from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When
 from booking.domain.chemicals import Hazard
 from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
 from booking.i18n import gettext as _
+from booking.i18n import pgettext
 
 Params = Mapping[str, Any]
 
@@ -30,7 +32,8 @@ def sentence(code: str, params: Params) -> str:
     """
     say = REASONS.get(code)
     said = say(params) if say else _("This is not possible (%(code)s).", code=code)
-    said = " ".join([said, *_whose_rule(params)])
+    for more in _whose_rule(params):
+        said = _("%(said)s %(more)s", said=said, more=more)
     if "series_day" not in params:
         return said
     day = i18n.format_date(date.fromisoformat(params["series_day"]))
@@ -52,9 +55,11 @@ def _taken(params: Params) -> str:
             "%(instrument)s is already taken at this time, its set-up and clean-up included.",
             instrument=params["instrument"],
         )
-    return _(
-        "Only %(free)s of %(units)s units of %(instrument)s are free at this time; you asked for %(asked)s.",
-        **_only(params, "free", "units", "instrument", "asked"),
+    return i18n.ngettext(
+        "Only %(num)d of %(units)s units of %(instrument)s is free at this time; you asked for %(asked)s.",
+        "Only %(num)d of %(units)s units of %(instrument)s are free at this time; you asked for %(asked)s.",
+        params["free"],
+        **_only(params, "units", "instrument", "asked"),
     )
 
 
@@ -68,7 +73,19 @@ def _past(params: Params) -> str:
 
 
 def _closed(params: Params) -> str:
-    return _("%(instrument)s is not open for the whole of this time.", instrument=params["instrument"])
+    instrument, day = params["instrument"], _day(params, "day")
+    if not params["hours"]:
+        return _(
+            "%(instrument)s is not open for the whole of this time: on %(day)s it is closed.",
+            instrument=instrument,
+            day=day,
+        )
+    return _(
+        "%(instrument)s is not open for the whole of this time: on %(day)s it is open %(hours)s.",
+        instrument=instrument,
+        day=day,
+        hours=joined(f"{_wall(opens)}–{_wall(closes)}" for opens, closes in params["hours"]),
+    )
 
 
 def _notice(params: Params) -> str:
@@ -116,9 +133,11 @@ def _off_step(params: Params) -> str:
 
 
 def _too_many_units(params: Params) -> str:
-    return _(
-        "%(instrument)s has %(units)s units; you asked for %(asked)s.",
-        **_only(params, "instrument", "units", "asked"),
+    return i18n.ngettext(
+        "%(instrument)s has %(num)d unit; you asked for %(asked)s.",
+        "%(instrument)s has %(num)d units; you asked for %(asked)s.",
+        params["units"],
+        **_only(params, "instrument", "asked"),
     )
 
 
@@ -186,11 +205,9 @@ def _too_late(params: Params) -> str:
 
 
 def _banned(params: Params) -> str:
-    english, chinese = params.get("facility_en") or "", params.get("facility_zh") or ""
-    name = chinese or english if i18n.current_locale().startswith("zh") else english or chinese
     return _(
         "You may not book at %(facility)s until %(until)s. A manager of the facility may lift this.",
-        facility=name,
+        facility=_called(params, "facility"),
         until=_time(params, "until"),
     )
 
@@ -211,10 +228,14 @@ def _appeal_settled(params: Params) -> str:
     }.get(params["appeal"], _("There is no appeal against these points."))
 
 
-def _called(params: Params) -> str:
-    """Name what the figures name in both languages."""
-    chinese, english = str(params.get("name_zh") or ""), str(params.get("name_en") or "")
-    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+def _called(params: Params, what: str = "name") -> str:
+    """Name what the figures name in both languages; what they do not name is its code."""
+    return _either(params.get(f"{what}_zh"), params.get(f"{what}_en")) or str(params.get(what, ""))
+
+
+def _either(chinese: object, english: object) -> str:
+    in_order = (chinese, english) if i18n.current_locale().startswith("zh") else (english, chinese)
+    return str(in_order[0] or in_order[1] or "")
 
 
 def _day(params: Params, name: str) -> str:
@@ -303,7 +324,7 @@ def step_name(step: str) -> str:
         "refused": _("Refused"),
         "revoked": _("Taken away"),
         "withdrawn": _("Withdrawn"),
-        "expired": _("Expired"),
+        "expired": pgettext("of a qualification", "Expired"),
     }.get(step, step)
 
 
@@ -374,22 +395,24 @@ def _meets_bookings(params: Params) -> str:
 def _whose_rule(params: Params) -> Iterator[str]:
     """Say where a rule stands, and who may override it."""
     if "rule" in params and params.get("at"):
-        yield _("(A rule of %(place)s.)", place=place_name(params["place"], params["at"]))
+        yield _("(A rule of %(place)s.)", place=_place_name(params))
     over = params.get("override")
     if over:
-        facilities = ", ".join(over["facilities"])
-        yield _("A manager of %(facility)s may make an exception.", facility=facilities)
+        names = (_either(name["zh"], name["en"]) for name in over["names"])
+        yield _("A manager of %(facility)s may make an exception.", facility=joined(names))
 
 
-def place_name(kind: str, code: str) -> str:
+def _place_name(params: Params) -> str:
     """Name the place at which a rule stands."""
+    name = _called(params, "at")
+    if params["place"] == "category":
+        name = " ".join([name, *(_either(*term) for term in vocabulary.class_names(params["at"])[-1:])])
     return {
-        "instrument": _("the instrument %(code)s", code=code),
-        "category": _("the class %(code)s", code=code),
-        "facility": _("the facility %(code)s", code=code),
-        "network": _("the network %(code)s", code=code),
-        "sheet": _("the instrument's own sheet"),
-    }.get(kind, _("the whole system"))
+        "instrument": _("the instrument %(name)s", name=name),
+        "category": _("the class %(name)s", name=name),
+        "facility": _("the facility %(name)s", name=name),
+        "network": _("the network %(name)s", name=name),
+    }.get(params["place"], _("the whole system"))
 
 
 def _notice_to_change(params: Params) -> str:
@@ -422,10 +445,11 @@ def _quota_hours(params: Params) -> str:
 
 
 def _quota_bookings(params: Params) -> str:
-    return _(
-        "%(used)s of %(limit)s bookings made %(period)s. It is the limit %(party)s.",
+    return i18n.ngettext(
+        "%(used)s of %(num)d booking used %(period)s. It is the limit %(party)s.",
+        "%(used)s of %(num)d bookings used %(period)s. It is the limit %(party)s.",
+        params["limit"],
         used=params["used"],
-        limit=params["limit"],
         period=_period(params),
         party=party_name(params["party"]),
     )
@@ -458,9 +482,10 @@ def party_name(party: str) -> str:
 
 
 def _too_many_ahead(params: Params) -> str:
-    return _(
-        "%(used)s bookings lie ahead already; %(limit)s are allowed for each person.",
-        used=params["used"],
+    return i18n.ngettext(
+        "%(num)d booking lies ahead already; the limit for each person is %(limit)s.",
+        "%(num)d bookings lie ahead already; the limit for each person is %(limit)s.",
+        params["used"],
         limit=params["limit"],
     )
 
@@ -654,7 +679,7 @@ def kind_name(kind: Kind) -> str:
         Kind.BOOKING: _("Booked"),
         Kind.HOLD: _("Held"),
         Kind.MAINTENANCE: _("Maintenance"),
-        Kind.CLOSURE: _("Closed"),
+        Kind.CLOSURE: pgettext("a closure", "Closed"),
         Kind.EXTERNAL: _("Busy elsewhere"),
     }[kind]
 
@@ -707,7 +732,7 @@ def pace_name(pace: Pace) -> str:
         Pace.AT_ONCE: _("At once"),
         Pace.DAILY: _("Once a day"),
         Pace.WEEKLY: _("Once a week"),
-        Pace.NEVER: _("Never"),
+        Pace.NEVER: pgettext("of notices", "Never"),
     }[pace]
 
 
@@ -889,6 +914,7 @@ def event_sentence(kind: str, data: Params) -> str:
         "qualification.revoked": _("Qualification taken away"),
         "qualification.withdrawn": _("Request for a qualification withdrawn"),
         "qualification.expiring": _("Qualification runs out"),
+        "qualification.flagged": _("Bookings whose qualification was taken away"),
         "transfer.asked": _("Offered to a colleague"),
         "transfer.accepted": _("Offer accepted"),
         "transfer.declined": _("Offer declined"),
@@ -900,7 +926,7 @@ def event_sentence(kind: str, data: Params) -> str:
     said = _("%(what)s: %(note)s", what=said, note=note) if note else said
     if "overrode" not in data:
         return said
-    rules = ", ".join(override_name(code) for code in data["overrode"])
+    rules = joined(override_name(code) for code in data["overrode"])
     return _(
         "%(what)s. Exception made (%(rules)s): %(note)s", what=said, rules=rules, note=data["override_reason"]
     )

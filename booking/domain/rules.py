@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from booking.domain.hours import WeeklyHours, is_open, zone
+from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.occupation import Claim, Item
-from booking.domain.spans import Load, Span, peak
+from booking.domain.spans import Load, Span, peak, subtract
 
 LONGEST = timedelta(days=400)
 """No use may be longer, whatever the instrument's own limit."""
@@ -218,11 +218,14 @@ def _of_start(item: Item, known: Facts, now: datetime, old: Span | None) -> list
 
 
 def _of_hours(item: Item, known: Facts) -> list[Reason]:
-    if is_open(known.hours, item.span, zone(known.zone)):
+    tz = zone(known.zone)
+    shut = subtract([item.span], open_spans(known.hours, item.span, tz))
+    if not shut:
         return []
-    return [
-        Reason("closed", {"instrument": known.code, "start": item.span.start, "end": item.span.end}, True)
-    ]
+    day = shut[0].start.astimezone(tz).date()
+    hours = sorted((rule.opens, rule.closes) for rule in known.hours if rule.applies(day))
+    figures = {"start": item.span.start, "end": item.span.end, "day": day.isoformat(), "hours": hours}
+    return [Reason("closed", {"instrument": known.code, **figures}, True)]
 
 
 def taken(claims: Sequence[Claim], facts: Mapping[int, Facts]) -> list[Reason]:

@@ -164,7 +164,12 @@ def told(
     """Say with each reason which rule it is, where that stands, and who may override it."""
     by_code = {instruments[item.instrument_id].code: item for item in reversed(items)}
     of = facilities_of(session, {instruments[item.instrument_id].facility_id for item in items})
-    everywhere = sorted(facility.code for facility in of.values())
+    everywhere = sorted(of.values(), key=lambda facility: facility.code)
+    over = {
+        "role": Role.MANAGER.value,
+        "facilities": [facility.code for facility in everywhere],
+        "names": [_names(facility) for facility in everywhere],
+    }
     found = []
     for reason in reasons:
         params = dict(reason.params)
@@ -175,7 +180,7 @@ def told(
             if rule is not None and rule.place.kind is not PlaceKind.SHEET:
                 params |= {"rule": rule.id, **place_in_words(session, rule.place)}
         if reason.overridable:
-            params["override"] = {"role": Role.MANAGER.value, "facilities": everywhere}
+            params["override"] = over
         found.append(Reason(reason.code, params, reason.overridable))
     return found
 
@@ -290,16 +295,22 @@ def members_of(session: Session, network_id: object) -> set[int]:
 
 
 def place_in_words(session: Session, place: Place) -> dict[str, str]:
-    """Give the sort of a place and its code, as refusals tell it."""
+    """Give the sort of a place and its code, of a facility or network its names too, as refusals tell it."""
     if place.kind is PlaceKind.INSTRUMENT:
-        code = session.get_one(Instrument, place.key).code
-    elif place.kind is PlaceKind.FACILITY:
-        code = session.get_one(Facility, place.key).code
+        return {"place": place.kind.value, "at": session.get_one(Instrument, place.key).code}
+    row: Facility | Network
+    if place.kind is PlaceKind.FACILITY:
+        row = session.get_one(Facility, place.key)
     elif place.kind is PlaceKind.NETWORK:
-        code = session.get_one(Network, place.key).code
+        row = session.get_one(Network, place.key)
     else:
-        code = str(place.key or "")
-    return {"place": place.kind.value, "at": code}
+        return {"place": place.kind.value, "at": str(place.key or "")}
+    names = {f"at_{language}": name for language, name in _names(row).items()}
+    return {"place": place.kind.value, "at": row.code, **names}
+
+
+def _names(row: Facility | Network) -> dict[str, str]:
+    return {"zh": row.name_zh, "en": row.name_en}
 
 
 def instruments_of(place: Place) -> ColumnElement[bool]:

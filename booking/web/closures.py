@@ -18,7 +18,7 @@ from booking.domain.spans import Span
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.i18n import current_locale, name_of, ngettext
+from booking.i18n import current_locale, name_of, ngettext, pgettext
 from booking.i18n import gettext as _
 from booking.services import catalogue, closures, facilities, instruments
 from booking.services.catalogue import Filters
@@ -102,7 +102,7 @@ def kind_words() -> dict[str, str]:
     return {
         ClosureKind.MAINTENANCE.value: _("Maintenance"),
         ClosureKind.BREAKDOWN.value: _("Breakdown"),
-        ClosureKind.CLOSURE.value: _("Closed"),
+        ClosureKind.CLOSURE.value: pgettext("a closure", "Closed"),
     }
 
 

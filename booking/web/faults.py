@@ -19,7 +19,7 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.i18n import ngettext
+from booking.i18n import ngettext, pgettext
 from booking.services import facilities, faults, instruments, repairs
 from booking.web import blueprint
 from booking.web.closures import chosen_facility
@@ -104,7 +104,7 @@ def state_words() -> dict[str, str]:
     """Name what became of reports."""
     return {
         FaultState.OPEN.value: _("New"),
-        FaultState.CONFIRMED.value: _("Confirmed"),
+        FaultState.CONFIRMED.value: pgettext("of a fault", "Confirmed"),
         FaultState.MENDED.value: _("Mended"),
         FaultState.DISMISSED.value: _("Dismissed"),
     }

@@ -14,7 +14,7 @@ from booking.domain.recurrence import LAST, MOST_DATES, MOST_INTERVAL, Clock, Fr
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.i18n import gettext as _
-from booking.i18n import name_of, ngettext
+from booking.i18n import name_of, ngettext, pgettext
 from booking.services.series import HANDED_OVER
 from booking.services.series_dates import Choice, Judged, Way
 from booking.web.forms import Intake, as_date, local_time
@@ -297,7 +297,7 @@ def _until(rule: Rule) -> str:
 def repeats_words() -> list[tuple[str, str]]:
     """Name the ways to repeat."""
     return [
-        (Repeats.DAILY.value, _("Days")),
+        (Repeats.DAILY.value, pgettext("a unit of time", "Days")),
         (Repeats.WEEKLY.value, _("Weeks, on the days ticked below")),
         (Repeats.MONTHLY_DAY.value, _("Months, on the same day of the month")),
         (Repeats.MONTHLY_LAST.value, _("Months, on the last day of the month")),

@@ -2,23 +2,33 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
+KEYWORDS: dict[str, Any] = {
+    "_": None,
+    "gettext": None,
+    "mark": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
 METHODS = [("booking/**.py", "python"), ("templates/**", "jinja2")]
 PLACES = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 LOCALES = ["zh_Hans_CN"]
 
+Key = tuple[str, str]
+"""The context, which most sentences do without, and the sentence, the first of its forms."""
 
-def sentences() -> dict[str, str]:
+
+def sentences() -> dict[Key, str]:
     """Give every sentence by its key, the last of its forms."""
     found = {}
     for folder in ("booking", "templates"):
-        for _, _, message, _, _ in extract_from_dir(
+        for _, _, message, _, context in extract_from_dir(
             ROOT / folder,
             [
                 (pattern.partition("/")[2], method)
@@ -29,15 +39,15 @@ def sentences() -> dict[str, str]:
         ):
             forms = message if isinstance(message, tuple) else (message,)
             if forms[0]:
-                found[forms[0]] = forms[-1]
+                found[context or "", forms[0]] = forms[-1]
     return found
 
 
-def translated(locale: str) -> dict[str, tuple[str, ...]]:
+def translated(locale: str) -> dict[Key, tuple[str, ...]]:
     with (ROOT / "booking" / "translations" / locale / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalogue = read_po(file, locale=locale)
     return {
-        (m.id if isinstance(m.id, str) else m.id[0]): (
+        (m.context or "", m.id if isinstance(m.id, str) else m.id[0]): (
             (m.string,) if isinstance(m.string, str) else tuple(m.string)
         )
         for m in catalogue

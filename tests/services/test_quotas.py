@@ -68,7 +68,7 @@ def test_hours_of_a_week_at_a_facility(session, now):
     assert (reason.code, reason.overridable) == ("quota_hours", True)
     assert said(reason) == (
         "14.5 h of 16 h used in the week from Mon 2 Nov 2026; this asks for 2 h. It is the limit for each person. "
-        "(A rule of the facility LAB.) A manager of LAB may make an exception."
+        f"(A rule of the facility {facility.name_en}.) A manager of {facility.name_en} may make an exception."
     )
     place(session, ben, now, wish(two, now, 40, 1.5))
     place(session, ben, now, wish(two, now, 7 * 24, 16))  # next week
@@ -88,14 +88,14 @@ def test_the_organisations_bookings_count_together(session, now):
 
     (reason,) = refused(session, ben, now, wish(tank, now, 3))
     assert said(reason).startswith(
-        "2 of 2 bookings made on Mon 2 Nov 2026. It is the limit for each organisation."
+        "2 of 2 bookings used on Mon 2 Nov 2026. It is the limit for each organisation."
     )
-    assert "(A rule of the class 03.)" in said(reason)
+    assert "(A rule of the class 03 Metrology.)" in said(reason)
 
     place(session, ada, now, wish(tank, now, 24))
     (reason,) = refused(session, ben, now, wish(tank, now, 72))
-    assert said(reason).startswith("3 of 3 bookings made within 7 days, from")
-    assert "(A rule of the network NET.)" in said(reason)
+    assert said(reason).startswith("3 of 3 bookings used within 7 days, from")
+    assert f"(A rule of the network {network.name_en}.)" in said(reason)
 
 
 def test_bookings_ahead_and_the_gap_between_them(session, now):
@@ -112,7 +112,7 @@ def test_bookings_ahead_and_the_gap_between_them(session, now):
     )
     place(session, ben, now, wish(two, now, 3))
     (reason,) = refused(session, ben, now, wish(one, now, 9))
-    assert said(reason).startswith("2 bookings lie ahead already; 2 are allowed for each person.")
+    assert said(reason).startswith("2 bookings lie ahead already; the limit for each person is 2.")
 
     # A change makes no booking more, and later one is over.
     actor = cast.actor_of(session, ben)
