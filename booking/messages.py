@@ -93,6 +93,8 @@ PATHS: Mapping[str, str] = {
     "series.placed": "/series/{series}",
     "series.changed": "/series/{series}",
     "series.cancelled": "/series/{series}",
+    "series.decided": "/series/{series}",
+    "series.expired": "/series/{series}",
     "waitlist.offered": "/waitlist",
     "waitlist.silent": "/waitlist",
     "waitlist.lapsed": "/waitlist",

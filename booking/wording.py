@@ -14,7 +14,7 @@ from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
 from booking.i18n import gettext as _
-from booking.i18n import pgettext
+from booking.i18n import mark, pgettext
 
 Params = Mapping[str, Any]
 
@@ -559,40 +559,45 @@ REASONS: dict[str, Callable[[Params], str]] = {
 """Every code of a refusal and how it is said."""
 
 
+ERRORS: dict[str, str] = {
+    "required": mark("This is needed."),
+    "inverted": mark("The end must come after the start."),
+    "naive": mark("A time needs its zone, such as 2026-11-02T09:00:00+08:00."),
+    "out_of_range": mark("This is out of range."),
+    "too_small": mark("This is too small."),
+    "too_large": mark("This is too much."),
+    "too_long_text": mark("This text is too long."),
+    "not_tried": mark("This setting refuses no booking that is made; there is nothing to try."),
+    "too_short_text": mark("Say it in a few words."),
+    "too_many": mark("There are too many of them already."),
+    "unknown": mark("This is not known."),
+    "control_characters": mark("This text holds characters that cannot be shown."),
+    "duplicate": mark("This stands here twice."),
+    "malformed": mark("This cannot be understood."),
+    "reused": mark("This key was used before for another request."),
+    "missing_version": mark("Say which version you change: send If-Match."),
+    "not_a_pin": mark("A PIN has 6 to 12 digits."),
+    "short_password": mark("Use at least 8 characters."),
+    "why_not": mark("Say why: those who asked read it."),
+    "wrong_cas": mark("This is no CAS number: its form or its check digit is wrong."),
+    "too_large_file": mark("The file is too large; 10 MB are allowed."),
+    "unknown_file": mark("Only PDF, PNG, JPEG and plain text are kept; this file is none of them."),
+    "common": mark("This password is too common."),
+    "wrong": mark("This is not right."),
+    "taken": mark("This is already in use."),
+    "oneself": mark("This is the same person."),
+    "endless": mark("A series needs an end: a last day, or how many times."),
+    "no_dates": mark("No date is left."),
+    "not_https": mark("The address must begin with https://."),
+    "not_public": mark("This address does not lead into the public internet."),
+    "past": mark("These days have passed."),
+}
+"""Every code of what may be wrong with a field, and its sentence before it is translated."""
+
+
 def error_sentence(code: str) -> str:
     """Say what is wrong with one field of the input."""
-    return {
-        "required": _("This is needed."),
-        "inverted": _("The end must come after the start."),
-        "naive": _("A time needs its zone, such as 2026-11-02T09:00:00+08:00."),
-        "out_of_range": _("This is out of range."),
-        "too_small": _("This is too small."),
-        "too_large": _("This is too much."),
-        "too_long_text": _("This text is too long."),
-        "not_tried": _("This setting refuses no booking that is made; there is nothing to try."),
-        "too_short_text": _("Say it in a few words."),
-        "too_many": _("There are too many of them already."),
-        "unknown": _("This is not known."),
-        "control_characters": _("This text holds characters that cannot be shown."),
-        "duplicate": _("This stands here twice."),
-        "malformed": _("This cannot be understood."),
-        "reused": _("This key was used before for another request."),
-        "missing_version": _("Say which version you change: send If-Match."),
-        "not_a_pin": _("A PIN has 6 to 12 digits."),
-        "short_password": _("Use at least 8 characters."),
-        "why_not": _("Say why: those who asked read it."),
-        "wrong_cas": _("This is no CAS number: its form or its check digit is wrong."),
-        "too_large_file": _("The file is too large; 10 MB are allowed."),
-        "unknown_file": _("Only PDF, PNG, JPEG and plain text are kept; this file is none of them."),
-        "common": _("This password is too common."),
-        "wrong": _("This is not right."),
-        "taken": _("This is already in use."),
-        "oneself": _("This is the same person."),
-        "endless": _("A series needs an end: a last day, or how many times."),
-        "no_dates": _("No date is left."),
-        "not_https": _("The address must begin with https://."),
-        "not_public": _("This address does not lead into the public internet."),
-    }.get(code, _("This is not valid."))
+    return _(ERRORS[code]) if code in ERRORS else _("This is not valid.")
 
 
 def problem_title(code: str) -> str:
@@ -858,6 +863,8 @@ def event_sentence(kind: str, data: Params) -> str:
         "series.placed": _("Series booked"),
         "series.changed": _("Series changed"),
         "series.cancelled": _("Dates of a series cancelled"),
+        "series.decided": _("Dates of a series decided"),
+        "series.expired": _("Dates of a series expired"),
         "booking.placed": _("Booked"),
         "booking.requested": _("Asked for; awaiting approval"),
         "booking.changed": _("Changed"),

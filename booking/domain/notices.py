@@ -112,6 +112,8 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "series.placed": (Telling(_PERSON, _T.BOOKINGS),),
     "series.changed": (Telling(_PERSON, _T.BOOKINGS),),
     "series.cancelled": (Telling(_PERSON, _T.BOOKINGS),),
+    "series.decided": (Telling(_PERSON, _T.BOOKINGS),),
+    "series.expired": (Telling(_PERSON, _T.BOOKINGS),),
     # --- the waitlist ---
     "waitlist.offered": (Telling(_PERSON, _T.WAITLIST),),
     "waitlist.silent": (Telling(_PERSON, _T.WAITLIST),),
@@ -130,6 +132,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "qualification.refused": (Telling(_PERSON, _T.TRAINING),),
     "qualification.revoked": (Telling(_PERSON, _T.TRAINING),),
     "qualification.expiring": (Telling(_PERSON, _T.TRAINING),),
+    "qualification.flagged": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     # --- faults ---
     "fault.reported": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "fault.confirmed": (Telling(_PERSON, _T.FAULTS),),
@@ -167,6 +170,9 @@ NOT_OF_ONES_OWN = frozenset(
 
 CANNOT_WAIT = frozenset({"waitlist.offered", *(k for k, told in TOLD.items() if told[0].topic is _T.ACCOUNT)})
 """Of these the answer has a deadline, or somebody sits and waits for the letter."""
+
+CAN_WAIT = frozenset({"approval.expired"})
+"""Of these nothing is left to be done, however soon the time that they are about begins."""
 
 SOON = timedelta(hours=2)
 """What concerns time that starts within this cannot wait either, whatever kind of message it is."""
@@ -215,7 +221,8 @@ def pace(topic: Topic, channel: Channel, chosen: Mapping[tuple[str, Channel], Pa
 
 def cannot_wait(kind: str, starts_at: datetime | None, now: datetime) -> bool:
     """Tell whether a message would be worth nothing after the quiet hours, or in a digest."""
-    return kind in CANNOT_WAIT or (starts_at is not None and now <= starts_at <= now + SOON)
+    soon = starts_at is not None and now <= starts_at <= now + SOON
+    return kind in CANNOT_WAIT or (soon and kind not in CAN_WAIT)
 
 
 def leaves_at(at: datetime, wanted: Pace, tz: ZoneInfo, quiet: Quiet | None, *, urgent: bool) -> datetime:

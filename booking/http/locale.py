@@ -32,6 +32,15 @@ def _negotiate() -> str:
     return i18n.nearest(request.accept_languages.values()) or settings().default_locale
 
 
+def speak_as_the_letter(locale: str | None) -> None:
+    """Speak the language of the letter whose link a visitor followed, whatever their browser would like.
+
+    Who is signed in reads their own, and so does who has chosen one in this browser.
+    """
+    if not actor().signed_in and request.cookies.get(COOKIE) not in i18n.LOCALES:
+        i18n.choose(locale if locale in i18n.LOCALES else settings().default_locale)
+
+
 def _of_person() -> str | None:
     try:
         return actor().locale

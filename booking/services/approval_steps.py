@@ -373,13 +373,20 @@ def current(session: Session, *, booking_ids: Iterable[UUID]) -> dict[UUID, list
 
 
 def tell(
-    session: Session, *, actor: Actor, kind: str, booking: Booking, step: ApprovalStep, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    kind: str,
+    booking: Booking,
+    step: ApprovalStep,
+    together: bool = False,
+    now: datetime,
 ) -> None:
-    """Record what happened to a step."""
+    """Record what happened to a step; `together` says that a letter on another date of its series tells of it."""
     data: dict[str, str] = {"step_id": str(step.id), "step": step.name}
     if step.due_at is not None:
         data["due"] = step.due_at.isoformat()
-    if kind == "approval.opened" and _told_with_series(session, booking, step, now):
+    if together or (kind == "approval.opened" and _told_with_series(session, booking, step, now)):
         data["series"] = str(booking.series_id)
     events.record(
         session, actor=actor, kind=kind, now=now, booking=booking, facility_id=step.facility_id, **data
@@ -453,16 +460,20 @@ def spoken_for(actor: Actor, now: datetime | None) -> ColumnElement[bool]:
 
 
 def concerns(session: Session, *, actor: Actor, booking_id: UUID, now: datetime | None = None) -> bool:
-    """Tell whether the actor sees a booking since its approval is, or was, theirs to speak on."""
+    """Tell whether the actor sees a booking since its approval is, or was, theirs to speak on.
+
+    Of one that expired without their word they hear, and may see what it was.
+    """
     if actor.person_id is None:
         return False
+    expired = and_(Booking.state == State.EXPIRED, ApprovalStep.decided_at == Booking.updated_at)
     query = (
         select(Approver.step_id)
         .join(ApprovalStep, ApprovalStep.id == Approver.step_id)
         .join(Booking, Booking.id == ApprovalStep.booking_id)
         .where(
             ApprovalStep.booking_id == booking_id,
-            or_(ApprovalStep.state == StepState.OPEN, Approver.approves.is_not(None)),
+            or_(ApprovalStep.state == StepState.OPEN, Approver.approves.is_not(None), expired),
             spoken_for(actor, now),
             still_asked(),
         )

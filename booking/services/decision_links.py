@@ -36,7 +36,9 @@ def write(session: Session, *, key: str, now: datetime) -> None:
     waiting = session.scalars(
         select(Event).where(Event.dispatched_at.is_(None), Event.kind.in_(KINDS)).order_by(Event.id)
     )
-    for step_id in dict.fromkeys(UUID(str(event.data["step_id"])) for event in waiting):
+    # What is told with another date of its series has no letter of its own.
+    told = [event for event in waiting if not event.data.get("series")]
+    for step_id in dict.fromkeys(UUID(str(event.data["step_id"])) for event in told):
         step = session.get(ApprovalStep, step_id)
         if step is not None and step.state is StepState.OPEN:
             _write_for(session, step, key, now)
@@ -111,8 +113,8 @@ def decide(
     comment: str,
     version: int | None,
     now: datetime,
-) -> Booking:
-    """Decide the step of a link and use the link up.
+) -> Actor:
+    """Decide the step of a link, use the link up, and give whose it is.
 
     :raises NotFound: if the link does not work
     :raises WrongMove: if the request was decided otherwise
@@ -131,7 +133,7 @@ def decide(
         raise NotFound("link", link_id)
     link.used_at = now
     command = approvals.approve if approves else approvals.reject
-    return command(
+    command(
         session,
         actor=found.actor,
         booking_id=found.booking.id,
@@ -140,3 +142,4 @@ def decide(
         step_id=found.step.id,
         now=now,
     )
+    return found.actor

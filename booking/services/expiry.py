@@ -7,8 +7,9 @@ from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor
+from booking.domain.approvals import StepState
 from booking.domain.lifecycle import Action, State
-from booking.services import bookings
+from booking.services import approval_steps, bookings
 from models import Booking, Occupation
 
 
@@ -29,5 +30,10 @@ def expire(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -
     booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.approve")
     if booking.state is not State.REQUESTED or booking.starts_at > now:
         return False
+    for step in approval_steps.current(session, booking_ids=[booking_id]).get(booking_id, []):
+        if step.state is StepState.OPEN:
+            approval_steps.tell(
+                session, actor=actor, kind="approval.expired", booking=booking, step=step, now=now
+            )
     bookings.finish(session, actor=actor, booking=booking, action=Action.EXPIRE, now=now)
     return True

@@ -12,7 +12,7 @@ from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
 from booking.domain.spans import Span
-from booking.services import approval_steps, credit, qualifications, quotas
+from booking.services import approval_steps, credit, qualification_needs, quotas
 from models import Instrument
 
 _Read = TypeVar("_Read")
@@ -59,14 +59,19 @@ class Wish:
 
 Gate = Callable[[Session, Wish], list[Reason]]
 
-GATES: tuple[Gate, ...] = (qualifications.to_book, approval_steps.permits_missing, credit.banned, quotas.gate)
+GATES: tuple[Gate, ...] = (
+    qualification_needs.to_book,
+    approval_steps.permits_missing,
+    credit.banned,
+    quotas.gate,
+)
 """All are asked, by `place`, `change` and `dry_run` alike."""
 
 
-CONDITIONS: tuple[Gate, ...] = (qualifications.to_start,)
+CONDITIONS: tuple[Gate, ...] = (qualification_needs.to_start,)
 """What must come true before the start of a wish that is granted; told beforehand, asked again at check-in."""
 
-AT_CHECK_IN: tuple[Gate, ...] = (qualifications.to_use,)
+AT_CHECK_IN: tuple[Gate, ...] = (qualification_needs.to_use,)
 """What is asked, besides the booking's own state, of those who come; the wish's `now` is the day of use."""
 
 

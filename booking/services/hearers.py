@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from booking.domain import notices
@@ -63,7 +63,7 @@ def seen(telling: Telling, case: Case, person_id: UUID) -> list[BookingItem]:
     if telling.to in {Hearer.MANAGERS, Hearer.UNLESS_STEPS}:
         places = {place for place, people in case.managers.items() if person_id in people}
     elif telling.to is Hearer.APPROVERS:
-        step = _step(case)
+        step = _step(case, case.event)
         places = {step.facility_id} if step else set()
     else:
         return items
@@ -95,12 +95,14 @@ def facilities(fresh: Iterable[Event], bookings: Iterable[Booking]) -> set[int]:
 
 
 def others_of_series(session: Session, booking: Booking) -> int:
-    """Count the other bookings of the series that wait for approval like this one."""
+    """Count the other bookings of the series that wait for approval like this one, or ended with it."""
     if booking.series_id is None:
         return 0
     query = select(func.count()).where(
-        Booking.series_id == booking.series_id, Booking.state == State.REQUESTED, Booking.id != booking.id
+        Booking.series_id == booking.series_id, Booking.state == booking.state, Booking.id != booking.id
     )
+    if booking.state is State.EXPIRED:
+        query = query.where(Booking.updated_at == booking.updated_at)
     return session.scalar(query) or 0
 
 
@@ -136,10 +138,20 @@ def _unless_steps(case: Case) -> set[UUID]:
 
 def _approvers(case: Case) -> set[UUID]:
     """Give those who have not spoken on the step and are what they were asked as, and who speaks in their place."""
-    step = _step(case)
+    step = _step(case, case.event)
     expired = case.event.kind == "approval.expired"
     if step is None or (step.state is not StepState.OPEN and not expired):
         return set()
+    people = _silent(case, step)
+    if expired:
+        # Of steps that ended together, whoever was asked on several hears once.
+        for before in case.session.scalars(_expired_before(case.event)):
+            other = _step(case, before)
+            people -= _silent(case, other) if other is not None else set()
+    return people
+
+
+def _silent(case: Case, step: ApprovalStep) -> set[UUID]:
     silent = (
         select(Approver.person_id)
         .join(ApprovalStep, ApprovalStep.id == Approver.step_id)
@@ -155,8 +167,17 @@ def _approvers(case: Case) -> set[UUID]:
     return people - ({case.booking.person_id} if case.booking else set())
 
 
-def _step(case: Case) -> ApprovalStep | None:
-    step_id = key(case.event, "step_id")
+def _expired_before(event: Event) -> Select[Event]:
+    return select(Event).where(
+        Event.booking_id == event.booking_id,
+        Event.kind == event.kind,
+        Event.at == event.at,
+        Event.id < event.id,
+    )
+
+
+def _step(case: Case, event: Event) -> ApprovalStep | None:
+    step_id = key(event, "step_id")
     return case.session.get(ApprovalStep, step_id) if step_id else None
 
 

@@ -20,7 +20,7 @@ from booking.domain import access, notices
 from booking.domain.access import SYSTEM, Actor, NotFound
 from booking.domain.lifecycle import State
 from booking.domain.notices import Channel, Pace, Telling, Topic
-from booking.services import events, hearers, notice_wishes
+from booking.services import events, hearers, notice_wishes, qualification_needs
 from booking.services.hearers import Case, key
 from models import (
     Base,
@@ -251,7 +251,7 @@ def _notices(session: Session, deliveries: Sequence[Delivery], person: Person, n
 def _made(delivery_id: UUID, telling: Telling, case: Case, person: Person, actor_name: str | None) -> Notice:
     session, event, booking = case.session, case.event, case.booking
     form, items = telling.form or event.kind, hearers.seen(telling, case, person.id)
-    about, link = _about(session, event), _link(session, event, person.id, case.now)
+    about, link = _about(session, event, case.now), _link(session, event, person.id, case.now)
     return Notice(
         delivery_id,
         form,
@@ -569,7 +569,7 @@ _PURPOSES = {"step_id": Purpose.DECIDE_STEP, "offer_id": Purpose.ANSWER_OFFER}
 """Links to answer from the mail are found by what they are about."""
 
 
-def _about(session: Session, event: Event) -> dict[str, Any]:
+def _about(session: Session, event: Event, now: datetime) -> dict[str, Any]:
     """Give what the event's data name, as it is now; what they do not name, or is gone, is not there."""
     found: dict[str, Any] = {}
     for name, table in _NAMED.items():
@@ -583,9 +583,19 @@ def _about(session: Session, event: Event) -> dict[str, Any]:
     if event.kind in _OF_ORGANISATIONS and (code := event.data.get("place")):
         organisation = session.scalar(select(Organisation).where(Organisation.code == str(code)))
         found |= {"organisation": organisation} if organisation is not None else {}
+    if event.kind == "qualification.flagged":
+        found["lacking"] = _still_lacking(session, event, now)
     if event.facility_id is not None:
         found["facility"] = session.get_one(Facility, event.facility_id)
     return found
+
+
+def _still_lacking(session: Session, event: Event, now: datetime) -> bool:
+    """Tell whether bookings still lack the qualification that was taken away when the event happened."""
+    person_id, code = key(event, "person_id"), str(event.data.get("qualification"))
+    return person_id is not None and bool(
+        qualification_needs.bookings_without(session, person_id=person_id, code=code, now=now)
+    )
 
 
 _OF_ORGANISATIONS = {"person.membership_granted", "person.membership_refused"}
@@ -612,6 +622,8 @@ def _over(
     if event.kind == "waitlist.offered":
         offer = about.get("offer")
         return offer is None or offer.state is not OfferState.OPEN or offer.deadline <= now
+    if event.kind == "qualification.flagged":
+        return not about["lacking"]
     if event.kind == "transfer.asked":
         return "transfer" not in about or about["transfer"].state is not TransferState.OPEN
     return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session, joinedload
 from booking.domain import qualifications as domain
 from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound, Subject, may, require
 from booking.domain.hours import zone
-from booking.domain.policy import Moment, moment
-from booking.domain.pricing import CustomerClass
-from booking.domain.qualifications import Mode, Paper, Standing, Step
+from booking.domain.qualifications import Mode, Paper, Step
 from booking.domain.rules import Invalid, Reason, Refused
-from booking.services import events, policies
+from booking.services import events, qualification_needs
 from models import (
+    Booking,
     Category,
     Certificate,
     Facility,
@@ -33,10 +32,6 @@ from models import (
     TrainingSession,
 )
 
-if TYPE_CHECKING:
-    from booking.domain.policy import Rule as PolicyRule
-    from booking.services.gates import Wish
-
 OPEN = (Step.REQUESTED, Step.SCHEDULED)
 SEATED = (Step.SCHEDULED, Step.GRANTED)
 """Those who take a seat of a training session."""
@@ -44,18 +39,10 @@ SEATED = (Step.SCHEDULED, Step.GRANTED)
 MOST_MONTHS = 600
 MOST_SEATS = 1000
 LONGEST_NOTE = 500
+MOST_TOLD = 10
+"""A message names no more bookings; of the others it tells how many."""
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What an instrument wants of those who use it, and how the reader stands to it; None: nobody is signed in."""
-
-    qualification: Qualification
-    mode: Mode
-    standing: Standing | None
-    until: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,134 +70,6 @@ class Seats:
         return max(0, self.row.seats - self.taken)
 
 
-# --- gates ----------------------------------------------------------------------------------------
-
-
-def to_book(session: Session, wish: Wish) -> list[Reason]:
-    """Refuse who lacks what must be held to book at all."""
-    return [
-        Reason("qualification_missing", params) for params in _lacking(session, wish, {Mode.BEFORE_BOOKING})
-    ]
-
-
-def to_start(session: Session, wish: Wish) -> list[Reason]:
-    """Tell who lacks what may still be had until the start."""
-    return [
-        Reason("training_before_start", params) for params in _lacking(session, wish, {Mode.BEFORE_START})
-    ]
-
-
-def to_use(session: Session, wish: Wish) -> list[Reason]:
-    """Turn away who comes without what the instrument needs today, however it was booked."""
-    modes = {Mode.BEFORE_BOOKING, Mode.BEFORE_START}
-    return [Reason("qualification_missing", params) for params in _lacking(session, wish, modes, today=True)]
-
-
-def _lacking(session: Session, wish: Wish, modes: set[Mode], *, today: bool = False) -> list[dict[str, Any]]:
-    """Give the figures of each lack, one for each instrument and qualification."""
-    rows = [wish.instruments[place] for place in dict.fromkeys(item.instrument_id for item in wish.items)]
-    rules = policies.rules_for(session, rows, kinds=[RuleKind.QUALIFICATION])
-    if not any(rules.values()):
-        return []
-    wanted: list[tuple[Instrument, str, date]] = []
-    for item in wish.items:
-        row = wish.instruments[item.instrument_id]
-        last = wish.now if today else item.span.end - timedelta(microseconds=1)
-        day = last.astimezone(zone(_facility(session, row).zone)).date()
-        when = policies.moment_of(session, row, item, rules[row.id], wish.person_id)
-        found = domain.needs(rules[row.id], when, row.category_code)
-        wanted += [(row, code, day) for code, mode in found.items() if mode in modes]
-    if not wanted:
-        return []
-    codes = frozenset(code for _, code, _ in wanted)
-    known = wish.once(("qualifications", codes), lambda: _by_code(session, codes))
-    ids = frozenset(row.id for row in known.values())
-    papers = wish.once(("papers", wish.person_id, ids), lambda: _papers(session, wish.person_id, ids))
-    lacks: dict[tuple[str, str], dict[str, Any]] = {}
-    for row, code, day in wanted:
-        needed = known.get(code)
-        if needed is None:  # the facility gives it no more: nobody could get it
-            continue
-        at = wish.now.astimezone(zone(_facility(session, row).zone)).date()
-        how, until = domain.standing(papers.get(needed.id, ()), day, at)
-        if how is not Standing.HELD:
-            lacks[row.code, code] = _figures(row, needed, how, until)
-    return list(lacks.values())
-
-
-def _figures(row: Instrument, needed: Qualification, how: Standing, until: date | None) -> dict[str, Any]:
-    return {
-        "instrument": row.code,
-        "qualification": needed.code,
-        "name_zh": needed.name_zh,
-        "name_en": needed.name_en,
-        "standing": how.value,
-        "until": until.isoformat() if until else None,
-    }
-
-
-def _facility(session: Session, row: Instrument) -> Facility:
-    return session.get_one(Facility, row.facility_id)
-
-
-def _by_code(session: Session, codes: Iterable[str]) -> dict[str, Qualification]:
-    query = select(Qualification).where(Qualification.code.in_(codes), Qualification.retired_at.is_(None))
-    return {row.code: row for row in session.scalars(query)}
-
-
-def _papers(
-    session: Session, person_id: UUID | None, qualification_ids: Iterable[int]
-) -> dict[int, list[Paper]]:
-    wanted = list(qualification_ids)
-    if person_id is None or not wanted:
-        return {}
-    query = select(Certificate.qualification_id, Certificate.state, Certificate.expires_on).where(
-        Certificate.person_id == person_id, Certificate.qualification_id.in_(wanted)
-    )
-    found: dict[int, list[Paper]] = {}
-    for qualification_id, state, expires_on in session.execute(query):
-        found.setdefault(qualification_id, []).append(Paper(state, expires_on))
-    return found
-
-
-def of_instrument(session: Session, *, actor: Actor, instrument: Instrument, now: datetime) -> list[Need]:
-    """Give what an instrument needs today of this reader, and how they stand to it."""
-    rules = policies.rules_for(session, [instrument], kinds=[RuleKind.QUALIFICATION])[instrument.id]
-    if not rules:
-        return []
-    found = domain.needs(rules, _moment(session, actor, instrument, rules, now), instrument.category_code)
-    known = _by_code(session, found)
-    papers = _papers(session, actor.person_id, [row.id for row in known.values()])
-    today = now.astimezone(zone(_facility(session, instrument).zone)).date()
-    return [
-        Need(
-            row,
-            found[code],
-            *(
-                domain.standing(papers.get(row.id, ()), today, today)
-                if actor.person_id is not None
-                else (None, None)
-            ),
-        )
-        for code, row in sorted(known.items())
-    ]
-
-
-def _moment(
-    session: Session, actor: Actor, instrument: Instrument, rules: Sequence[PolicyRule], now: datetime
-) -> Moment:
-    facility = _facility(session, instrument)
-    found = (
-        policies.customer_class(session, rules, actor.person_id, facility.organisation_id)
-        if actor.person_id is not None
-        else CustomerClass.EXTERNAL
-    )
-    tz = zone(facility.zone)
-    by_kind = any(rule.day_kind is not None for rule in rules)
-    days = policies.working_days_of(session, now.astimezone(tz).date()) if by_kind else None
-    return moment(now, tz=tz, customer_class=found, day_kind=days.kind if days else None)
-
-
 # --- what a facility defines ----------------------------------------------------------------------
 
 
@@ -227,7 +86,7 @@ def by_code(session: Session, *, code: str) -> Qualification:
 
     :raises NotFound: if there is none of this code
     """
-    found = _by_code(session, [code]).get(code)
+    found = qualification_needs.by_codes(session, [code]).get(code)
     if found is None:
         raise NotFound("qualification", code)
     return found
@@ -691,18 +550,90 @@ def refuse(
 
 
 def revoke(
-    session: Session, *, actor: Actor, certificate_id: UUID, reason: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    certificate_id: UUID,
+    reason: str,
+    expires_on: date | None = None,
+    now: datetime,
 ) -> Certificate:
-    """Take a qualification away, with a reason; who comes to use what needs it is turned away from now on.
+    """Take a qualification away, with a reason, at once or from a day on that is earlier than its end.
+
+    Who comes then to use what needs it is turned away. The person hears which of their bookings need it, and so do
+    the managers where these are.
 
     :raises NotFound: if there is no such certificate for this actor
     :raises Forbidden: if the actor does not manage the facility
     :raises Refused: if it is not granted
-    :raises Invalid: if no reason is given
+    :raises Invalid: if no reason is given, or the day is not between today and its end
     """
     certificate = _lock_certificate(session, actor, certificate_id, "qualification.define")
     _wants(certificate, Step.GRANTED)
-    return _decide(session, actor, certificate, Step.REVOKED, _reason(reason), now)
+    words = _reason(reason)
+    if expires_on is None:
+        certificate.state = Step.REVOKED
+    else:
+        _end_early(session, certificate, expires_on, now)
+    session.flush()
+    flagged = qualification_needs.bookings_without(
+        session, person_id=certificate.person_id, code=certificate.qualification.code, now=now
+    )
+    told: dict[str, Any] = {"bookings": [_entry(one) for one in flagged[:MOST_TOLD]], "count": len(flagged)}
+    done = _decide(
+        session, actor, certificate, certificate.state, words, now, kind="qualification.revoked", **told
+    )
+    _flag(session, actor, certificate, flagged, words, now)
+    return done
+
+
+def _end_early(session: Session, certificate: Certificate, expires_on: date, now: datetime) -> None:
+    today = _today(session, certificate.qualification, now)
+    if expires_on <= today or (certificate.expires_on is not None and expires_on >= certificate.expires_on):
+        raise Invalid({"expires_on": "out_of_range"})
+    certificate.expires_on, certificate.warned_days = expires_on, None
+
+
+def _flag(
+    session: Session,
+    actor: Actor,
+    certificate: Certificate,
+    flagged: Iterable[Booking],
+    reason: str,
+    now: datetime,
+) -> None:
+    """Tell each facility, once, which bookings there nobody could check in to any more."""
+    there: dict[int, list[Booking]] = {}
+    for row in flagged:
+        for place in sorted({item.instrument.facility_id for item in row.items}):
+            there.setdefault(place, []).append(row)
+    for place, rows in sorted(there.items()):
+        events.record(
+            session,
+            actor=actor,
+            kind="qualification.flagged",
+            now=now,
+            facility_id=place,
+            subject=str(certificate.id),
+            person_id=str(certificate.person_id),
+            certificate_id=str(certificate.id),
+            bookings=[_entry(row, place) for row in rows[:MOST_TOLD]],
+            count=len(rows),
+            reason=reason,
+            **_named(certificate.qualification),
+        )
+
+
+def _entry(row: Booking, facility_id: int | None = None) -> dict[str, str]:
+    """Give what a message says of a booking; to a facility only what is its own."""
+    items = [item for item in row.items if facility_id in {None, item.instrument.facility_id}]
+    return {
+        "id": str(row.id),
+        "what": ", ".join(item.instrument.code for item in items),
+        "start": items[0].starts_at.isoformat(),
+        "end": items[-1].ends_at.isoformat(),
+        "zone": items[0].instrument.facility.zone,
+    }
 
 
 def require_staff(session: Session, *, actor: Actor, code: str) -> None:
@@ -803,14 +734,23 @@ def _grant(
 
 
 def _decide(
-    session: Session, actor: Actor, certificate: Certificate, step: Step, reason: str, now: datetime
+    session: Session,
+    actor: Actor,
+    certificate: Certificate,
+    step: Step,
+    reason: str,
+    now: datetime,
+    *,
+    kind: str = "",
+    **data: Any,
 ) -> Certificate:
     certificate.state = step
     certificate.decided_at, certificate.decided_by = now, actor.person_id
     if reason:
         certificate.note = reason
     until = certificate.expires_on.isoformat() if step is Step.GRANTED and certificate.expires_on else None
-    _note(session, actor, f"qualification.{step.value}", certificate, now, reason=reason, until=until)
+    kind = kind or f"qualification.{step.value}"
+    _note(session, actor, kind, certificate, now, reason=reason, until=until, **data)
     session.flush()
     return certificate
 
@@ -954,7 +894,7 @@ def warn(session: Session, *, now: datetime, limit: int = 200) -> int:
         row = session.get_one(Qualification, certificate.qualification_id)
         until, today = certificate.expires_on, now.date()
         days = domain.warning(until, today, certificate.warned_days) if until else None
-        renewed = _papers(session, certificate.person_id, [row.id])[row.id]
+        renewed = qualification_needs.papers_of(session, certificate.person_id, [row.id])[row.id]
         if until and row.retired_at is None and not any(paper.covers(until) for paper in renewed):
             certificate.qualification, left = row, (until - today).days
             _note(

@@ -23,7 +23,7 @@ from booking.services import (
     instruments,
     networks,
     policies,
-    qualifications,
+    qualification_needs,
 )
 from booking.services.catalogue import Facet, Filters
 from booking.web import blueprint, week
@@ -152,7 +152,7 @@ def instrument(code: str) -> str:
         hours = facilities.own_hours(session, instrument_id=row.id)
         hours = hours or facilities.hours(session, facility_id=row.facility_id)
         stations = instruments.stations(session, instrument_id=row.id)
-        wanted = qualifications.of_instrument(session, actor=who, instrument=row, now=now)
+        wanted = qualification_needs.of_instrument(session, actor=who, instrument=row, now=now)
     subject = Subject(facility_id=row.facility_id)
     return render_template(
         "instruments/instrument.html",

@@ -14,6 +14,7 @@ from booking.domain.rules import Invalid, Reason, Refused
 from booking.http.forms import fields
 from booking.http.guard import open_to_all
 from booking.http.identity import utc_now
+from booking.http.locale import speak_as_the_letter
 from booking.i18n import gettext as _
 from booking.services import approval_steps, decision_links
 from booking.services.bookings import Stale
@@ -48,7 +49,7 @@ def decide_by_link(link_id: UUID, secret: str) -> Answer:
         return _page(link_id, secret, errors=intake.errors, comment=form["comment"], status=422)
     try:
         with transaction() as session:
-            decision_links.decide(
+            whose = decision_links.decide(
                 session,
                 link_id=link_id,
                 secret=secret,
@@ -67,6 +68,7 @@ def decide_by_link(link_id: UUID, secret: str) -> Answer:
         return _page(link_id, secret, reasons=refusal.reasons, comment=comment, status=409)
     except WrongMove:
         return _page(link_id, secret, status=409)
+    speak_as_the_letter(whose.locale)
     flash(_("Thank you. Your decision is noted."), "success")
     return redirect(request.path, 303)
 
@@ -89,6 +91,7 @@ def _page(
             steps = approval_steps.current(session, booking_ids=[found.booking.id])[found.booking.id]
     except NotFound:
         return render_template("approvals/link_is_over.html"), 404
+    speak_as_the_letter(found.actor.locale)
     step = next((one for one in steps if one.id == found.step.id), None)
     zone = found.booking.items[0].instrument.facility.zone
     page = render_template(

@@ -18,6 +18,7 @@ from booking.domain.spans import Span
 from booking.http.forms import fields
 from booking.http.guard import needs, open_to_all
 from booking.http.identity import actor, utc_now
+from booking.http.locale import speak_as_the_letter
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of
@@ -306,6 +307,7 @@ def answer_by_link(link_id: UUID, secret: str) -> Answer:
     try:
         with reading() as session:
             person, offer_id = waitlist.linked(session, link_id=link_id, secret=secret, now=now)
+        speak_as_the_letter(person.locale)
         words = _answer(person, offer_id, reply, now)[1]
         return _linked_page(link_id, secret, done=words)
     except Refused as refusal:
@@ -319,8 +321,9 @@ def _linked_page(
 ) -> Answer:
     now = utc_now()
     with reading() as session:
-        _person, offer_id = waitlist.linked(session, link_id=link_id, secret=secret, now=now)
+        person, offer_id = waitlist.linked(session, link_id=link_id, secret=secret, now=now)
         place = waitlist.entry_of(session, offer_id=offer_id)
+    speak_as_the_letter(person.locale)
     offer = next(one for one in place.entry.offers if one.id == offer_id)
     page = render_template(
         "waitlist/offer.html",

@@ -6,14 +6,15 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 
 from booking import wording
 from booking.domain import one_time
-from booking.domain.access import Forbidden, NotFound, Role, Scope
+from booking.domain.access import SYSTEM, Forbidden, NotFound, Role, Scope
 from booking.domain.approvals import StepState
 from booking.domain.chemicals import Hazard, Substance
 from booking.domain.lifecycle import State, WrongMove
+from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.policy import RuleKind
 from booking.domain.rules import Invalid, Refused
@@ -25,9 +26,12 @@ from booking.services import (
     bookings,
     decision_links,
     delegations,
+    expiry,
+    notifications,
 )
 from models import (
     ApprovalStep,
+    Delivery,
     Event,
     Facility,
     Instrument,
@@ -438,6 +442,55 @@ def test_silence_is_called_to_mind_and_ends_the_request_in_time(session, ben, ta
     assert booking.state is State.EXPIRED
     assert session.scalar(select(func.count()).where(Occupation.booking_id == booking.id)) == 0
     assert kinds(session, booking)[-3:] == ["approval.reminded", "approval.expired", "booking.expired"]
+
+
+def told(session, kind):
+    """Who finds a line of the kind in their inbox, and how often."""
+    session.flush()
+    query = (
+        select(Person.name, func.count())
+        .join(Delivery, Delivery.person_id == Person.id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Event.kind == kind, Delivery.channel == Channel.INBOX)
+        .group_by(Person.name)
+    )
+    return {name: number for name, number in session.execute(query)}
+
+
+def test_who_was_asked_hears_once_that_it_expired_and_may_still_see_it(
+    session, ben, ada, tam, nora, root, lab, sem, now
+):
+    rule(session, "Review", place=lab, deadline_days=2)
+    rule(session, "Process", place=lab, approvers={"people": [str(root.person_id), str(tam.person_id)]})
+    rule(session, "Group", place=lab, approvers={"role": "leader"})
+    booking = place(session, ben, sem, now, days=20)
+    approve(session, ada, booking, now)
+    late = steps(session, booking)["Review"].due_at
+    approvals_due.settle(session, step_id=steps(session, booking)["Review"].id, now=late)
+    notifications.dispatch(session, remind=(), now=late)
+    assert told(session, "approval.expired") == {"Tam": 1, "Nora": 1}
+    assert told(session, "booking.expired") == {"Ben": 1}
+
+
+def test_who_never_answered_a_step_without_a_deadline_hears_once_when_it_begins(
+    session, ben, tam, root, lab, sem, now
+):
+    rule(session, "Review", place=lab)
+    people = [str(cast.ada(session).id), str(tam.person_id)]
+    rule(session, "Process", place=lab, approvers={"people": people})
+    booking = place(session, ben, sem, now, days=20)
+    notifications.dispatch(session, remind=(), now=now)
+    begun = booking.starts_at
+    assert expiry.expire(session, actor=SYSTEM, booking_id=booking.id, now=begun)
+    notifications.dispatch(session, remind=(), now=begun)
+    assert told(session, "approval.expired") == {"Tam": 1, "Ada": 1}
+    by_name = cast.actor_of(session, cast.ada(session))
+    found, _total = notifications.inbox(session, actor=by_name, now=begun)
+    assert found[0].notice.template == "approval.expired"
+    assert not (found[0].notice.over or found[0].notice.foreign)
+    session.execute(delete(Membership).where(Membership.person_id == by_name.person_id))
+    stranger = cast.actor_of(session, session.get_one(Person, by_name.person_id))
+    assert bookings.get(session, actor=stranger, booking_id=booking.id) is booking
 
 
 def test_silence_is_taken_further_once(session, ben, ada, tam, lab, sem, now):

@@ -1,6 +1,7 @@
 """Qualifications from the rule to the grant: the gates, the way to a certificate, and what runs out."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -9,12 +10,14 @@ from sqlalchemy import event, select
 
 from booking import wording
 from booking.domain.access import SYSTEM, Forbidden, NotFound, Role
+from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.qualifications import Mode, Standing, Step
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, qualifications
-from models import Category, Certificate, Event, Membership, Rule, RuleKind
+from booking.services import bookings, notifications, policies, qualification_needs, qualifications
+from booking.services.gates import Wish
+from models import Category, Certificate, Delivery, Event, Membership, Person, Rule, RuleKind
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -240,6 +243,163 @@ def _statements(session, work):
     return found
 
 
+# --- lines and their stations ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def line(session, lab):
+    """A line of a mixer and a furnace."""
+    stations = [make_instrument(session, lab.facility, code=code) for code in ("MIXER", "FURNACE")]
+    return make_instrument(session, lab.facility, code="LINE", stations=stations), *stations
+
+
+def test_who_books_a_line_must_hold_what_its_stations_need(session, lab, line):
+    whole, mixer, furnace = line
+    place(session, lab.ada, whole, days=1)
+    need(session, lab, instrument_id=furnace.id)
+    place(session, lab.ada, mixer, days=2)
+    reason = refusal(session, lab.ada, whole, days=3)
+    assert (reason.code, reason.params["instrument"]) == ("qualification_missing", "FURNACE")
+    need(session, lab, instrument_id=whole.id)
+    assert refusal(session, lab.ada, whole, days=3).params["instrument"] == "LINE"  # once, not for each part
+    award(session, lab, lab.ada)
+    place(session, lab.ada, whole, days=3)
+
+
+def test_a_line_tells_beforehand_and_at_check_in_what_its_stations_need(session, lab, line):
+    whole, mixer, furnace = line
+    need(session, lab, instrument_id=mixer.id, mode=Mode.BEFORE_START)
+    booking = place(session, lab.ada, whole)
+    verdict = bookings.dry_run(session, actor=lab.ada, items=[item(whole, 2)], now=NOW)
+    assert [one.code for one in verdict.conditions] == ["training_before_start"]
+    (wanted,) = qualification_needs.of_instrument(session, actor=lab.ada, instrument=whole, now=NOW)
+    assert (wanted.qualification.code, wanted.mode) == ("LASER", Mode.BEFORE_START)
+    with pytest.raises(Refused) as refused:
+        bookings.check_in(session, actor=lab.ada, booking_id=booking.id, now=booking.starts_at)
+    assert [one.code for one in refused.value.reasons] == ["qualification_missing"]
+    need(session, lab, instrument_id=furnace.id)
+    (wanted,) = qualification_needs.of_instrument(session, actor=lab.ada, instrument=whole, now=NOW)
+    assert wanted.mode is Mode.BEFORE_BOOKING
+
+
+def test_the_stations_cost_the_gate_one_statement_and_other_instruments_none(session, lab, line):
+    whole = line[0]
+    award(session, lab, lab.ada)
+    need(session, lab)
+    held = {row.id: row for row in (*line, lab.sem)}
+    counts = []
+    for row in (lab.sem, whole):
+        wish = Wish(lab.ada.person_id, None, None, [item(row)], held, NOW)
+        qualification_needs.to_book(session, wish)  # what any gate reads first: rules, the facility
+        counts.append(len(_statements(session, lambda: qualification_needs.to_book(session, wish))))  # noqa: B023
+    assert counts == [2, 3]
+
+
+# --- what is taken away from those who have booked ------------------------------------------------
+
+
+def lacks(session, *found):
+    told = qualification_needs.wanting(session, found=found, now=NOW)
+    return [[(one.code, one.params["standing"]) for one in told.get(booking.id, ())] for booking in found]
+
+
+def flagged(session, kind="qualification.flagged"):
+    """Who finds in their inbox how many bookings that need what was taken away."""
+    session.flush()
+    notifications.dispatch(session, remind=(), now=NOW)
+    rows = session.execute(
+        select(Person.name, Event.data)
+        .join(Delivery, Delivery.person_id == Person.id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Event.kind == kind, Delivery.channel == Channel.INBOX)
+    )
+    return {(name, data["count"]) for name, data in rows}
+
+
+def test_what_is_taken_away_flags_the_bookings_ahead_until_it_is_given_again(session, lab, line):
+    whole, _mixer, furnace = line
+    need(session, lab, instrument_id=furnace.id)
+    certificate = award(session, lab, lab.ada)
+    award(session, lab, lab.ben)
+    first, second = place(session, lab.ada, whole, days=1), place(session, lab.ada, furnace, days=3)
+    free, bens = place(session, lab.ada, lab.sem, days=2), place(session, lab.ben, whole, days=5)
+    over = place(session, lab.ada, furnace, days=6)
+    bookings.cancel(session, actor=lab.ada, booking_id=over.id, now=NOW)
+    revoke = partial(qualifications.revoke, session, actor=lab.tam, certificate_id=certificate.id, now=NOW)
+    revoke(reason="The door stood open")
+    lost = [("qualification_missing", "revoked")]
+    assert lacks(session, first, second, free, bens, over) == [lost, lost, [], [], []]
+    assert flagged(session) == {("Tam", 2)}
+    assert flagged(session, "qualification.revoked") == {("Ada", 2)}
+    event = session.scalars(select(Event).where(Event.kind == "qualification.flagged")).one()
+    assert [one["what"] for one in event.data["bookings"]] == ["LINE", "FURNACE"]
+    award(session, lab, lab.ada)
+    assert lacks(session, first, second) == [[], []]
+    (line_of_tam, *_others), _total = notifications.inbox(session, actor=lab.tam, now=NOW)
+    assert line_of_tam.notice.template == "qualification.flagged"
+    assert line_of_tam.notice.over, "what was given again flags nothing"
+
+
+def test_an_earlier_end_flags_only_what_lies_after_it(session, lab):
+    need(session, lab)
+    certificate = award(session, lab, lab.ada)
+    soon, later = place(session, lab.ada, lab.sem, days=1), place(session, lab.ada, lab.sem, days=9)
+    revoke = partial(
+        qualifications.revoke, session, actor=lab.tam, certificate_id=certificate.id, reason="x", now=NOW
+    )
+    for day in (TODAY, certificate.expires_on):
+        with pytest.raises(Invalid) as wrong:
+            revoke(expires_on=day)
+        assert wrong.value.errors == {"expires_on": "out_of_range"}
+    revoke(expires_on=TODAY + timedelta(days=5))
+    assert certificate.state is Step.GRANTED
+    assert lacks(session, soon, later) == [[], [("qualification_missing", "ends_before")]]
+    assert flagged(session) == {("Tam", 1)}
+    bookings.check_in(session, actor=lab.ada, booking_id=soon.id, now=soon.starts_at)
+
+
+def test_bookings_elsewhere_are_told_to_the_managers_there(session, lab):
+    far = make_facility(session)
+    nora = cast.nora(session)
+    session.add(Membership(person_id=nora.id, role=Role.MANAGER, facility_id=far.id))
+    away = make_instrument(session, far, code="AWAY", category_code="0101")
+    rule = Rule(
+        category_code="0101",
+        kind=RuleKind.QUALIFICATION,
+        name="LASER",
+        data={},
+        valid_from=TODAY,
+        created_at=NOW,
+    )
+    session.add(rule)
+    session.flush()
+    certificate = award(session, lab, lab.ada)
+    span = item(lab.sem).span
+    items = [Item(lab.sem.id, span), Item(away.id, span)]
+    bookings.place(session, actor=lab.ada, items=items, now=NOW)
+    qualifications.revoke(session, actor=lab.tam, certificate_id=certificate.id, reason="x", now=NOW)
+    assert flagged(session) == {("Tam", 1), ("Nora", 1)}
+    rows = session.scalars(select(Event).where(Event.kind == "qualification.flagged"))
+    told = {row.facility_id: row.data["bookings"][0]["what"] for row in rows}
+    assert told == {lab.facility.id: lab.sem.code, far.id: "AWAY"}
+
+
+def test_what_bookings_lack_is_read_in_as_many_statements_for_ten_as_for_one(session, lab, line):
+    whole = line[0]
+    need(session, lab, mode=Mode.BEFORE_START)
+    found = [place(session, lab.ada, whole, days=days) for days in range(1, 6)]
+    found += [place(session, lab.ben, lab.sem, days=days) for days in range(1, 6)]
+
+    def count(some):
+        policies.forget(session)
+        read = partial(qualification_needs.wanting, session, found=some, now=NOW)
+        return len(_statements(session, read))
+
+    session.flush()
+    assert count(found) == count(found[:1]) == 5
+    assert lacks(session, *found) == [[("training_before_start", "none")]] * 10
+
+
 # --- where it is needed ---------------------------------------------------------------------------
 
 
@@ -381,11 +541,11 @@ def test_a_grant_has_sense_in_its_dates(session, lab):
 
 
 def test_the_instrument_tells_how_the_reader_stands(session, lab):
-    assert qualifications.of_instrument(session, actor=lab.ada, instrument=lab.sem, now=NOW) == []
+    assert qualification_needs.of_instrument(session, actor=lab.ada, instrument=lab.sem, now=NOW) == []
     need(session, lab)
     award(session, lab, lab.ada)
     for somebody, said in ((lab.ada, Standing.HELD), (lab.ben, Standing.NONE)):
-        (found,) = qualifications.of_instrument(session, actor=somebody, instrument=lab.sem, now=NOW)
+        (found,) = qualification_needs.of_instrument(session, actor=somebody, instrument=lab.sem, now=NOW)
         assert (found.qualification.code, found.mode, found.standing) == ("LASER", Mode.BEFORE_BOOKING, said)
 
 

@@ -12,7 +12,7 @@ from booking.domain import one_time
 from booking.domain.lifecycle import State
 from booking.gateways import logs
 from booking.services import approval_steps, decision_links
-from models import OneTimeLink, Rule
+from models import OneTimeLink, Person, Rule
 from tests.web.lab import Lab, at, text_of, value_of
 
 KEY = "a key for tests, and for tests alone"
@@ -128,6 +128,23 @@ def test_the_letter_leads_to_a_page_that_decides_only_when_asked(lab):
     assert replay.status_code == 410
     assert lab.booking(booking).state is State.CONFIRMED
     assert visitor.get(path[:-1]).status_code == 404
+
+
+def test_the_page_of_a_link_speaks_as_its_letter_does_and_not_as_the_browser(lab):
+    with db.transaction() as session:
+        session.get_one(Person, lab.people["tam"]).locale = "zh_Hans_CN"
+    lab.book("ada", "PECVD", at(9), at(11))
+    path = link_of(lab, "tam")
+    page = reader(lab).get(path).text
+    assert '<html lang="zh-Hans-CN"' in page
+    assert "批准" in page
+    answer, client = send(lab, path, decision="reject", comment="", version="1")
+    assert "Say why" not in answer.text
+    assert '<html lang="en"' in lab.get("ada", path).text  # who is signed in reads their own language
+    answer, client = send(lab, path, decision="approve", comment="", version="1")
+    assert "您的决定已记录" in client.get(path).text
+    client.set_cookie("yiqi_locale", "en")  # chosen by hand in this very browser
+    assert '<html lang="en"' in client.get(path).text
 
 
 def _token(client) -> str:
