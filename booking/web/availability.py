@@ -86,7 +86,9 @@ def free() -> tuple[str, int]:
             )
             found = [_found(offer, rows[offer.instrument_id], wish) for offer in offers]
         except Invalid as error:
-            errors = {_FIELDS.get(name, name): _sentence(code) for name, code in error.errors.items()}
+            errors = {
+                _FIELDS.get(name, name): wording.error_sentence(code) for name, code in error.errors.items()
+            }
         classes = [row for row in catalogue.categories(session) if len(row.code) == 2]
     page = render_template(
         "catalogue/free.html",
@@ -164,7 +166,3 @@ def _within(wish: Wish, zone: str, now: datetime) -> Span:
 def _found(offer: Offer, row: Instrument, wish: Wish) -> Found:
     href = book_href(row.code, offer.start, offer.end, row.facility.zone, wish.quantity)
     return Found(offer, row, href)
-
-
-def _sentence(code: str) -> str:
-    return _("These days have passed.") if code == "past" else wording.error_sentence(code)
