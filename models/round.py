@@ -71,7 +71,7 @@ class RoundShare(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[UUID] = mapped_column(ForeignKey("round.id", ondelete="CASCADE"), index=True)
     organisation_kind: Mapped[OrganisationKind] = mapped_column(by_value(OrganisationKind))
-    category_code: Mapped[str | None] = mapped_column(String(4))
+    category_code: Mapped[str | None] = mapped_column(String(12))
     floor_minutes: Mapped[int | None] = mapped_column()
     annual_minutes: Mapped[int | None] = mapped_column()
     rounds_left: Mapped[int] = mapped_column(default=1)

@@ -130,8 +130,8 @@ def join(
     rows = _share(session, wanted)
     bookings.require_visible(actor, rows)
     organisation_id = bookings.wish_for(session, actor, None, (), {}, project_id, now).organisation_id
-    usable = _usable(session, actor, rows, window, minutes, quantity, now)
-    known = _same(session, actor.person_id, usable, window, minutes, quantity)
+    places = usable(session, actor, rows, window, minutes, quantity, now)
+    known = _same(session, actor.person_id, places, window, minutes, quantity)
     if known is not None:
         return known
     _check_number(session, actor.person_id)
@@ -153,12 +153,12 @@ def join(
         wish=wish,
         state=EntryState.WAITING,
         joined_at=now,
-        places=[WaitlistInstrument(instrument_id=place) for place in usable],
+        places=[WaitlistInstrument(instrument_id=place) for place in places],
         offers=[],
     )
     session.add(entry)
     session.flush()
-    _look_again(session, entry, usable, now)
+    _look_again(session, entry, places, now)
     _record(session, actor, "waitlist.joined", entry, now, facility_ids={row.facility_id for row in rows})
     session.flush()
     return entry
@@ -612,7 +612,7 @@ def _share(session: Session, wanted: Sequence[int]) -> list[Instrument]:
     return [rows[place] for place in wanted]
 
 
-def _usable(
+def usable(
     session: Session,
     actor: Actor,
     rows: Sequence[Instrument],

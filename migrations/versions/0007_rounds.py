@@ -79,7 +79,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("round_id", sa.Uuid(), nullable=False),
         sa.Column("organisation_kind", sa.String(length=32), nullable=False),
-        sa.Column("category_code", sa.String(length=4), nullable=True),
+        sa.Column("category_code", sa.String(length=12), nullable=True),
         sa.Column("floor_minutes", sa.Integer(), nullable=True),
         sa.Column("annual_minutes", sa.Integer(), nullable=True),
         sa.Column("rounds_left", sa.Integer(), nullable=False),
