@@ -2,10 +2,12 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from booking.domain import hook_addresses
 
 DEFAULT_SECRET = "change-me"  # noqa: S105 - what production refuses
 SHORTEST_SECRET = 32
@@ -56,6 +58,10 @@ class Settings:
         "1440,60", "How many minutes before a booking starts its owner is reminded, comma-separated."
     )
     default_locale: str = _setting("zh_Hans_CN", "Language when neither person nor browser says.")
+    hook_networks: str = _setting(
+        "",
+        "Networks (192.0.2.0/28) and host names inside your own network that webhooks may reach, comma-separated.",
+    )
     session_hours: int = _setting(12, "A session ends after so many idle hours.")
     session_days: int = _setting(14, "A session ends after so many days in any case.")
     sign_up: bool = _setting(True, "Whether people may make their own account.")
@@ -90,6 +96,11 @@ class Settings:
             )
         for name, sound, wanted in (
             ("remind_minutes", _minutes(self.remind_minutes), "a list of minutes"),
+            (
+                "hook_networks",
+                _sound(hook_addresses.inside, self.hook_networks),
+                "a list of networks and hosts",
+            ),
             ("default_locale", self.default_locale in LANGUAGES, f"one of {', '.join(LANGUAGES)}"),
             ("log_level", self.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
             ("public_url", self.public_url.startswith(("http://", "https://")), "an address, https://…"),
@@ -105,6 +116,11 @@ class Settings:
     def remind(self) -> tuple[int, ...]:
         """Give how many minutes before its start a booking is called to mind."""
         return tuple(sorted({int(part) for part in self.remind_minutes.split(",") if part.strip()}))
+
+    @property
+    def hooks_inside(self) -> hook_addresses.Inside:
+        """Give what of our own network webhooks may reach."""
+        return hook_addresses.inside(self.hook_networks)
 
     @property
     def url(self) -> str:
@@ -150,6 +166,14 @@ def _read(env: Mapping[str, str], name: str, default: Any, secret: bool) -> Any:
     except ValueError:
         shown = "its value" if secret else repr(raw)
         raise BadSetting(f"{variable}: {shown} is no {type(default).__name__}") from None
+
+
+def _sound(read: Callable[[str], Any], listed: str) -> bool:
+    try:
+        read(listed)
+    except ValueError:
+        return False
+    return True
 
 
 def _minutes(listed: str) -> bool:

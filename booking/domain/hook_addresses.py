@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 LONGEST = 1000
@@ -9,6 +10,7 @@ LONGEST = 1000
 _HOST = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII
 )
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _OLD_IPV4 = ipaddress.IPv6Network("::/96")
@@ -23,10 +25,53 @@ class BadAddress(ValueError):
         self.code = code
 
 
-def parsed(url: str) -> SplitResult:
-    """Take an address apart, if it is one of the web and could lead to the public internet.
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What of our own network may be posted to all the same: IP networks, and hosts by their very names."""
 
-    What its name stands for is asked when something is posted, and judged by `is_public`.
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    hosts: frozenset[str] = frozenset()
+
+    def names(self, host: str) -> bool:
+        """Tell whether a host is meant, wherever its name leads."""
+        return _plain(host) in self.hosts
+
+    def holds(self, address: str) -> bool:
+        """Tell whether an IP address lies in one of the networks; one in a wrapping never does.
+
+        :raises ValueError: if it is no IP address
+        """
+        found = ipaddress.ip_address(address)
+        return any(found in network for network in self.networks)
+
+
+NOTHING = Inside()
+
+
+def inside(listed: str) -> Inside:
+    """Read a list of networks and host names, separated by commas.
+
+    :raises ValueError: if a part of it is neither
+    """
+    networks, hosts = [], set()
+    for part in filter(None, (part.strip() for part in listed.split(","))):
+        name = _plain(part)
+        named = _HOST.fullmatch(name) or _LABEL.fullmatch(name)
+        if named and not _NUMBER.fullmatch(name.rpartition(".")[2]):
+            hosts.add(name)
+        else:
+            networks.append(ipaddress.ip_network(part))
+    return Inside(tuple(networks), frozenset(hosts))
+
+
+def _plain(host: str) -> str:
+    return host.lower().removesuffix(".")
+
+
+def parsed(url: str, also: Inside = NOTHING) -> SplitResult:
+    """Take an address apart, if it is one of the web and could lead to the public internet, or to what is `also` meant.
+
+    What its name stands for is asked when something is posted, and judged by `may_reach`.
 
     :raises BadAddress: if it could not
     """
@@ -43,14 +88,22 @@ def parsed(url: str) -> SplitResult:
         raise BadAddress("not_https")
     if not host or "@" in found.netloc or found.fragment:
         raise BadAddress("malformed")
-    if not _could_be_public(host):
+    if not also.names(host) and not _could_be_public(host, also):
         raise BadAddress("not_public")
     return found
 
 
-def _could_be_public(host: str) -> bool:
+def may_reach(host: str, address: str, also: Inside = NOTHING) -> bool:
+    """Tell whether what a host's name stands for may be connected to.
+
+    :raises ValueError: if it is no IP address
+    """
+    return also.names(host) or also.holds(address) or is_public(address)
+
+
+def _could_be_public(host: str, also: Inside) -> bool:
     try:
-        return is_public(host)
+        return also.holds(host) or is_public(host)
     except ValueError:
         # Like 127.1 or 0x7f000001: no address by the book, and yet read as one by most resolvers.
         name = host.removesuffix(".")

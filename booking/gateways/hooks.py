@@ -1,7 +1,8 @@
 """Webhooks: a message posted to an address that somebody gave, which must not lead into our own network.
 
-The name is resolved once, every address that it stands for must be public, and the connection goes to the very
-one that was judged. Redirects are not followed, little is read, and all of it is over in a few seconds.
+The name is resolved once, every address that it stands for must be public or one that the server's operator
+named, and the connection goes to the very one that was judged. Redirects are not followed, little is read, and
+all of it is over in a few seconds.
 """
 
 import base64
@@ -15,12 +16,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import SplitResult, quote, urlencode
 
 from booking.domain import hook_addresses
-from booking.domain.hook_addresses import BadAddress, is_public
+from booking.domain.hook_addresses import NOTHING, BadAddress, Inside, may_reach
 
 TIMEOUT = 10.0
 """Seconds within which all must be done, from the connection to the last byte of the answer."""
@@ -60,10 +62,13 @@ def send(
     post: Post,
     *,
     at: datetime,
+    also: Inside = NOTHING,
     resolve: Resolve | None = None,
     connect: Connect | None = None,
 ) -> None:
     """Post a message in the form that a kind of address wants: `generic`, `wecom`, `dingtalk` or `feishu`.
+
+    To the public internet alone, and to what is `also` meant of our own network.
 
     :raises Failed: if it did not take it
     """
@@ -71,7 +76,9 @@ def send(
     payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     if kind == "generic":
         headers |= _signature(secret, payload, at)
-    answer = _post(url, query, headers, payload, resolve or _resolve, connect or _connect)
+    parsed = _parsed(url, also)
+    made = partial(_socket, parsed, also, resolve or _resolve, connect or _connect)
+    answer = _post(parsed, query, headers, payload, made)
     if kind != "generic":
         _heed(answer)
 
@@ -83,7 +90,12 @@ _Form = tuple[dict[str, str], dict[str, str], dict[str, Any]]
 
 def _generic(_secret: str, post: Post, at: datetime) -> _Form:
     body = {"id": post.id, "sent_at": at.isoformat(), "title": post.title, "text": "\n".join(post.lines)}
-    return {}, {"X-Yiqi-Delivery": post.id}, {**body, "url": post.url, **post.data}
+    # Whoever keeps the ids that it has seen drops what comes twice.
+    return (
+        {},
+        {"Idempotency-Key": f'"{post.id}"', "X-Yiqi-Delivery": post.id},
+        {**body, "url": post.url, **post.data},
+    )
 
 
 def _wecom(_secret: str, post: Post, _at: datetime) -> _Form:
@@ -169,19 +181,20 @@ class _Pinned(HTTPSConnection):
             self.sock.shutdown(socket.SHUT_RDWR)
 
 
+def _parsed(url: str, also: Inside) -> SplitResult:
+    try:
+        return hook_addresses.parsed(url, also)
+    except BadAddress as error:
+        raise Failed("not_public" if error.code == "not_public" else "malformed") from None
+
+
 def _post(
-    url: str,
+    parsed: SplitResult,
     query: dict[str, str],
     headers: dict[str, str],
     payload: bytes,
-    resolve: Resolve,
-    connect: Connect,
+    made: Callable[[], socket.socket],
 ) -> bytes:
-    try:
-        parsed = hook_addresses.parsed(url)
-    except BadAddress as error:
-        raise Failed("not_public" if error.code == "not_public" else "malformed") from None
-    host, port = parsed.hostname or "", parsed.port or 443
     path = quote(parsed.path or "/", safe="/%:@!$&'()*+,;=~-._")
     asked = "&".join(part for part in (parsed.query, urlencode(query)) if part)
     sent = {
@@ -191,7 +204,7 @@ def _post(
         **headers,
     }
     try:
-        connection = _Pinned(host, port, connect(_judged(host, port, resolve), port, TIMEOUT))
+        connection = _Pinned(parsed.hostname or "", parsed.port or 443, made())
         # A server that sends a byte now and then would keep us for ever: no single wait is too long.
         watch = threading.Timer(TIMEOUT, connection.cut)
         watch.daemon = True
@@ -216,14 +229,15 @@ def _post(
     return said
 
 
-def _judged(host: str, port: int, resolve: Resolve) -> str:
-    """Give one address of the name, if all of them are public."""
+def _socket(parsed: SplitResult, also: Inside, resolve: Resolve, connect: Connect) -> socket.socket:
+    """Connect to one address of the name, if every one of them may be reached."""
+    host, port = parsed.hostname or "", parsed.port or 443
     found = resolve(host, port)
     if not found:
         raise Failed("unknown_name")
-    if not all(is_public(address) for address in found):
+    if not all(may_reach(host, address, also) for address in found):
         raise Failed("not_public")
-    return found[0]
+    return connect(found[0], port, TIMEOUT)
 
 
 def _resolve(host: str, port: int) -> Sequence[str]:

@@ -82,7 +82,7 @@ def post(
         return True
     said = _said(found, settings)
     try:
-        hooks.send(hook.kind.value, hook.url, hook.secret, said, at=_now())
+        hooks.send(hook.kind.value, hook.url, hook.secret, said, at=_now(), also=settings.hooks_inside)
     except hooks.Failed as error:
         _not_taken(delivery_ids, hook.id, str(error))
         return False

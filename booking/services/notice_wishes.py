@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain import access, hook_addresses, hours, notices
 from booking.domain.access import SYSTEM, Actor, NotFound
+from booking.domain.hook_addresses import NOTHING, Inside
 from booking.domain.notices import Channel, Pace, Quiet, Topic
 from booking.domain.rules import Invalid
 from booking.domain.text import clean_line
@@ -160,16 +161,24 @@ def hook(session: Session, *, actor: Actor, hook_id: UUID) -> Webhook:
 
 
 def add_hook(
-    session: Session, *, actor: Actor, kind: HookKind, name: str, url: str, secret: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    kind: HookKind,
+    name: str,
+    url: str,
+    secret: str,
+    inside: Inside = NOTHING,
+    now: datetime,
 ) -> Webhook:
-    """Keep an address of a kind of which the actor has none yet.
+    """Keep an address of a kind of which the actor has none yet; `inside` may be reached though it is not public.
 
     :raises Invalid: for a field that makes no sense
     """
     person_id = _own_id(actor, "webhook.keep")
     errors = {}
     try:
-        hook_addresses.parsed(url.strip())
+        hook_addresses.parsed(url.strip(), inside)
     except hook_addresses.BadAddress as error:
         errors["url"] = error.code if url.strip() else "required"
     if not secret.isascii() or not secret.isprintable():

@@ -251,6 +251,7 @@ def add_webhook() -> Answer:
                 name=form["name"],
                 url=form["url"],
                 secret=form["secret"],
+                inside=settings().hooks_inside,
                 now=utc_now(),
             )
     except Invalid as error:
@@ -279,7 +280,7 @@ def try_webhook(hook_id: UUID) -> Response:
     )
     # No transaction stands open while we wait for somebody else's server.
     try:
-        hooks.send(found.kind.value, found.url, found.secret, said, at=now)
+        hooks.send(found.kind.value, found.url, found.secret, said, at=now, also=settings().hooks_inside)
     except hooks.Failed as error:
         flash(
             _("The test was not taken: %(why)s", why=wording.hook_failure(error.code, error.figure)), "error"

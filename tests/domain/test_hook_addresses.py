@@ -2,7 +2,7 @@
 
 import pytest
 
-from booking.domain.hook_addresses import BadAddress, is_public, parsed
+from booking.domain.hook_addresses import NOTHING, BadAddress, Inside, inside, is_public, may_reach, parsed
 
 OURS = [
     "https://127.0.0.1/",
@@ -99,3 +99,61 @@ def test_public_is_public_in_every_form(address):
 def test_what_is_no_ip_address_is_no_answer():
     with pytest.raises(ValueError, match="example"):
         is_public("example.org")
+
+
+# --- what of our own network may be reached --------------------------------------------------------
+
+OURS_TOO = inside(" 10.9.0.0/16, Bot.Lab., relay,fd00:9::/32 ,10.1.2.3,")
+
+
+def test_a_list_of_networks_and_hosts_is_read():
+    assert OURS_TOO.hosts == {"bot.lab", "relay"}
+    assert [str(network) for network in OURS_TOO.networks] == ["10.9.0.0/16", "fd00:9::/32", "10.1.2.3/32"]
+    assert inside(" , ") == NOTHING == Inside()
+
+
+@pytest.mark.parametrize(
+    "listed", ["10.9.0.1/16", "bot lab", "https://bot.lab", "0", "127.1", "*", "10.9.0.0/33"]
+)
+def test_a_list_with_anything_else_is_refused(listed):
+    with pytest.raises(ValueError, match="IPv4"):
+        inside(f"bot.lab,{listed}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bot.lab/x",
+        "https://BOT.lab./",
+        "https://relay:8443/",
+        "https://10.9.3.4/",
+        "https://[fd00:9::1]/",
+    ],
+)
+def test_what_is_listed_is_an_address_like_others(url):
+    assert parsed(url, OURS_TOO)
+    if "bot" not in url.lower():
+        with pytest.raises(BadAddress):
+            parsed(url)
+
+
+@pytest.mark.parametrize("url", [*OURS, *WRONG, "https://10.8.0.1/", "https://relay.x/ ", "http://bot.lab/"])
+def test_nothing_else_of_ours_is(url):
+    with pytest.raises(BadAddress):
+        parsed(url, OURS_TOO)
+
+
+def test_a_listed_host_is_reached_wherever_it_leads_and_another_only_where_it_may():
+    assert may_reach("bot.lab", "127.0.0.1", OURS_TOO)
+    assert may_reach("any.example.org", "10.9.0.1", OURS_TOO)
+    assert may_reach("any.example.org", "93.184.215.14", OURS_TOO)
+    for address in (
+        "127.0.0.1",
+        "10.8.255.255",
+        "10.10.0.0",
+        "::ffff:10.9.0.1",
+        "64:ff9b::a09:1",
+        "fd00:8::1",
+    ):
+        assert not may_reach("any.example.org", address, OURS_TOO)
+        assert not may_reach("not-bot.lab", address, OURS_TOO)

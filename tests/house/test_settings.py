@@ -34,6 +34,8 @@ def test_values_are_of_their_types():
         ("YIQI_WORKERS", "-1"),
         ("YIQI_THREADS", "0"),
         ("YIQI_PROXY_HOPS", "-1"),
+        ("YIQI_HOOK_NETWORKS", "10.0.0.1/8"),
+        ("YIQI_HOOK_NETWORKS", "https://bot.lab/"),
     ],
 )
 def test_a_value_of_the_wrong_form_is_named(name, value):

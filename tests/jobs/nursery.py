@@ -1,15 +1,20 @@
 """Delivers all that is due in a child process, and in another one each time the child is killed.
 
-`python -m tests.jobs.nursery` with the settings in the environment; prints the id of each child.
+`python -m tests.jobs.nursery` with the settings in the environment; prints the id of each child. With the port of a web
+server as its argument it posts what is due to webhooks, all of them there, instead of mail.
 """
 
 import os
+import socket
+import sys
 from datetime import UTC, datetime
 
 from booking import db, messages
 from booking.config import Settings
-from booking.jobs import deliver
+from booking.gateways import hooks as gateway
+from booking.jobs import deliver, hooks
 from booking.services import notifications
+from tests.jobs.web_sink import PUBLIC
 
 
 def main() -> None:
@@ -31,7 +36,18 @@ def _deliver(settings: Settings) -> None:
     with db.transaction() as session:
         # As a leader does who knows that the one before is dead.
         notifications.give_back(session, now=datetime.now(UTC))
-    deliver.run(settings, lambda: False)
+    if len(sys.argv) > 1:
+        _lead_to(int(sys.argv[1]))
+        hooks.run(settings, lambda: False)
+    else:
+        deliver.run(settings, lambda: False)
+
+
+def _lead_to(port: int) -> None:
+    """Let every name lead to a server of this machine that speaks without encryption."""
+    gateway._Pinned.begin = lambda _self: None
+    gateway._resolve = lambda _host, _port: [PUBLIC]
+    gateway._connect = lambda _address, _port, timeout: socket.create_connection(("127.0.0.1", port), timeout)
 
 
 if __name__ == "__main__":

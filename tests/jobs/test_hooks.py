@@ -1,7 +1,12 @@
 """Posts and digests leave once, whatever breaks on the way, and a dead address keeps nobody else."""
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +17,7 @@ from sqlalchemy import select, update
 
 from booking import db
 from booking.domain.notices import Channel, Pace, Quiet, Topic
+from booking.domain.rules import Invalid
 from booking.gateways import hooks as gateway
 from booking.gateways import mail
 from booking.jobs import deliver, digests, hooks
@@ -19,7 +25,9 @@ from booking.services import notice_wishes, notifications
 from models import Delivery, HookKind, Person, Webhook
 from tests import cast
 from tests.jobs.sink import sink
+from tests.jobs.test_deliver import _environment, _Last
 from tests.jobs.web_sink import PUBLIC, web_sink
+from tests.servers import ROOT
 
 SECRETS = ("9f2c-key", "SEC77aa")
 
@@ -200,6 +208,21 @@ def test_a_name_that_leads_into_our_own_network_is_never_connected_to(settings, 
     assert rows(Channel.WEBHOOK)[0].error == "not_public"
 
 
+def test_a_robot_inside_is_reached_when_the_operator_named_it(settings, book, server, monkeypatch):
+    book(1)
+    monkeypatch.setattr(gateway, "_resolve", lambda _host, _port: ["10.9.0.7"])
+    with pytest.raises(Invalid):
+        give_hook(url="https://relay/x")
+    give_hook(url="https://relay/x", inside=replace(settings, hook_networks="relay").hooks_inside)
+    dispatch()
+    hooks.run(replace(settings, hook_networks="bot.lab"), never)
+    assert server.connected == []
+    make_due()
+    hooks.run(replace(settings, hook_networks="relay"), never)
+    assert server.connected == [("10.9.0.7", 443)]
+    assert rows(Channel.WEBHOOK)[0].sent_at
+
+
 def test_a_post_that_cannot_be_made_does_not_keep_the_others(settings, book, server, monkeypatch):
     book(2)
     give_hook()
@@ -215,6 +238,47 @@ def test_a_post_that_cannot_be_made_does_not_keep_the_others(settings, book, ser
     hooks.run(settings, never)
     assert len(server.posts) == 1
     assert [row.attempts for row in rows(Channel.WEBHOOK) if not row.sent_at] == [1]
+
+
+@pytest.mark.server
+def test_killed_between_posting_and_marking_it_loses_none_and_says_which_come_twice(settings, book, server):
+    """The server kills the sender at every fourth message, before or after it keeps it."""
+    book(24)
+    give_hook()
+    dispatch()
+    kept: Counter[str] = Counter()
+    keys, kills = set(), 0
+    nursery = subprocess.Popen(
+        [sys.executable, "-m", "tests.jobs.nursery", str(server.port)],
+        cwd=ROOT,
+        env=_environment(settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    children = _Last(nursery)
+
+    def answer(post) -> tuple[int, dict[str, str], bytes]:
+        nonlocal kills
+        number = len(server.posts)
+        if number % 4 == 0:
+            kills += 1
+            os.kill(children.pid, signal.SIGKILL)
+        if number % 8:
+            kept[post["id"]] += 1
+            keys.add(server.headers[-1]["Idempotency-Key"])
+        return 200, {}, b""
+
+    server.answer = answer
+    assert nursery.wait(timeout=600) == 0
+    children.join()
+    nursery.stdout.close()
+    found = rows(Channel.WEBHOOK)
+    assert set(kept) == {str(row.id) for row in found}
+    assert keys == {f'"{row.id}"' for row in found}
+    assert len(found) == 24
+    assert all(row.sent_at for row in found)
+    assert kills >= 6
+    assert 1 <= kept.total() - len(kept) <= kills
 
 
 def test_told_to_stop_it_gives_back_what_it_has_not_posted(settings, book, server):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from booking.domain import hook_addresses
 from booking.gateways import hooks
 from booking.gateways.hooks import Failed, Post
 from tests.jobs.web_sink import PUBLIC, web_sink
@@ -55,6 +56,7 @@ def test_a_program_gets_json_that_it_can_verify(sink):
     headers = sink.headers[0]
     assert headers["Host"] == "hooks.example.org"
     assert headers["X-Yiqi-Delivery"] == "0193"
+    assert headers["Idempotency-Key"] == '"0193"'
     signed = headers["X-Yiqi-Timestamp"].encode() + b"." + sink.raw[0]
     assert (
         headers["X-Yiqi-Signature"]
@@ -219,6 +221,34 @@ def test_an_address_of_our_own_in_any_notation_reaches_nothing(sink, url):
     with pytest.raises(Failed):
         hooks.send("generic", url.format(sink.port), "", POST, at=AT)
     assert sink.paths == []
+
+
+def test_only_what_the_operator_named_of_our_own_network_is_reached(sink):
+    """The sink is the honeypot: whatever is connected to on this machine stands in its list."""
+
+    def reached(url, listed, **more) -> bool:
+        before = len(sink.paths)
+        also = hook_addresses.inside(listed)
+        with suppress(Failed):
+            hooks.send("generic", url.format(sink.port), "", POST, at=AT, also=also, **more)
+        return len(sink.paths) > before
+
+    here = {"resolve": lambda _h, _p: ["127.0.0.1"]}
+    assert reached("https://127.0.0.1:{}/", "127.0.0.1")
+    assert reached("https://bot.lab:{}/", "10.0.0.0/8,bot.lab", **here)
+    assert reached("https://any.example.org:{}/", "127.0.0.0/29", **here)
+    for listed in ("", "10.0.0.0/8", "127.0.0.2,bot.lab", "127.0.0.1"):
+        for host in ("127.1", "0x7f000001", "2130706433", "[::ffff:127.0.0.1]", "localhost", "127.0.0.1."):
+            assert not reached(f"https://{host}:{{}}/", listed)
+        assert not reached("http://127.0.0.1:{}/", listed)
+    for listed in ("", "10.0.0.0/8", "127.0.0.2", "bot.lab"):
+        assert not reached("https://127.0.0.1:{}/", listed)
+        assert not reached("https://any.example.org:{}/", listed, **here)
+    mixed = {"resolve": lambda _h, _p: ["127.0.0.1", "10.0.0.1"]}
+    assert not reached("https://any.example.org:{}/", "127.0.0.1", **mixed)
+    sink.answer = lambda _post: (307, {"Location": f"https://127.0.0.1:{sink.port}/inside"}, b"")
+    assert reached("https://127.0.0.1:{}/", "127.0.0.1")
+    assert "/inside" not in sink.paths
 
 
 def test_a_server_without_a_certificate_that_can_be_trusted_gets_nothing():
