@@ -79,7 +79,7 @@ def late(span: Span, came: datetime, known: Manners) -> int:
 
 def early(span: Span, went: datetime, known: Manners) -> int:
     """Give how many minutes before the end somebody left; within the tolerance none."""
-    return _beyond(span.end - went, known.tolerance)
+    return _beyond(span.end - max(went, span.start), known.tolerance)
 
 
 def overtime(span: Span, went: datetime, known: Manners) -> int:

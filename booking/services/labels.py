@@ -33,6 +33,7 @@ class Status(enum.StrEnum):
 
     DOWN = "down"
     CLOSED = "closed"
+    CLEANING = "cleaning"
     IN_USE = "in_use"
     BOOKED = "booked"
     FREE = "free"
@@ -60,11 +61,12 @@ def moment(session: Session, *, actor: Actor, instrument: Instrument, now: datet
         )
         if bar.kind is not Kind.HOLD
     ]
-    current = [bar for bar in bars if bar.use_start <= now < bar.use_end]
-    following = next((bar for bar in bars if bar.use_start > now), None)
+    around = [bar for bar in bars if bar.start <= now < bar.end]  # set-up and clean-up take time too
+    following = next((bar for bar in bars if bar.start > now), None)
     opened = availability.opening(session, instrument_ids=[instrument.id], within=within)[instrument.id]
     down = faults.down(session, instruments=[instrument], now=now).get(instrument.id)
-    status, until = _status(session, instrument, current, following, opened, down, now)
+    status, until = _status(session, instrument, around, following, opened, down, now)
+    current = [bar for bar in around if now < bar.use_end]
     return Moment(
         status, until, current, following, own(session, actor=actor, instrument=instrument, now=now)
     )
@@ -86,8 +88,11 @@ def _status(
         return Status.CLOSED, max(bar.end for bar in closed)
     taken = sum(bar.quantity for bar in current)
     if taken >= instrument.units:
-        used = any(_is_used(session, bar) for bar in current)
-        return (Status.IN_USE if used else Status.BOOKED), min(bar.use_end for bar in current)
+        held = [bar for bar in current if now < bar.use_end]
+        if not held:
+            return Status.CLEANING, min(bar.end for bar in current)
+        used = any(_is_used(session, bar) for bar in held)
+        return (Status.IN_USE if used else Status.BOOKED), min(bar.use_end for bar in held)
     here = next((span for span in opened if span.start <= now < span.end), None)
     if here is None:
         return Status.SHUT, min((span.start for span in opened if span.start > now), default=None)

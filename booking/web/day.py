@@ -76,6 +76,7 @@ def status_words(status: Status, until: datetime | None, zone: str) -> str:
     return {
         Status.DOWN: _("Out of order until %(at)s", at=at),
         Status.CLOSED: _("Closed until %(at)s", at=at),
+        Status.CLEANING: _("Being cleaned up until %(at)s", at=at),
         Status.IN_USE: _("In use until %(at)s", at=at),
         Status.BOOKED: _("Booked until %(at)s, nobody has checked in", at=at),
         Status.FREE: _("Free until %(at)s", at=at),

@@ -41,6 +41,10 @@ def test_who_leaves_is_early_on_time_or_late(went, early, over):
     assert attendance.overtime(TWO_HOURS, at, Manners()) == over
 
 
+def test_who_leaves_before_the_start_leaves_the_whole_of_it():
+    assert attendance.early(TWO_HOURS, START - 10 * MINUTE, Manners()) == 120
+
+
 def test_a_short_booking_is_missed_at_its_end():
     short = Span(START, START + 15 * MINUTE)
     assert attendance.missed_at(short, Manners()) == short.end

@@ -14,7 +14,18 @@ from booking.domain.credit import Deed
 from booking.domain.lifecycle import State
 from booking.services import credit
 from booking.services.sign_in import hashed
-from models import Badge, Ban, Booking, Closure, CreditEntry, CreditRule, Fault, FaultState, Kiosk
+from models import (
+    Badge,
+    Ban,
+    Booking,
+    Closure,
+    CreditEntry,
+    CreditRule,
+    Fault,
+    FaultState,
+    Instrument,
+    Kiosk,
+)
 from tests import cast
 from tests.web import browsing
 from tests.web.lab import Lab, at, quarter, text_of, value_of
@@ -93,6 +104,18 @@ def test_a_booking_from_check_in_to_check_out_at_the_instrument(lab):
     assert lab.send("cleo", f"/bookings/{booking}/extension").status_code == 404
     assert lab.send("ada", f"/bookings/{booking}/check-out").status_code == 303
     assert lab.booking(booking).state is State.ENDED
+
+
+@pytest.mark.parametrize(
+    ("begins", "said"), [(30, "nobody has checked in"), (-90, "Being cleaned up until"), (120, "Free until")]
+)
+def test_set_up_and_clean_up_are_no_free_time(lab, begins, said):
+    with db.transaction() as session:
+        row = session.get_one(Instrument, lab.places["SEM"])
+        row.setup_minutes = row.cleanup_minutes = 60
+    start = quarter() + timedelta(minutes=begins)
+    lab.book("ada", "SEM", start, start + HOUR, now=start - timedelta(days=1))
+    assert said in text_of(visitor(lab).get("/i/SEM").text)
 
 
 def test_the_next_free_hour_is_booked_as_it_was_shown(lab):
