@@ -75,11 +75,13 @@ def approve(
     comment: str = "",
     version: int | None = None,
     step_id: UUID | None = None,
+    series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Say yes to the open steps of a request on which the actor may speak, or to one of them.
 
-    The request is confirmed once every step is approved.
+    The request is confirmed once every step is approved. `series_id` names the series of which several dates are
+    decided at once.
 
     :raises NotFound: if there is none that this actor may see
     :raises Forbidden: if nobody asks for the actor's word
@@ -87,7 +89,7 @@ def approve(
     :raises WrongMove: if it is no request any more
     :raises Refused: if its time has passed, or the actor has spoken already
     """
-    return _decide(session, actor, booking_id, True, comment, version, step_id, now)
+    return _decide(session, actor, booking_id, True, comment, version, step_id, series_id, now)
 
 
 def reject(
@@ -98,6 +100,7 @@ def reject(
     comment: str = "",
     version: int | None = None,
     step_id: UUID | None = None,
+    series_id: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Say no. It ends the request and gives its time back, unless another may still say yes to the step.
@@ -108,7 +111,7 @@ def reject(
     :raises WrongMove: if it is no request any more
     :raises Refused: if the actor has spoken already
     """
-    return _decide(session, actor, booking_id, False, comment, version, step_id, now)
+    return _decide(session, actor, booking_id, False, comment, version, step_id, series_id, now)
 
 
 def _decide(
@@ -119,6 +122,7 @@ def _decide(
     comment: str,
     version: int | None,
     step_id: UUID | None,
+    series_id: UUID | None,
     now: datetime,
 ) -> Booking:
     require(actor, ACTION)
@@ -138,7 +142,7 @@ def _decide(
         raise Refused([Reason("past", {"now": now})])
     for voice in voices:
         _speak(session, actor, booking, voice, yes, comment, now)
-    return _follow(session, actor, booking, steps, comment, now)
+    return _follow(session, actor, booking, steps, comment, series_id, now)
 
 
 def _why_silent(
@@ -259,15 +263,17 @@ def _still_asked(session: Session, step: ApprovalStep) -> set[UUID]:
     return set(session.scalars(query))
 
 
-def agree_by_silence(session: Session, *, booking: Booking, step_id: UUID, now: datetime) -> Booking:
-    """Approve a step of a locked request since its rule takes silence for a yes."""
+def agree_by_silence(
+    session: Session, *, booking: Booking, step_id: UUID, series_id: UUID | None = None, now: datetime
+) -> Booking:
+    """Approve a step of a locked request since its rule takes silence for a yes; `series_id` as in `approve`."""
     steps = _steps(session, booking, now)
     step = next(step for step in steps if step.id == step_id)
     step.state, step.decided_at = StepState.APPROVED, now
     approval_steps.tell(
         session, actor=SYSTEM, kind="approval.unanswered", booking=booking, step=step, now=now
     )
-    return _follow(session, SYSTEM, booking, steps, "", now)
+    return _follow(session, SYSTEM, booking, steps, "", series_id, now)
 
 
 def _follow(
@@ -276,12 +282,14 @@ def _follow(
     booking: Booking,
     steps: Sequence[ApprovalStep],
     comment: str,
+    series_id: UUID | None,
     now: datetime,
 ) -> Booking:
     """Do what the steps now come to: end the request, open the next stage, or confirm."""
+    together = {} if series_id is None else {"series": str(series_id)}
     if any(step.state is StepState.REJECTED for step in steps):
         return bookings.finish(
-            session, actor=actor, booking=booking, action=Action.REJECT, now=now, reason=comment
+            session, actor=actor, booking=booking, action=Action.REJECT, now=now, reason=comment, **together
         )
     booking.version += 1
     booking.updated_at = now
@@ -297,6 +305,7 @@ def _follow(
             facility_id=booking.items[0].instrument.facility_id,
             comment=comment,
             version=booking.version,
+            **together,
         )
     session.flush()
     return booking

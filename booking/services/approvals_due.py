@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from booking.domain import approvals as arithmetic
 from booking.domain.access import SYSTEM
-from booking.domain.approvals import Silence, StepState
+from booking.domain.approvals import Silence
 from booking.domain.hours import zone
 from booking.domain.lifecycle import Action, State
-from booking.services import approval_steps, approvals, bookings, policies
+from booking.services import approval_steps, approvals, bookings, policies, series_approvals
 from models import ApprovalStep, Approver, Booking, Facility
 
 REMINDED_WITHIN = timedelta(days=16)
@@ -65,17 +65,28 @@ def _time_to_remind(session: Session, step: ApprovalStep, now: datetime) -> bool
 
 
 def remind(session: Session, *, step_id: UUID, now: datetime) -> bool:
-    """Remind those who have not spoken, once; False says that there is nothing to be reminded of any more."""
-    found = _locked(session, step_id)
-    if found is None:
+    """Remind those who have not spoken, once; False says that there is nothing to be reminded of any more.
+
+    Dates of a series that wait for the same and come due together are called to mind in one message.
+    """
+    waiting = series_approvals.lock_siblings(session, step_id=step_id)
+    if not waiting:
         return False
-    booking, step = found
-    if step.state is not StepState.OPEN or step.reminded_at is not None:
+    _booking, first = waiting[0]
+    if first.reminded_at is not None or first.due_at is None or first.due_at <= now:
         return False
-    if step.due_at is None or step.due_at <= now:
-        return False
-    step.reminded_at = now
-    approval_steps.tell(session, actor=SYSTEM, kind="approval.reminded", booking=booking, step=step, now=now)
+    for booking, step in waiting:
+        if step.reminded_at is None and step.due_at == first.due_at:
+            step.reminded_at = now
+            approval_steps.tell(
+                session,
+                actor=SYSTEM,
+                kind="approval.reminded",
+                booking=booking,
+                step=step,
+                together=step is not first,
+                now=now,
+            )
     session.flush()
     return True
 
@@ -89,27 +100,66 @@ def due(session: Session, *, now: datetime, limit: int = 200) -> list[UUID]:
 def settle(session: Session, *, step_id: UUID, now: datetime) -> bool:
     """Do with a step that came due what its rule says of silence; False says that somebody was faster.
 
-    What is taken further comes due anew, so many working days from now; nothing outlasts the start.
+    What is taken further comes due anew, so many working days from now; nothing outlasts the start. Dates of a series
+    with which it is the same are settled together, and told of in one message.
     """
-    found = _locked(session, step_id)
-    if found is None:
+    waiting = series_approvals.lock_siblings(session, step_id=step_id)
+    if not waiting or waiting[0][1].due_at is None or waiting[0][1].due_at > now:
         return False
-    booking, step = found
-    if step.state is not StepState.OPEN or step.due_at is None or step.due_at > now:
-        return False
-    begun = booking.starts_at <= now
-    if step.on_silence is Silence.APPROVE and not begun:
-        approvals.agree_by_silence(session, booking=booking, step_id=step.id, now=now)
-        return True
-    if step.on_silence is Silence.ESCALATE and step.escalated_at is None and not begun:
-        _escalate(session, booking, step, now)
-        return True
-    approval_steps.tell(session, actor=SYSTEM, kind="approval.expired", booking=booking, step=step, now=now)
-    bookings.finish(session, actor=SYSTEM, booking=booking, action=Action.EXPIRE, now=now)
+    wanted = _what(*waiting[0], now)
+    same = [
+        (booking, step)
+        for booking, step in waiting
+        if step.due_at is not None and step.due_at <= now and _what(booking, step, now) is wanted
+    ]
+    series_id = waiting[0][0].series_id if len(same) > 1 else None
+    for booking, step in same:
+        _settle_one(session, wanted, booking, step, series_id, step is not waiting[0][1], now)
+    dates = [booking for booking, _step in same]
+    if series_id is not None and wanted is Silence.APPROVE:
+        confirmed = tuple(booking for booking in dates if booking.state is State.CONFIRMED)
+        decided = series_approvals.Decided(confirmed, (), ())
+        series_approvals.tell(session, actor=SYSTEM, series_id=series_id, decided=decided, now=now)
+    elif series_id is not None and wanted is Silence.EXPIRE:
+        series_approvals.record(session, SYSTEM, "series.expired", series_id, dates, now)
     return True
 
 
-def _escalate(session: Session, booking: Booking, step: ApprovalStep, now: datetime) -> None:
+def _what(booking: Booking, step: ApprovalStep, now: datetime) -> Silence:
+    """Tell what silence means for a step now."""
+    if booking.starts_at <= now or (step.on_silence is Silence.ESCALATE and step.escalated_at is not None):
+        return Silence.EXPIRE
+    return step.on_silence
+
+
+def _settle_one(
+    session: Session,
+    wanted: Silence,
+    booking: Booking,
+    step: ApprovalStep,
+    series_id: UUID | None,
+    together: bool,
+    now: datetime,
+) -> None:
+    if wanted is Silence.APPROVE:
+        approvals.agree_by_silence(session, booking=booking, step_id=step.id, series_id=series_id, now=now)
+    elif wanted is Silence.ESCALATE:
+        _escalate(session, booking, step, together, now)
+    else:
+        approval_steps.tell(
+            session,
+            actor=SYSTEM,
+            kind="approval.expired",
+            booking=booking,
+            step=step,
+            together=together,
+            now=now,
+        )
+        mark = {} if series_id is None else {"series": str(series_id)}
+        bookings.finish(session, actor=SYSTEM, booking=booking, action=Action.EXPIRE, now=now, **mark)
+
+
+def _escalate(session: Session, booking: Booking, step: ApprovalStep, together: bool, now: datetime) -> None:
     """Ask those besides to whom the rule takes silence."""
     known = {row.person_id for row in step.approvers}
     asked = approval_steps.asked_of(
@@ -127,18 +177,13 @@ def _escalate(session: Session, booking: Booking, step: ApprovalStep, now: datet
     step.due_at = approval_steps.due_of(session, booking=booking, step=step, now=now)
     booking.version += 1
     booking.updated_at = now
-    approval_steps.tell(session, actor=SYSTEM, kind="approval.escalated", booking=booking, step=step, now=now)
+    approval_steps.tell(
+        session,
+        actor=SYSTEM,
+        kind="approval.escalated",
+        booking=booking,
+        step=step,
+        together=together,
+        now=now,
+    )
     session.flush()
-
-
-def _locked(session: Session, step_id: UUID) -> tuple[Booking, ApprovalStep] | None:
-    """Lock the booking of a step as every command does, then read the step."""
-    booking_id = session.scalar(select(ApprovalStep.booking_id).where(ApprovalStep.id == step_id))
-    if booking_id is None:
-        return None
-    booking = bookings.lock_for(session, actor=SYSTEM, booking_id=booking_id, action="booking.see")
-    steps = approval_steps.current(session, booking_ids=[booking_id]).get(booking_id, [])
-    step = next((one for one in steps if one.id == step_id), None)
-    if step is None or booking.state is not State.REQUESTED:
-        return None
-    return booking, step

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from booking import i18n, messages
 from booking.config import Settings
@@ -18,6 +19,7 @@ from booking.jobs import letters
 from booking.services import (
     accounts,
     approvals,
+    approvals_due,
     attendance,
     bookings,
     credit,
@@ -28,13 +30,24 @@ from booking.services import (
     qualifications,
     repairs,
     series,
+    series_approvals,
     transfers,
     waitlist,
 )
-from booking.services.series import Plan
-from models import CreditEntry, Delivery, Event, Instrument, MembershipRequest
+from booking.services.series import Edit, Plan, Scope
+from models import (
+    ApprovalStep,
+    Booking,
+    CreditEntry,
+    Delivery,
+    Event,
+    Instrument,
+    MembershipRequest,
+    RuleKind,
+)
 from tests import cast
 from tests.factories import make_instrument
+from tests.services.test_policies import make_rule
 
 NOW = datetime(2026, 11, 2, 0, tzinfo=UTC)
 START = datetime(2026, 11, 5, 1, tzinfo=UTC)
@@ -275,3 +288,112 @@ def test_leaders_hear_of_a_wish_to_belong_once_the_address_is_confirmed(session,
     assert kinds(told(session)) == {("Ada", "person.confirmed")}
     accounts.grant_membership(session, actor=ada, person_id=cleo.id, now=NOW)
     assert kinds(told(session)) == {("Cleo", "person.membership_granted")}
+
+
+def furnace_series(session, actor, furnace, count=4, first=date(2026, 11, 5)):
+    rule = parse(f"FREQ=WEEKLY;COUNT={count}", first)
+    plan = Plan(furnace.id, Pattern(rule, first, 540, 120))
+    return series.place(session, actor=actor, plan=plan, now=NOW)
+
+
+def waiting_of(session, actor, row, now=NOW) -> list[UUID]:
+    found = series_approvals.asked(session, actor=actor, series_id=row.id, now=now)
+    return [one.booking.id for one in found]
+
+
+def mails(session) -> int:
+    return session.scalar(select(func.count()).where(Delivery.channel == Channel.MAIL))
+
+
+def test_yes_to_all_dates_of_a_series_is_one_letter(session, ada, tam, furnace):
+    row = furnace_series(session, ada, furnace, 12)
+    told(session)
+    assert mails(session) == 2
+    said = dict.fromkeys(waiting_of(session, tam, row), True)
+    assert len(said) == 12
+    series_approvals.decide(session, actor=tam, series_id=row.id, said=said, comment="Fine", now=NOW)
+    found = told(session)
+    assert kinds(found) == {("Ada", "series.decided")}
+    letter = found["Ada", "series.decided"].text
+    assert "Tam approved dates of your series. They are confirmed." in letter
+    assert "12 dates approved" in letter
+    assert "Comment: Fine" in letter
+    assert mails(session) == 3
+
+
+def test_yes_to_some_and_no_to_others_is_one_letter(session, ada, tam, furnace):
+    row = furnace_series(session, ada, furnace)
+    told(session)
+    first, *rest = waiting_of(session, tam, row)
+    said = {first: False, **dict.fromkeys(rest, True)}
+    series_approvals.decide(session, actor=tam, series_id=row.id, said=said, comment="Audit", now=NOW)
+    found = told(session)
+    assert kinds(found) == {("Ada", "series.decided")}
+    assert (
+        "Of your series some dates are confirmed, others were rejected."
+        in found["Ada", "series.decided"].text
+    )
+    assert "1 date rejected" in found["Ada", "series.decided"].text
+
+
+def test_the_second_stage_of_a_series_is_asked_for_in_one_letter(session, ada, tam, furnace):
+    for stage, name in enumerate(("Safety", "Capacity"), start=1):
+        data = {"stage": stage, "approvers": {"role": "manager"}}
+        make_rule(session, name, 1, kind=RuleKind.APPROVAL, data=data, instrument_id=furnace.id)
+    row = furnace_series(session, ada, furnace)
+    assert kinds(told(session)) == {("Ada", "series.placed"), ("Tam", "approval.opened")}
+    said = dict.fromkeys(waiting_of(session, tam, row), True)
+    done = series_approvals.decide(session, actor=tam, series_id=row.id, said=said, now=NOW + HOUR)
+    assert len(done.waiting) == 4
+    assert kinds(told(session)) == {("Tam", "approval.opened")}  # of the second stage, and nobody else yet
+    said = dict.fromkeys(waiting_of(session, tam, row), True)
+    series_approvals.decide(session, actor=tam, series_id=row.id, said=said, now=NOW + 2 * HOUR)
+    assert kinds(told(session)) == {("Ada", "series.decided")}
+
+
+@pytest.mark.parametrize(
+    ("silence", "expected"),
+    [
+        ("expire", {("Ada", "series.expired"), ("Tam", "approval.expired")}),
+        ("approve", {("Ada", "series.decided")}),
+        ("escalate", {("Tam", "approval.escalated"), ("Root", "approval.escalated")}),
+    ],
+)
+def test_silence_on_a_series_is_told_once(session, ada, tam, furnace, silence, expected):
+    root = cast.root(session)
+    data = {"approvers": {"role": "manager"}, "deadline_days": 2, "on_silence": silence}
+    if silence == "escalate":
+        data["escalate_to"] = {"people": [str(root.id)]}
+    make_rule(session, "Review", 1, kind=RuleKind.APPROVAL, data=data, instrument_id=furnace.id)
+    furnace_series(session, ada, furnace, first=date(2026, 11, 19))
+    told(session)
+    due = session.scalars(select(ApprovalStep.due_at)).first()
+    for step_id in approvals_due.to_remind(session, now=due - HOUR):
+        approvals_due.remind(session, step_id=step_id, now=due - HOUR)
+    found = told(session, due - HOUR)
+    assert kinds(found) == {("Tam", "approval.reminded")}
+    assert "3 more dates of the same series" in found["Tam", "approval.reminded"].text
+    steps = approvals_due.due(session, now=due)
+    assert len(steps) == 4
+    done = [approvals_due.settle(session, step_id=step_id, now=due) for step_id in steps]
+    assert done == [True, False, False, False]
+    assert kinds(told(session, due)) == expected
+    left = {one.state.value for one in session.scalars(select(Booking))}
+    assert left == {{"expire": "expired", "approve": "confirmed", "escalate": "requested"}[silence]}
+
+
+def test_a_series_given_up_or_changed_is_one_letter(session, ada, tam, furnace):
+    row = furnace_series(session, ada, furnace)
+    told(session)
+    series.change(
+        session,
+        actor=ada,
+        series_id=row.id,
+        version=None,
+        scope=Scope.ALL,
+        edit=Edit(start_minute=600, minutes=180),
+        now=NOW + HOUR,
+    )
+    assert kinds(told(session)) == {("Ada", "series.changed"), ("Tam", "approval.opened")}
+    series.cancel(session, actor=ada, series_id=row.id, scope=Scope.ALL, now=NOW + HOUR)
+    assert kinds(told(session)) == {("Ada", "series.cancelled")}

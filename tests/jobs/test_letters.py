@@ -25,6 +25,7 @@ from booking.services import (
     expiry,
     notice_wishes,
     notifications,
+    qualifications,
 )
 from models import (
     ApprovalStep,
@@ -343,6 +344,23 @@ def transfer_asked(session, ada, tam, furnace, pool):
     return ben.id, "transfer.asked"
 
 
+def taken_away(kind, to):
+    """A story of a licence that Ada has no more, though she has booked what needs it."""
+
+    def story(session, ada, tam, furnace, pool):
+        same = {"session": session, "actor": tam, "code": "FURNACE", "now": NOW}
+        names = {"name_zh": "高温炉上岗资质", "name_en": "Furnace licence"}
+        qualifications.define(**same, facility_id=furnace.facility_id, **names)
+        qualifications.need(**same, instrument_id=pool.id)
+        held = qualifications.award(**same, person_id=ada.person_id)
+        place(session, ada, item(pool))
+        reason = "The door stood open"
+        qualifications.revoke(session, actor=tam, certificate_id=held.id, reason=reason, now=NOW)
+        return {"ada": ada, "tam": tam}[to].person_id, kind
+
+    return story
+
+
 DATES = {
     "series": str(UUID(int=5)),
     "dates": 3,
@@ -373,6 +391,10 @@ STORIES = {
     "approval.escalated": of_step("approval.escalated"),
     "approval.expired": of_step("approval.expired"),
     **{kind: said(kind, **DATES) for kind in ("series.placed", "series.changed", "series.cancelled")},
+    "series.decided": said(
+        "series.decided", approved=2, rejected=1, comment="The third is an audit", **DATES
+    ),
+    "series.expired": said("series.expired", **DATES),
     "waitlist.offered": said("waitlist.offered", offer_id=_offer),
     "waitlist.silent": said("waitlist.silent"),
     "waitlist.lapsed": said("waitlist.lapsed"),
@@ -386,7 +408,8 @@ STORIES = {
     "qualification.session_cancelled": said("qualification.session_cancelled", **LEARNT),
     "qualification.granted": said("qualification.granted", **LEARNT),
     "qualification.refused": said("qualification.refused", reason="Not yet", **LEARNT),
-    "qualification.revoked": said("qualification.revoked", reason="The door stood open", **LEARNT),
+    "qualification.revoked": taken_away("qualification.revoked", "ada"),
+    "qualification.flagged": taken_away("qualification.flagged", "tam"),
     "qualification.expiring": said("qualification.expiring", days=7, **LEARNT),
     "fault.reported": said("fault.reported", "tam", **FAULT),
     "fault.confirmed": said("fault.confirmed", **FAULT),
