@@ -1,7 +1,7 @@
 """Instruments as the resolver sees them: one lane for each unit, its calendar in slots of a quarter of an hour."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from booking.domain.hours import instant, open_spans, zone
 from booking.domain.policy import Timetable
 from booking.domain.resolution import problem
 from booking.domain.resolution.problem import SLOT
-from booking.domain.spans import Span, busy, intersect
+from booking.domain.spans import Load, Span, busy, intersect
 from booking.services import availability, occupation, policies
 from models import Instrument, Part
 
@@ -80,14 +80,17 @@ def lanes(
     instruments: Sequence[Instrument],
     *,
     over: Grid,
-    sites: Mapping[int, int] | None = None,
+    groups: Mapping[int, str] | None = None,
+    taken: Sequence[tuple[int, Span]] = (),
+    kept_free: Callable[[Sequence[problem.Span]], Sequence[problem.Span]] | None = None,
     without: Collection[UUID] = (),
     now: datetime,
 ) -> Lanes:
     """Read the calendars of instruments: opening hours, the ledger without some bookings, their own rules.
 
-    What the rules say for anybody from outside counts; whoever is better off asks at the ledger. The number of
-    statements does not depend on the number of instruments.
+    `taken` are uses of a unit that count besides the ledger; `kept_free` gives the part of a lane's staffed time that
+    nobody gets; `groups` names the group of each instrument. What the rules say for anybody from outside counts;
+    whoever is better off asks at the ledger. The number of statements does not depend on the number of instruments.
     """
     timetables = policies.timetables(session, instruments, person_id=None)
     parts = occupation.parts_of(session, [row.id for row in instruments])
@@ -108,11 +111,16 @@ def lanes(
         opened = (
             open_spans(hours[row.id][1], future, zone(hours[row.id][0])) if future.start < future.end else []
         )
-        taken = [busy(view.loads[row.id], row.units - 1 - unit) for unit in range(row.units)]
-        for spans in taken:
-            blocked = [*spans, *_stations_taken(parts.get(row.id, ()), view, sizes)]
+        staffed = _inside(opened, over)
+        kept = kept_free(staffed) if kept_free else ()
+        loads = [*view.loads[row.id], *(_use(span, settings) for place, span in taken if place == row.id)]
+        closed = [
+            over.around(span, settings.setup) for span in _stations_taken(parts.get(row.id, ()), view, sizes)
+        ]
+        for unit in range(row.units):
+            blocked = [over.around(span, settings.setup) for span in busy(loads, row.units - 1 - unit)]
             found.append(
-                _lane(row, over, settings, opened, blocked, (sites or {}).get(row.id, row.facility_id))
+                _lane(row, over, settings, staffed, [*blocked, *closed, *kept], (groups or {}).get(row.id))
             )
             of_lane.append(row.id)
     by_instrument: dict[int, tuple[int, ...]] = {}
@@ -161,24 +169,32 @@ def _stations_taken(parts: Sequence[Part], view: occupation.View, sizes: Mapping
     ]
 
 
+def _inside(opened: Sequence[Span], over: Grid) -> tuple[problem.Span, ...]:
+    found = (over.inside(span) for span in intersect(opened, [over.span]))
+    return tuple(span for span in found if span is not None)
+
+
+def _use(span: Span, settings: "_Settings") -> Load:
+    return Load(*span.padded(settings.setup * SLOT, settings.cleanup * SLOT), 1)
+
+
 def _lane(
     row: Instrument,
     over: Grid,
     settings: _Settings,
-    opened: Sequence[Span],
-    blocked: Sequence[Span],
-    site: int,
+    staffed: tuple[problem.Span, ...],
+    blocked: Sequence[problem.Span],
+    group: str | None,
 ) -> problem.Instrument:
-    staffed = (over.inside(span) for span in intersect(opened, [over.span]))
     clean = settings.setup + settings.cleanup
-    around = (over.around(span, settings.setup) for span in blocked)
+    met = (span for span in blocked if span[1] > 0 and span[0] < over.horizon + clean)
     return problem.Instrument(
-        staffed=tuple(span for span in staffed if span is not None),
-        blocked=tuple(sorted((max(a, 0), b) for a, b in around if b > 0 and a < over.horizon + clean)),
+        staffed=staffed,
+        blocked=tuple(sorted((max(start, 0), end) for start, end in met)),
         clean=clean,
         kind=row.category_code or "",
-        group=row.category_code or "",
-        site=site,
+        group=group or "",
+        site=row.facility_id,
         region=row.facility_id,
         every=settings.every,
     )

@@ -12,7 +12,7 @@ from booking.domain.resolution.problem import Instrument, Place, Pool, Span, Ste
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a plan is worth: points, slots of use, what each floor misses in slots, subsidies in yuan."""
+    """What a plan is worth: points, slots of use, what each floor misses in slots, subsidies."""
 
     objective: int
     served: int

@@ -70,7 +70,7 @@ class Wish:
     """What somebody asks for: all its steps inside one window, or nothing.
 
     Served, it is worth `value`, less the penalties of the instruments taken and `late` for every slot that its first
-    step starts after the window opens. `subsidy` in yuan is drawn from the budget of the pool.
+    step starts after the window opens. `subsidy` is drawn from the budget of the pool.
     """
 
     steps: tuple[Step, ...]
@@ -103,7 +103,7 @@ class Floor:
 class Pool:
     """A round: everything that is allocated together.
 
-    `caps` limits the slots of an organisation, `budget` the subsidies in yuan; each slot that a floor misses costs
+    `caps` limits the slots of an organisation, `budget` the subsidies, in the unit that both have; each slot that a floor misses costs
     `short` points. `start` is the local day of slot 0.
     """
 

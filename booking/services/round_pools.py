@@ -1,0 +1,361 @@
+"""What a round asks of the resolver: its waiting wishes, calendars and promises as a pool of numbers."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from booking.domain import rounds as figures
+from booking.domain.access import Actor
+from booking.domain.hours import instant, zone
+from booking.domain.lifecycle import HOLDS
+from booking.domain.occupation import Item
+from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Utility, Wish
+from booking.domain.rounds import PinKind, WishState
+from booking.domain.spans import Span
+from booking.services import availability, lanes, occupation
+from booking.services.lanes import Grid, Lanes
+from models import (
+    Booking,
+    BookingItem,
+    Instrument,
+    Organisation,
+    Round,
+    RoundPin,
+    RoundShare,
+    RoundWish,
+)
+
+SLOT_MINUTES = 60 // SLOTS_AN_HOUR
+WEEK = 7 * DAY
+MEMORY = figures.HALF_LIFE * 6
+"""Use that lies further behind counts for nothing: less than a sixty-fourth of it would be left."""
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+SHORT = 250
+"""Points that each slot of a missed floor costs, 1,000 an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A pool with what its numbers mean: the wishes in their order, the instrument of each lane, what is pinned."""
+
+    pool: Pool
+    names: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """A wish that is settled before the run: it takes its time, and counts for what is promised and limited."""
+
+    wish: RoundWish
+    instrument_id: int
+    span: Span
+
+
+def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: datetime) -> Posed:
+    """Put a round into numbers; the number of statements does not depend on the number of wishes.
+
+    What is pinned stands in the calendars and is taken from caps, floors and budget; what is left out is not there.
+    """
+    wishes = waiting(session, round_id=row.id)
+    free = [wish for wish in wishes if wish.id not in pins]
+    pinned = [
+        _Pinned(wish, pin.instrument_id, Span(pin.starts_at, pin.starts_at + timedelta(minutes=wish.minutes)))
+        for wish in wishes
+        if (pin := pins.get(wish.id)) is not None
+        and pin.kind is PinKind.PLACE
+        and pin.instrument_id is not None
+        and pin.starts_at is not None
+    ]
+    instruments = _instruments(session, wishes)
+    groups = _groups(row.shares, instruments)
+    over = lanes.grid(row.first_day, row.last_day, row.facility.zone)
+    read = lanes.lanes(
+        session,
+        list(instruments.values()),
+        over=over,
+        groups=groups,
+        taken=[(one.instrument_id, one.span) for one in pinned],
+        kept_free=lambda staffed: figures.kept_free(staffed, percent=row.reserve_percent, week=WEEK),
+        now=now,
+    )
+    case = _Case(
+        over,
+        read,
+        fair=_fair(session, row, wishes, now),
+        parties=_parties(wishes),
+        kinds=_kinds(session, wishes),
+        subsidies=_subsidies(session, row, wishes),
+        draws=_draws(session, instruments),
+    )
+    pool = Pool(
+        name=row.name,
+        start=row.first_day,
+        horizon=over.horizon,
+        instruments=read.instruments,
+        wishes=tuple(_wish(wish, case) for wish in free),
+        floors=tuple(_floors(session, row, pinned, case, groups)),
+        caps=_caps(row, free, pinned, case),
+        budget=_budget(row, pinned, case),
+        short=SHORT,
+        utilities=tuple(Utility(units) for units in case.draws.units),
+    )
+    names = {
+        "wishes": [str(wish.id) for wish in free],
+        "lanes": list(read.of_lane),
+        "start": over.start.isoformat(),
+        "pins": {str(one.wish.id): [one.instrument_id, one.span.start.isoformat()] for one in pinned},
+        "left_out": [
+            str(wish.id) for wish in wishes if wish.id in pins and pins[wish.id].kind is PinKind.LEFT_OUT
+        ],
+        "organisations": {str(case.parties[wish.id]): wish.organisation_id for wish in free},
+        "floors": [[floor.quota_class, floor.group] for floor in pool.floors],
+    }
+    return Posed(pool, names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Stations that wishes compete for through their lines: the units of each, and what each run takes."""
+
+    units: tuple[int, ...]
+    of: Mapping[int, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that turns the wishes of one round into numbers."""
+
+    over: Grid
+    lanes: Lanes
+    fair: Mapping[int | None, float]
+    parties: Mapping[UUID, int]
+    kinds: Mapping[int | None, str]
+    subsidies: Mapping[UUID, int]
+    draws: _Draws
+
+
+def waiting(session: Session, *, round_id: UUID) -> Sequence[RoundWish]:
+    """Give the wishes that a run decides about, first come first."""
+    query = (
+        select(RoundWish)
+        .where(RoundWish.round_id == round_id, RoundWish.state == WishState.WAITING)
+        .options(selectinload(RoundWish.choices))
+        .order_by(RoundWish.submitted_at, RoundWish.id)
+    )
+    return session.scalars(query).all()
+
+
+def _instruments(session: Session, wishes: Iterable[RoundWish]) -> dict[int, Instrument]:
+    places = {choice.instrument_id for wish in wishes for choice in wish.choices}
+    rows = session.scalars(
+        select(Instrument).where(Instrument.id.in_(places), Instrument.bookable).order_by(Instrument.id)
+    )
+    return {one.id: one for one in rows}
+
+
+def _wish(wish: RoundWish, case: _Case) -> Wish:
+    slots = -(-wish.minutes // SLOT_MINUTES)
+    value = figures.worth(slots=slots, priority=wish.priority, fair=case.fair.get(wish.organisation_id, 1.0))
+    window = case.over.inside(Span(wish.window_starts_at, wish.window_ends_at)) or (0, 0)
+    choices = tuple(
+        (lane, figures.penalty(value, choice.rank))
+        for choice in wish.choices
+        for lane in case.lanes.by_instrument.get(choice.instrument_id, ())
+    )
+    return Wish(
+        steps=(Step(slots, choices, attended=True, draws=_drawn(wish, case.draws)),),
+        window=window,
+        value=value,
+        late=figures.lateness(value, window[1] - window[0]),
+        organisation=case.parties[wish.id],
+        quota_class=case.kinds.get(wish.organisation_id, ""),
+        priority=wish.priority,
+        submitted=int((wish.submitted_at - EPOCH).total_seconds()),
+        consents=wish.may_move,
+        subsidy=case.subsidies.get(wish.id, 0),
+    )
+
+
+def _drawn(wish: RoundWish, draws: _Draws) -> tuple[tuple[int, int], ...]:
+    """Give what any of its instruments would take of shared stations: none is promised twice, whichever is chosen."""
+    most: dict[int, int] = {}
+    for choice in wish.choices:
+        for utility, amount in draws.of.get(choice.instrument_id, ()):
+            most[utility] = max(most.get(utility, 0), amount)
+    return tuple(sorted(most.items()))
+
+
+def _draws(session: Session, instruments: Mapping[int, Instrument]) -> _Draws:
+    """Give the stations that a line of the round shares with another line, or that are wished for themselves."""
+    parts = occupation.parts_of(session, instruments)
+    users: dict[int, set[int]] = {}
+    for line, found in parts.items():
+        for part in found:
+            users.setdefault(part.station_id, {part.station_id} & instruments.keys()).add(line)
+    shared = sorted(station for station, who in users.items() if len(who) > 1)
+    sizes = (
+        {one.id: one.units for one in session.scalars(select(Instrument).where(Instrument.id.in_(shared)))}
+        if shared
+        else {}
+    )
+    number = {station: index for index, station in enumerate(shared)}
+    of = {
+        line: tuple(
+            (number[part.station_id], part.units or sizes[part.station_id])
+            for part in found
+            if part.station_id in number
+        )
+        for line, found in parts.items()
+    }
+    of |= {
+        station: (*of.get(station, ()), (number[station], 1)) for station in shared if station in instruments
+    }
+    return _Draws(tuple(sizes[station] for station in shared), of)
+
+
+def _parties(wishes: Iterable[RoundWish]) -> dict[UUID, int]:
+    """Number the organisations; who wishes for none stands for themselves."""
+    known: dict[object, int] = {}
+    return {wish.id: known.setdefault(wish.organisation_id or wish.person_id, len(known)) for wish in wishes}
+
+
+def _kinds(session: Session, wishes: Iterable[RoundWish]) -> dict[int | None, str]:
+    ids = {wish.organisation_id for wish in wishes if wish.organisation_id is not None}
+    query = select(Organisation.id, Organisation.kind).where(Organisation.id.in_(ids))
+    return {key: kind.value for key, kind in session.execute(query)}
+
+
+def _groups(shares: Iterable[RoundShare], instruments: Mapping[int, Instrument]) -> dict[int, str]:
+    """Give the category of a promise under which each instrument falls; no promise's category lies in another's."""
+    codes = {share.category_code for share in shares if share.category_code is not None}
+    return {
+        place: code
+        for place, one in instruments.items()
+        for code in codes
+        if (one.category_code or "").startswith(code)
+    }
+
+
+def _floors(
+    session: Session,
+    row: Round,
+    pinned: Sequence[_Pinned],
+    case: _Case,
+    groups: Mapping[int, str],
+) -> Iterable[Floor]:
+    for share in row.shares:
+        minutes = share.floor_minutes or 0
+        if share.annual_minutes is not None:
+            delivered = _delivered(session, row, share)
+            minutes = figures.promised(
+                annual=share.annual_minutes, delivered=delivered, rounds_left=share.rounds_left
+            )
+        minutes -= sum(
+            one.wish.minutes
+            for one in pinned
+            if case.kinds.get(one.wish.organisation_id) == share.organisation_kind.value
+            and share.category_code in {None, groups.get(one.instrument_id)}
+        )
+        if minutes >= SLOT_MINUTES:
+            yield Floor(share.organisation_kind.value, share.category_code, minutes // SLOT_MINUTES)
+
+
+def _delivered(session: Session, row: Round, share: RoundShare) -> int:
+    """Give the minutes that a kind of organisation has booked since the year's beginning and before the round."""
+    tz = zone(row.facility.zone)
+    since = instant(row.first_day.replace(month=1, day=1), 0, tz)
+    until = instant(row.first_day, 0, tz)
+    query = (
+        select(BookingItem.starts_at, BookingItem.ends_at)
+        .join(Booking, Booking.id == BookingItem.booking_id)
+        .join(Organisation, Organisation.id == Booking.organisation_id)
+        .join(Instrument, Instrument.id == BookingItem.instrument_id)
+        .where(
+            Instrument.facility_id == row.facility_id,
+            Organisation.kind == share.organisation_kind,
+            Booking.state.in_(HOLDS),
+            BookingItem.starts_at >= since,
+            BookingItem.starts_at < until,
+        )
+    )
+    if share.category_code is not None:
+        query = query.where(Instrument.category_code.startswith(share.category_code, autoescape=True))
+    return sum(int(Span(start, end).minutes) for start, end in session.execute(query))
+
+
+def _fair(
+    session: Session, row: Round, wishes: Sequence[RoundWish], now: datetime
+) -> dict[int | None, float]:
+    """Give the fair-share factor of each organisation that wishes, by what all have used of the facility lately."""
+    query = (
+        select(Booking.organisation_id, BookingItem.starts_at, BookingItem.ends_at)
+        .join(Booking, Booking.id == BookingItem.booking_id)
+        .join(Instrument, Instrument.id == BookingItem.instrument_id)
+        .where(
+            Instrument.facility_id == row.facility_id,
+            Booking.state.in_(HOLDS),
+            BookingItem.starts_at < now,
+            BookingItem.starts_at >= now - MEMORY,
+        )
+    )
+    uses: dict[int | None, list[tuple[datetime, float]]] = {}
+    for organisation, start, end in session.execute(query):
+        uses.setdefault(organisation, []).append((start, Span(start, end).minutes / 60))
+    usage = {organisation: figures.decayed(found, now) for organisation, found in uses.items()}
+    parties = {wish.organisation_id for wish in wishes} | usage.keys()
+    total = sum(usage.values())
+    return {
+        organisation: figures.fair_share(usage.get(organisation, 0.0), total, len(parties))
+        for organisation in parties
+    }
+
+
+def _subsidies(session: Session, row: Round, wishes: Sequence[RoundWish]) -> dict[UUID, int]:
+    """Give in cents what the budget pays of each wish at the price of the instrument liked best, rounded down."""
+    per_cent = {share.organisation_kind.value: share.subsidy_percent for share in row.shares}
+    if row.budget is None or not any(per_cent.values()):
+        return {}
+    kinds = _kinds(session, wishes)
+    found: dict[UUID, int] = {}
+    by_party: dict[int | None, list[RoundWish]] = {}
+    for wish in wishes:
+        by_party.setdefault(wish.organisation_id, []).append(wish)
+    for organisation, theirs in by_party.items():
+        percent = per_cent.get(kinds.get(organisation, ""), 0)
+        items = [_first_use(wish) for wish in theirs]
+        if percent and items:
+            actor = Actor(organisations=frozenset() if organisation is None else frozenset({organisation}))
+            charges = availability.estimates(session, actor=actor, items=items)
+            for wish, charge in zip(theirs, charges, strict=True):
+                found[wish.id] = int((charge.amount if charge else Decimal(0)) * percent)
+    return found
+
+
+def _first_use(wish: RoundWish) -> Item:
+    start = wish.window_starts_at
+    return Item(wish.choices[0].instrument_id, Span(start, start + timedelta(minutes=wish.minutes)))
+
+
+def _caps(row: Round, free: Sequence[RoundWish], pinned: Sequence[_Pinned], case: _Case) -> dict[int, int]:
+    if row.cap_minutes is None:
+        return {}
+    used: Counter[int] = Counter()
+    for one in pinned:
+        used[case.parties[one.wish.id]] += one.wish.minutes
+    parties = {case.parties[wish.id] for wish in free}
+    return {party: max(0, row.cap_minutes - used[party]) // SLOT_MINUTES for party in parties}
+
+
+def _budget(row: Round, pinned: Sequence[_Pinned], case: _Case) -> int | None:
+    if row.budget is None:
+        return None
+    return max(0, int(row.budget * 100) - sum(case.subsidies.get(one.wish.id, 0) for one in pinned))
