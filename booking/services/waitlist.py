@@ -261,6 +261,21 @@ def mine(session: Session, *, actor: Actor, over: int = 20) -> list[InLine]:
     return _in_line(session, [*waiting, *past])
 
 
+def offered(session: Session, *, actor: Actor, now: datetime) -> int:
+    """Count the times that are kept for the actor until they answer; one statement."""
+    query = (
+        select(func.count())
+        .select_from(WaitlistOffer)
+        .join(WaitlistEntry, WaitlistEntry.id == WaitlistOffer.entry_id)
+        .where(
+            WaitlistEntry.person_id == actor.person_id,
+            WaitlistOffer.state == OfferState.OPEN,
+            WaitlistOffer.deadline > now,
+        )
+    )
+    return session.scalar(query) or 0
+
+
 def of_facility(
     session: Session, *, actor: Actor, facility_id: int, page: int = 1, page_size: int = 50
 ) -> tuple[list[InLine], int]:

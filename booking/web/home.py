@@ -11,7 +11,7 @@ from booking.domain.lifecycle import State
 from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import approvals, bookings, catalogue, instruments
+from booking.services import approvals, bookings, catalogue, instruments, transfers, waitlist
 from booking.services.catalogue import Filters
 from booking.web import blueprint
 from booking.web.availability import HOME_ZONE, USUAL_LENGTH, kind_options, lengths
@@ -37,7 +37,9 @@ def home() -> str:
         )
         upcoming, total = _next(session, who, now)
         again = _again(session, who, now)
-        waiting = approvals.waiting(session, actor=who) if could(who, "booking.approve") else 0
+        waiting = approvals.waiting(session, actor=who, now=now) if could(who, "approval.decide") else 0
+        offered = waitlist.offered(session, actor=who, now=now) if who.signed_in else 0
+        handed = transfers.waiting(session, actor=who) if who.signed_in else 0
     places = sorted(found.facets["facility"], key=lambda facet: (-facet.count, facet.key))
     return render_template(
         "home/home.html",
@@ -54,6 +56,8 @@ def home() -> str:
         more_upcoming=max(0, total - len(upcoming)),
         again=again,
         waiting=waiting,
+        offered=offered,
+        handed=handed,
         today=local_date(now, HOME_ZONE),
     )
 

@@ -2,15 +2,18 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from sqlalchemy import event
 
 from booking import db
+from booking.domain.access import SYSTEM
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
-from booking.services import bookings
+from booking.jobs import waitlist as line
+from booking.services import bookings, waitlist
 from models import Instrument
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
@@ -104,6 +107,27 @@ def test_a_manager_sees_what_waits_and_nobody_else(world):
     assert "1 booking waits for your approval" in page_of(world, "tam")
     assert "waits for your approval" not in page_of(world, "ada")
     assert "waits for your approval" not in page_of(world)
+
+
+def test_what_is_kept_or_offered_is_told_at_home(world):
+    booking = book("cleo", "SEM-0", soon(2))
+    with db.transaction() as session:
+        ada = cast.actor_of(session, cast.ada(session))
+        row = session.query(Instrument).filter_by(code="SEM-0").one()
+        now = datetime.now(UTC)
+        waitlist.join(
+            session,
+            actor=ada,
+            instrument_ids=[row.id],
+            window=Span(soon(2), soon(2) + timedelta(hours=1)),
+            minutes=60,
+            now=now,
+        )
+        bookings.cancel(session, actor=SYSTEM, booking_id=UUID(booking), now=now)
+    assert "kept for you" not in page_of(world, "ada")
+    line.turn("key", lambda: False, now=datetime.now(UTC))
+    assert "1 time that you waited for is kept for you until you answer" in page_of(world, "ada")
+    assert "kept for you" not in page_of(world, "cleo")
 
 
 def statements(app: Flask) -> int:
