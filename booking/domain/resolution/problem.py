@@ -103,8 +103,8 @@ class Floor:
 class Pool:
     """A round: everything that is allocated together.
 
-    `caps` limits the slots of an organisation, `budget` the subsidies, in the unit that both have; each slot that a floor misses costs
-    `short` points. `start` is the local day of slot 0.
+    `caps` limits the slots of an organisation, `budget` the subsidies, in the unit that both have; each slot that a
+    floor misses costs `short` points. `start` is the local day of slot 0.
     """
 
     start: dt.date
