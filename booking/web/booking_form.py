@@ -18,6 +18,7 @@ from booking.domain.access import Forbidden, Subject, may
 from booking.domain.chemicals import told
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
+from booking.domain.resolution.alternatives import MOST_PARTS
 from booking.domain.rules import Invalid, Policy, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.context import for_programs
@@ -53,11 +54,16 @@ SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
 NEW_FIELDS = (
     "instrument",
     *SPAN_FIELDS,
-    *("quantity", "purpose", "project", "booked_for", "confidential", "shown", "override_reason", "key"),
+    *("quantity", "more", "purpose", "project", "booked_for", "confidential", "shown"),
+    *("override_reason", "key"),
     *("check", "instead"),
 )
 CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
 ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
+
+
+ALONE = "alone"
+"""What the button sends that gives the further parts of a use up."""
 
 
 # --- a new one ------------------------------------------------------------------------------------
@@ -238,16 +244,32 @@ def _key(typed: Mapping[str, str]) -> str:
 
 
 def _with_instead(typed: Mapping[str, str]) -> dict[str, str]:
-    """Take the alternative whose button was pressed into what was typed."""
-    code, _first, rest = typed["instead"].partition(" ")
-    start, _second, end = rest.partition(" ")
-    if not (code and start and end):
+    """Take the alternative whose button was pressed into what was typed; of one in parts the others go beside."""
+    if typed["check"] == ALONE:
+        return {**typed, "more": ""}
+    code, *times = typed["instead"].split(" ")
+    if len(times) < 2 or len(times) % 2:
         return dict(typed)
-    moved = {**typed, "instrument": code, "instead": ""}
-    for name, raw in (("start", start), ("end", end)):
+    moved = {**typed, "instrument": code, "instead": "", "more": " ".join(times[2:])}
+    for name, raw in zip(("start", "end"), times, strict=False):
         day, _t, time = raw.partition("T")
         moved |= {f"{name}_date": day, f"{name}_time": time}
     return moved
+
+
+def _more(intake: Intake, instrument: Instrument, quantity: int) -> list[Item]:
+    """Read the further parts of a use: pairs of local times."""
+    times = intake.raw("more").split()
+    zone = hours.zone(instrument.facility.zone)
+    found = []
+    for start, end in zip(times[::2], times[1::2], strict=False):
+        part = Intake({**typed_local("start", start, zone), **typed_local("end", end, zone)})
+        span = part.span(zone)
+        if span is not None:
+            found.append(Item(instrument.id, span, quantity))
+    if len(found) * 2 != len(times) or len(found) >= MOST_PARTS:
+        intake.errors["more"] = "malformed"
+    return found
 
 
 def _new_wish(
@@ -267,7 +289,8 @@ def _new_wish(
             intake.errors |= error.errors
     declared, mistakes = chemicals.read(typed, most=chemicals.ROWS)
     intake.errors |= mistakes
-    items = [item] if item is not None and not intake.errors else None
+    parts = _more(intake, instrument, item.quantity) if item is not None else []
+    items = [item, *parts] if item is not None and not intake.errors else None
     return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared)
 
 
@@ -304,7 +327,7 @@ def _mistaken(wish: Wish, error: Invalid) -> Wish:
     return Wish(None, wish.purpose, wish.project_id, wish.confidential, errors)
 
 
-def _others(instrument: Instrument, own: Sequence[Project]) -> Sequence[Colleague] | None:
+def others_for(instrument: Instrument, own: Sequence[Project]) -> Sequence[Colleague] | None:
     """Give whom the form offers to book for; None where the reader may book for nobody but themselves."""
     who = actor()
     staff = may(who, acting.ACTION, Subject(facility_id=instrument.facility_id))
@@ -335,7 +358,7 @@ def _new_page(
     used: bool = False,
     held: Hold | None = None,
 ) -> Answer:
-    others = _others(instrument, own)
+    others = others_for(instrument, own)
     page = render_template(
         "bookings/new.html",
         held=holding.told(held),

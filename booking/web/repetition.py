@@ -1,6 +1,6 @@
 """What people type to repeat a use, and how rules and dates of series are said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -45,6 +45,8 @@ class Repeats(StrEnum):
     MONTHLY_LAST = "monthly_last"
     MONTHLY_WEEKDAY = "monthly_weekday"
     MONTHLY_LAST_WEEKDAY = "monthly_last_weekday"
+    KEPT = "kept"
+    """As the series has it now; of rules that the others do not say."""
 
 
 class Ends(StrEnum):
@@ -72,8 +74,46 @@ def defaults(typed: Mapping[str, str], first_day: date | None) -> dict[str, str]
     return {**typed, **given}
 
 
-def typed_rule(intake: Intake, first_day: date) -> Rule | None:
-    """Read the rule that was typed; None where something of it makes no sense, which the intake then knows."""
+def typed_now(rule: Rule, first_day: date, excluded: Iterable[date]) -> dict[str, str]:
+    """Give what one would type to have a rule as it is; it ends on its last day."""
+    days = recurrence.days(rule, first_day)
+    return {
+        "repeats": _repeats_of(rule, first_day).value,
+        "interval": str(rule.interval),
+        "ends": Ends.UNTIL.value,
+        "count": str(len(days)),
+        "until": days[-1].isoformat(),
+        "excluded": ", ".join(day.isoformat() for day in sorted(excluded)),
+        **{
+            f"weekday-{weekday}": "1"
+            if rule.frequency is Frequency.WEEKLY and weekday in rule.weekdays
+            else ""
+            for weekday in range(7)
+        },
+    }
+
+
+def _repeats_of(rule: Rule, first_day: date) -> Repeats:
+    if rule.frequency is Frequency.WEEKLY:
+        return Repeats.WEEKLY
+    # The last weekday comes first: on a fifth one both say the same, though not of later months.
+    ways = (
+        *(Repeats.DAILY, Repeats.MONTHLY_DAY, Repeats.MONTHLY_LAST),
+        *(Repeats.MONTHLY_LAST_WEEKDAY, Repeats.MONTHLY_WEEKDAY),
+    )
+    return next((way for way in ways if _shape(way, Intake({}), first_day) == shape(rule)), Repeats.KEPT)
+
+
+def shape(rule: Rule) -> Rule:
+    """Give which days a rule means, whatever its interval and its end."""
+    return replace(rule, interval=1, count=None, until=None)
+
+
+def typed_rule(intake: Intake, first_day: date, *, now: Rule | None = None) -> Rule | None:
+    """Read the rule that was typed; None where something of it makes no sense, which the intake then knows.
+
+    `now` is what a series repeats by until it is changed.
+    """
     repeats = intake.choice("repeats", Repeats)
     interval = intake.whole("interval", least=1, most=MOST_INTERVAL, default=1)
     ends = intake.choice("ends", Ends, Ends.COUNT)
@@ -84,7 +124,11 @@ def typed_rule(intake: Intake, first_day: date) -> Rule | None:
         until = intake.day("until")
     if intake.errors or repeats is None or interval is None:
         return None
-    rule = replace(_shape(repeats, intake, first_day), interval=interval, count=count, until=until)
+    if repeats is Repeats.KEPT and now is None:
+        intake.errors["repeats"] = "unknown"
+        return None
+    which = shape(now) if repeats is Repeats.KEPT and now else _shape(repeats, intake, first_day)
+    rule = replace(which, interval=interval, count=count, until=until)
     try:
         recurrence.days(rule, first_day)
     except Invalid as error:
@@ -97,6 +141,7 @@ def typed_rule(intake: Intake, first_day: date) -> Rule | None:
 
 
 def _shape(repeats: Repeats, intake: Intake, first_day: date) -> Rule:
+    """Give which days a choice means, on a first day that says the rest."""
     position = (first_day.day - 1) // 7 + 1
     match repeats:
         case Repeats.DAILY:
@@ -111,7 +156,7 @@ def _shape(repeats: Repeats, intake: Intake, first_day: date) -> Rule:
         case Repeats.MONTHLY_WEEKDAY:
             where = position if position < 5 else LAST
             return Rule(Frequency.MONTHLY, weekdays=(first_day.weekday(),), position=where)
-        case Repeats.MONTHLY_LAST_WEEKDAY:
+        case _:
             return Rule(Frequency.MONTHLY, weekdays=(first_day.weekday(),), position=LAST)
 
 
@@ -294,9 +339,11 @@ def _until(rule: Rule) -> str:
     return ngettext("once", "%(num)d times", rule.count or 1, num=rule.count or 1)
 
 
-def repeats_words() -> list[tuple[str, str]]:
-    """Name the ways to repeat."""
+def repeats_words(kept: Rule | None = None) -> list[tuple[str, str]]:
+    """Name the ways to repeat; `kept` is a rule that none of the others says."""
+    as_now = [(Repeats.KEPT.value, _how_often(shape(kept)))] if kept else []
     return [
+        *as_now,
         (Repeats.DAILY.value, pgettext("a unit of time", "Days")),
         (Repeats.WEEKLY.value, _("Weeks, on the days ticked below")),
         (Repeats.MONTHLY_DAY.value, _("Months, on the same day of the month")),

@@ -13,10 +13,12 @@ from werkzeug.wrappers import Response as Redirect
 from booking.db import Session, reading, transaction
 from booking.domain import hours, recurrence
 from booking.domain.access import Forbidden, Subject, may
+from booking.domain.chemicals import told
 from booking.domain.occupation import Item
-from booking.domain.recurrence import Frequency, Pattern, Rule
+from booking.domain.recurrence import Pattern, Rule
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
+from booking.http.forms import choices as boxes
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
@@ -27,7 +29,8 @@ from booking.services import acting, availability, bookings, instruments, polici
 from booking.services.bookings import KeyReused, Stale
 from booking.services.series import Edit, Otherwise, Plan, Preview, Scope, Whole
 from booking.services.series_dates import Choice
-from booking.web import blueprint
+from booking.web import blueprint, chemicals
+from booking.web.booking_form import CHEMICAL_FIELDS, others_for
 from booking.web.bookings import version_of
 from booking.web.forms import (
     LONGEST_CODE,
@@ -45,6 +48,7 @@ from booking.web.judgement import sentences
 from booking.web.repetition import (
     RULE_FIELDS,
     Line,
+    Repeats,
     clock_notes,
     codes_in,
     day_words,
@@ -53,13 +57,15 @@ from booking.web.repetition import (
     repeats_words,
     rule_words,
     said_errors,
+    shape,
     shown_dates,
     typed_choices,
     typed_days,
+    typed_now,
     typed_rule,
     why_words,
 )
-from models import Instrument
+from models import Instrument, Series
 
 Answer = str | Response | Redirect | tuple[str, int]
 
@@ -68,6 +74,7 @@ SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
 WHAT_FIELDS = (*SPAN_FIELDS, "quantity", *RULE_FIELDS)
 """What decides which dates there are; a table is of these."""
 
+BOX_FIELDS = chemicals.box_names(chemicals.ROWS)
 NEW_FIELDS = (
     "instrument",
     *WHAT_FIELDS,
@@ -119,14 +126,15 @@ def show_new_series() -> Answer:
 @needs("booking.place")
 def place_series() -> Answer:
     """Book all dates; or show them with their verdicts. What was not shown yet is shown first."""
-    typed = _sent(NEW_FIELDS)
+    typed = _sent((*NEW_FIELDS, *CHEMICAL_FIELDS), BOX_FIELDS)
     now = utc_now()
     with reading() as session:
         instrument = instruments.by_code(session, actor=actor(), code=as_code(typed["instrument"]))
         typed = _completed(session, typed, instrument)
         form = _read(session, typed, instrument)
-        if typed["check"] or typed["repeat"] or typed["seen"] != _mark(typed) or form.plan is None:
-            return _show(session, typed, instrument, now)
+        asked = typed["check"] or typed["repeat"]
+        if asked or typed["seen"] != _mark(typed) or form.plan is None:
+            return _show(session, typed, instrument, now, again=not asked and bool(typed["seen"]))
     plan = replace(form.plan, otherwise=_otherwise(typed), override=typed["override_reason"])
     try:
         with transaction() as session:
@@ -137,7 +145,9 @@ def place_series() -> Answer:
                 purpose=form.purpose,
                 confidential=form.confidential,
                 key=_key(typed),
-                fingerprint=fingerprint({**typed, "key": "", "seen": ""}),
+                fingerprint=fingerprint(
+                    {**typed, "key": "", "seen": "", "chemicals": [told(one) for one in plan.chemicals]}
+                ),
                 now=now,
             )
             series_id = row.id
@@ -164,12 +174,12 @@ def _exceptional(found: Preview | None, facility_id: int) -> bool:
     return overrides and found is not None and any(one.exceptional for one in found.dates)
 
 
-def _sent(names: Sequence[str]) -> dict[str, str]:
+def _sent(names: Sequence[str], many: Sequence[str] = ()) -> dict[str, str]:
     """Read the form, with the choices for single dates, whose fields bear their day in the name."""
     choices = [name for name in request.form if name.startswith("choice-")][: recurrence.MOST_DATES]
     # The form of a single booking asks for more than a series has; of it only what is shared is taken.
     others = list(request.form) if request.form.get("repeat") else []
-    return fields(*names, *choices, many=tuple(others))
+    return fields(*names, *choices, many=(*many, *others))
 
 
 def _from_address(session: Session, instrument: Instrument, now: datetime) -> dict[str, str]:
@@ -211,8 +221,9 @@ def _key(typed: Mapping[str, str]) -> str:
 
 def _mark(typed: Mapping[str, str]) -> str:
     """Give a mark of what decides about the dates; a table bears that of the form that it was made for."""
-    what = {name: typed.get(name, "").strip() for name in (*WHAT_FIELDS, "instrument")}
-    return fingerprint(what)[:16]
+    names = (*WHAT_FIELDS, "instrument", "project", "booked_for", *CHEMICAL_FIELDS)
+    what = {name: typed.get(name, "").strip() for name in names}
+    return fingerprint(what | {name: " ".join(sorted(boxes(name))) for name in BOX_FIELDS})[:16]
 
 
 def _read(session: Session, typed: Mapping[str, str], instrument: Instrument) -> _Typed:
@@ -234,6 +245,8 @@ def _read(session: Session, typed: Mapping[str, str], instrument: Instrument) ->
             booked_for = acting.person_called(session, named)
         except Invalid as error:
             intake.errors |= error.errors
+    declared, mistakes = chemicals.read(typed, most=chemicals.ROWS)
+    intake.errors |= mistakes
     plan = None
     if not intake.errors and None not in (span, first_day, minute, quantity, rule):
         plan = Plan(
@@ -242,6 +255,7 @@ def _read(session: Session, typed: Mapping[str, str], instrument: Instrument) ->
             quantity=quantity,
             project_id=project_id,
             booked_for=booked_for,
+            chemicals=declared,
             choices=_choices(session, typed, instrument.facility.zone),
         )
         plan, more = _sensible(plan, instrument.facility.zone)
@@ -278,8 +292,9 @@ def _show(
     refusal: Refused | None = None,
     errors: Mapping[str, str] | None = None,
     used: bool = False,
+    again: bool = False,
 ) -> Answer:
-    """Render the form with the table of its dates, if it makes sense."""
+    """Render the form with the table of its dates, if it makes sense; `again` asks to look before it is booked."""
     form = _read(session, typed, instrument)
     problems = dict(form.errors) | {_FIELD_OF.get(name, name): code for name, code in (errors or {}).items()}
     found: Preview | None = None
@@ -293,13 +308,17 @@ def _show(
         "series/new.html",
         typed={**typed, **form.typed},
         seen=_mark(typed),
-        errors=said(problems, _labels()),
+        errors=said(problems, _labels() | chemicals.labels(chemicals.ROWS)),
         problems=said_errors(problems),
         found=found,
         counts=shown_dates(found.dates) if found else (0, 0),
         table=_table(session, found, instrument) if found else [],
         exceptional=_exceptional(found, instrument.facility_id),
         rule=rule_words(form.plan.pattern.rule) if form.plan else "",
+        others=others_for(instrument, own),
+        chemical_rows=chemicals.retyped(most=chemicals.ROWS),
+        hazards=chemicals.hazards(),
+        again=again and found is not None,
         instrument=instrument,
         facility=instrument.facility,
         zone=instrument.facility.zone,
@@ -318,6 +337,7 @@ def _show(
 def _labels() -> dict[str, str]:
     return labels() | {
         "interval": _("Every"),
+        "repeats": _("Counted in"),
         "count": _("How many times"),
         "until": _("Last day"),
         "excluded": _("Leave out"),
@@ -469,12 +489,12 @@ def put_back_date(series_id: UUID) -> Answer:
 
 # --- changing it ----------------------------------------------------------------------------------
 
+_SHOWN_FIRST = ("scope", "day", "start_time", "end_time", "quantity", *RULE_FIELDS)
 CHANGE_FIELDS = (
-    *("scope", "day", "start_time", "end_time", "quantity", "last_day", "purpose", "version"),
-    *(f"weekday-{weekday}" for weekday in range(7)),
+    *_SHOWN_FIRST,
+    *("purpose", "confidential", "shown", "version"),
     *("seen", "check", "free_only", "override_reason"),
 )
-_SHOWN_FIRST = ("scope", "day", "start_time", "end_time", "quantity", "last_day")
 
 
 @blueprint.get("/series/<uuid:series_id>/change", endpoint="change_series")
@@ -497,7 +517,7 @@ def submit_series_change(series_id: UUID) -> Answer:
         whole = _changeable(session, series_id, now)
         scope, day, edit, errors = _edit(session, typed, whole)
         if typed["check"] or errors or typed["seen"] != _mark_of_change(typed):
-            return _show_change(session, whole, typed, now)
+            return _show_change(session, whole, typed, now, again=not typed["check"] and bool(typed["seen"]))
     edit = replace(edit, otherwise=_otherwise(typed), override=typed["override_reason"])
     try:
         with transaction() as session:
@@ -519,7 +539,10 @@ def submit_series_change(series_id: UUID) -> Answer:
         with reading() as session:
             return _show_change(session, whole, typed, now, errors=error.errors)
     except Stale:
-        return series_page(series_id, status=412, stale=True)
+        with reading() as session:
+            whole = _changeable(session, series_id, now)
+            typed["version"] = str(whole.series.version)
+            return _show_change(session, whole, typed, now, stale=True)
     flash(_("The series is changed."), "success")
     return redirect(url_for("web.series", series_id=changed_id), 303)
 
@@ -536,24 +559,30 @@ def _typed_now(whole: Whole) -> dict[str, str]:
     row = whole.series
     rule = recurrence.parse(row.rule, row.first_day)
     end = (row.start_minute + row.minutes) % hours.DAY_MINUTES
-    ticked = rule.weekdays if rule.frequency is Frequency.WEEKLY else ()
+    day = request.args.get("day", "")
+    hidden = "1" if _confidential_now(whole) else ""
     return {
-        "scope": Scope.ALL.value,
-        "day": request.args.get("day", ""),
+        "scope": (Scope.FOLLOWING if day else Scope.ALL).value,
+        "day": day,
         "start_time": f"{row.start_minute // 60:02}:{row.start_minute % 60:02}",
         "end_time": f"{end // 60:02}:{end % 60:02}",
         "quantity": str(row.quantity),
-        "last_day": recurrence.days(rule, row.first_day)[-1].isoformat(),
+        **typed_now(rule, row.first_day, series.left_out(row)),
         "purpose": row.purpose,
+        "confidential": hidden,
+        "shown": hidden,
         "version": str(row.version),
         "seen": "",
-        **{f"weekday-{weekday}": "1" if weekday in ticked else "" for weekday in range(7)},
     }
 
 
+def _confidential_now(whole: Whole) -> bool:
+    made = [one.booking for one in whole.dates if one.booking]
+    return bool(made) and made[-1].confidential
+
+
 def _mark_of_change(typed: Mapping[str, str]) -> str:
-    names = (*_SHOWN_FIRST, *(f"weekday-{weekday}" for weekday in range(7)))
-    return fingerprint({name: typed.get(name, "").strip() for name in names})[:16]
+    return fingerprint({name: typed.get(name, "").strip() for name in _SHOWN_FIRST})[:16]
 
 
 def _edit(
@@ -573,35 +602,35 @@ def _edit(
         minutes = (end - start) % hours.DAY_MINUTES + row.minutes // hours.DAY_MINUTES * hours.DAY_MINUTES
         if minutes == 0:
             intake.errors["end_time"] = "inverted"
-    rule = _rule_of_change(intake, typed, row, day)
     edit = Edit(
         start_minute=start,
         minutes=minutes,
         quantity=quantity,
-        rule=rule,
-        purpose=purpose,
+        rule=_rule_of_change(intake, row, day),
+        excluded=_excluded_of_change(intake, row),
+        purpose=None if purpose == row.purpose else purpose,
+        confidential=None if typed["confidential"] == typed["shown"] else bool(typed["confidential"]),
         choices=_choices(session, typed, row.zone),
     )
     return scope, day, edit, intake.errors
 
 
-def _rule_of_change(intake: Intake, typed: Mapping[str, str], row: Any, day: date | None) -> Rule | None:
-    """Give the rule with another last day or other weekdays, None where both are as they were."""
+def _rule_of_change(intake: Intake, row: Series, day: date | None) -> Rule | None:
+    """Give the rule that was typed, None where it means what the series has."""
     old = recurrence.parse(row.rule, row.first_day)
-    last = intake.day("last_day")
-    ticked = tuple(weekday for weekday in range(7) if typed.get(f"weekday-{weekday}"))
-    weekdays = ticked if ticked and old.frequency is Frequency.WEEKLY else old.weekdays
-    if last is None or intake.errors:
+    rule = typed_rule(intake, day or row.first_day, now=old)
+    if rule is None:
+        if "start_date" in intake.errors:
+            intake.errors["repeats"] = intake.errors.pop("start_date")
         return None
-    if weekdays == old.weekdays and last == recurrence.days(old, row.first_day)[-1]:
-        return None
-    rule = replace(old, weekdays=weekdays, count=None, until=last)
-    try:
-        recurrence.days(rule, day or row.first_day)
-    except Invalid as error:
-        intake.errors["last_day"] = next(iter(error.errors.values()))
-        return None
-    return rule
+    as_before = shape(rule) == shape(old) and rule.interval == old.interval
+    same_end = rule.until == recurrence.days(old, row.first_day)[-1]
+    return None if as_before and same_end else rule
+
+
+def _excluded_of_change(intake: Intake, row: Series) -> frozenset[date] | None:
+    days = typed_days(intake, "excluded")
+    return None if days == series.left_out(row) else days
 
 
 def _show_change(
@@ -613,12 +642,16 @@ def _show_change(
     look: bool = True,
     refusal: Refused | None = None,
     errors: Mapping[str, str] | None = None,
+    again: bool = False,
+    stale: bool = False,
 ) -> Answer:
+    """Render the form of a change; with `look` every date that it touches has its verdict."""
     scope, day, edit, mistakes = _edit(session, typed, whole)
     problems = mistakes | dict(errors or {})
     found: Preview | None = None
     if look and not problems:
         found, edit, problems = _look_at_change(session, whole, scope, day, edit, now)
+        problems = {_FIELD_OF.get(name, name): code for name, code in problems.items()}
     row = whole.series
     rule = recurrence.parse(row.rule, row.first_day)
     ahead = [one for one in whole.dates if one.span.start > now]
@@ -631,20 +664,25 @@ def _show_change(
         zone=row.zone,
         typed=typed,
         seen=_mark_of_change(typed),
-        errors=said(problems, _labels() | {"day": _("From which date"), "last_day": _("Last day")}),
+        errors=said(problems, _labels() | {"day": _("From which date")}),
         problems=said_errors(problems),
         found=found,
         counts=shown_dates(found.dates) if found else (0, 0),
         table=_table(session, found, whole.instrument) if found else [],
         exceptional=_exceptional(found, whole.instrument.facility_id),
         rule=rule_words(rule),
-        weekly=rule.frequency is Frequency.WEEKLY,
+        repeats=repeats_words(
+            rule if typed_now(rule, row.first_day, ())["repeats"] == Repeats.KEPT else None
+        ),
+        wanted=rule_words(edit.rule) if edit.rule else "",
+        again=again and found is not None,
+        stale=stale,
         days=[(one.day.isoformat(), day_words(one.day)) for one in ahead],
         reasons=sentences(refusal.reasons, row.zone) if refusal else (),
         longest=LONGEST_TEXT,
         now=now,
     )
-    status = 422 if problems else 409 if refusal else 200
+    status = 422 if problems else 412 if stale else 409 if refusal else 200
     return page, status
 
 

@@ -210,10 +210,17 @@ def choices(page: str) -> dict[str, str]:
 
 def change_form(lab: Lab, series_id: str, **more: str) -> dict[str, str]:
     page = lab.get("ada", f"/series/{series_id}/change").text
-    names = ("start_time", "end_time", "quantity", "last_day", "version")
+    names = ("start_time", "end_time", "quantity", "interval", "count", "until", "excluded", "version")
     fields = {name: value_of(page, name) for name in names}
+    fields |= {name: chosen_of(page, name) for name in ("repeats", "ends")}
     fields |= {"scope": "all", "day": "", "purpose": "", f"weekday-{FIRST.weekday()}": "1"}
     return fields | more
+
+
+def chosen_of(page: str, name: str) -> str:
+    """What is chosen in a field of several."""
+    options = re.search(rf'<select[^>]*name="{name}".*?</select>', page, re.DOTALL)[0]
+    return re.search(r'value="([^"]*)"[^>]* selected', options)[1]
 
 
 def test_the_dates_of_a_change_are_shown_and_then_changed(lab):
@@ -252,7 +259,7 @@ def test_this_and_what_follows_becomes_a_series_of_its_own(lab):
 def test_a_series_may_end_earlier(lab):
     series_id = booked(lab)
     path = f"/series/{series_id}/change"
-    fields = change_form(lab, series_id, last_day=day(1))
+    fields = change_form(lab, series_id, until=day(1))
     page = lab.send("ada", path, **fields)
     assert text_of(page.text).count("Will be cancelled") == 2
     fields["seen"] = value_of(page.text, "seen")
