@@ -17,9 +17,9 @@ class Label:
 
     address: str
     code: str
-    name_zh: str
-    name_en: str
-    place: str
+    name_zh: str = ""
+    name_en: str = ""
+    place: str = ""
 
 
 def _code(address: str) -> Any:

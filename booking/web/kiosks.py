@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from booking import i18n, wording
@@ -18,6 +19,8 @@ from booking.domain.access import Actor, Forbidden, NotFound
 from booking.domain.lifecycle import WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
+from booking.gateways import labels as drawing
+from booking.gateways.labels import Label
 from booking.http import limits
 from booking.http.context import public_url_for, settings
 from booking.http.forms import choices, fields, sentences
@@ -70,6 +73,7 @@ def _kiosks_page(
     form: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
     address: str = "",
+    made: str = "",
 ) -> str:
     with reading() as session:
         facility = chosen_facility(facilities.managed(session, actor=actor()), code)
@@ -95,6 +99,7 @@ def _kiosks_page(
         form=dict(form or {}),
         errors=dict(errors or {}),
         address=address,
+        drawn=Markup(drawing.svg(Label(address, made)).decode()) if address else "",  # noqa: S704 - all escaped
     )
 
 
@@ -120,7 +125,7 @@ def make_kiosk() -> Answer:
     except Invalid as error:
         return _kiosks_page(code, form=form, errors=sentences(error)), 422
     security("kiosk_made", person=str(actor().person_id), kiosk=str(kiosk.id))
-    return _kiosks_page(code, address=public_url_for("web.kiosk", secret=secret)), 201
+    return _kiosks_page(code, address=public_url_for("web.kiosk", secret=secret), made=kiosk.name), 201
 
 
 @blueprint.post("/kiosks/<uuid:kiosk_id>/revocation", endpoint="revoke_kiosk")

@@ -246,11 +246,12 @@ BADGE, PIN = "04A2-2B91", "271828"
 
 
 def address(lab: Lab, place: str = "") -> str:
-    """Of a fresh kiosk, as its page tells it this once."""
+    """Of a fresh kiosk, as its page tells it this once, to read and to scan."""
     client = lab.client("tam")
     typed = {"facility": "LAB", "name": "Room 204", "instrument": place}
     made = client.post("/kiosks", data={"csrf_token": browsing.csrf_token(client), **typed})
     assert made.status_code == 201
+    assert "<svg" in made.text and 'aria-label="Room 204"' in made.text
     return "/kiosk/" + re.search(r"/kiosk/([\w-]+)", made.text)[1]
 
 
