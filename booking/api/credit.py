@@ -1,5 +1,6 @@
 """Credit: one's own points, and what a facility keeps of them."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,8 @@ from booking.domain.access import Subject, require
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.services import credit, facilities
-from models import Ban, CreditEntry, CreditRule, Facility, Person
+from booking.services.credit import Source
+from models import Ban, CreditEntry, Person
 
 blp = Blueprint("api-credit", __name__, description="Points for how bookings are kept.")
 
@@ -146,17 +148,7 @@ def rules(facility_id: str) -> dict[str, Any]:
     with reading() as session:
         place = facilities.by_code(session, code=facility_id)
         require(actor(), "credit.keep", Subject(facility_id=place.id))
-        found = credit.rules_of(session, facility_id=place.id, day=_today(place))
-    items = [
-        {
-            "deed": name.value,
-            "points": found[name].points,
-            "ban_below": found[name].ban_below,
-            "ban_days": found[name].ban_days,
-        }
-        for name in sums.NAMES
-    ]
-    return {"items": items, "total": len(items)}
+        return _in_force(session, place.id, _today(place.zone))
 
 
 @blp.post("/facilities/<code:facility_id>/credit-rules")
@@ -164,21 +156,91 @@ def rules(facility_id: str) -> dict[str, Any]:
 @blp.arguments(PointsIn)
 @blp.response(201, PointsOut)
 @problems(404)
-def set_rule(wanted: dict[str, Any], facility_id: str) -> CreditRule:
+def set_rule(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
     """Set points from a day on
 
     Today or later; what has been stays as it was counted.
     """
-    name = wanted.pop("deed").value
     with transaction() as session:
         place = facilities.by_code(session, code=facility_id)
-        return credit.set_rule(
-            session, actor=actor(), facility_id=place.id, name=name, **wanted, now=utc_now()
-        )
+        return _set(session, wanted, place.id)
 
 
-def _today(place: Facility) -> Any:
-    return utc_now().astimezone(hours.zone(place.zone)).date()
+@blp.route("/facilities/<code:facility_id>/credit-rules/<deed>", methods=["DELETE"])
+@needs("credit.keep")
+@blp.response(204)
+@problems(404)
+def end_rule(facility_id: str, deed: str) -> Response:
+    """End a facility's own points
+
+    From today on the points of all facilities count again. Ending them twice changes nothing.
+    """
+    with transaction() as session:
+        place = facilities.by_code(session, code=facility_id)
+        credit.end_rule(session, actor=actor(), facility_id=place.id, name=deed, now=utc_now())
+    return Response(status=204)
+
+
+@blp.get("/credit-rules")
+@needs("credit.keep_all")
+@blp.response(200, PointsListOut)
+def common_rules() -> dict[str, Any]:
+    """List the points of all facilities in force today
+
+    They count wherever a facility has said nothing else.
+    """
+    require(actor(), "credit.keep_all")
+    with reading() as session:
+        return _in_force(session, None, _today(credit.CLOCK))
+
+
+@blp.post("/credit-rules")
+@needs("credit.keep_all")
+@blp.arguments(PointsIn)
+@blp.response(201, PointsOut)
+def set_common_rule(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Set points of all facilities from a day on
+
+    For administrators. Today or later; what has been stays as it was counted.
+    """
+    with transaction() as session:
+        return _set(session, wanted, None)
+
+
+@blp.route("/credit-rules/<deed>", methods=["DELETE"])
+@needs("credit.keep_all")
+@blp.response(204)
+@problems(404)
+def end_common_rule(deed: str) -> Response:
+    """End points of all facilities
+
+    From today on the default counts again. Ending them twice changes nothing.
+    """
+    with transaction() as session:
+        credit.end_rule(session, actor=actor(), facility_id=None, name=deed, now=utc_now())
+    return Response(status=204)
+
+
+def _in_force(session: Session, facility_id: int | None, day: date) -> dict[str, Any]:
+    found = credit.rules_of(session, facility_id=facility_id, day=day)
+    sources = credit.sources_of(session, facility_id=facility_id, day=day)
+    items = [_points(name.value, found[name], sources[name]) for name in sums.NAMES]
+    return {"items": items, "total": len(items)}
+
+
+def _set(session: Session, wanted: dict[str, Any], facility_id: int | None) -> dict[str, Any]:
+    name = wanted.pop("deed").value
+    row = credit.set_rule(session, actor=actor(), facility_id=facility_id, name=name, **wanted, now=utc_now())
+    return _points(name, row, Source.ALL if facility_id is None else Source.FACILITY)
+
+
+def _points(name: str, rule: Any, source: Source) -> dict[str, Any]:
+    figures = {figure: getattr(rule, figure) for figure in ("points", "ban_below", "ban_days")}
+    return {"deed": name, **figures, "place": source}
+
+
+def _today(zone: str) -> date:
+    return utc_now().astimezone(hours.zone(zone)).date()
 
 
 def _told(session: Session, found: Ban) -> dict[str, Any]:

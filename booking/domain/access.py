@@ -138,6 +138,7 @@ RULES: dict[str, Rule] = {
     "credit.see": _rule(Scope.READ, _R.SIGNED_IN),
     "credit.appeal": _rule(Scope.BOOK, _R.SIGNED_IN),
     "credit.keep": _rule(Scope.MANAGE, _R.MANAGER),
+    "credit.keep_all": _rule(Scope.MANAGE),
     "kiosk.keep": _rule(None, _R.MANAGER),
     "calendar.make": _rule(Scope.BOOK, _R.SIGNED_IN),
     "calendar.staff": _rule(Scope.READ, *_STAFF),

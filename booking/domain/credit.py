@@ -67,10 +67,15 @@ class Dated:
 
 def in_force(rows: Iterable[Dated], day: date) -> dict[str, Rule]:
     """Give the rule of each name on a day: the facility's own, else that of all, else the default; the newest."""
+    return DEFAULTS | {name: row.rule for name, row in behind(rows, day).items()}
+
+
+def behind(rows: Iterable[Dated], day: date) -> dict[str, Dated]:
+    """Give what was said of each name and counts on a day; of what nobody has said, nothing."""
     valid = [row for row in rows if row.valid_from <= day and (row.valid_to is None or day < row.valid_to)]
     # What comes later in this order takes the place of what came before it.
     ordered = sorted(valid, key=lambda row: (row.own, row.valid_from))
-    return DEFAULTS | {row.name: row.rule for row in ordered}
+    return {row.name: row for row in ordered}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Credit: points by dated rules, bans below the threshold, and what people say against them."""
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -34,6 +35,17 @@ if TYPE_CHECKING:  # the list of gates names the one below
 
 MOST_POINTS = 1000
 LONGEST_BAN = timedelta(days=3660)
+
+CLOCK = "Asia/Shanghai"
+"""By whose days rules of all facilities begin and end."""
+
+
+class Source(enum.StrEnum):
+    """Whose rule counts, nearest first."""
+
+    FACILITY = "facility"
+    ALL = "all"
+    DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +251,13 @@ def rules_of(session: Session, *, facility_id: int | None, day: date) -> dict[st
     return credit.in_force(_dated(session, facility_id), day)
 
 
+def sources_of(session: Session, *, facility_id: int | None, day: date) -> dict[str, Source]:
+    """Tell of every deed whose rule counts at a facility on a day."""
+    found = credit.behind(_dated(session, facility_id), day)
+    own = {name: Source.FACILITY if row.own else Source.ALL for name, row in found.items()}
+    return {name.value: own.get(name, Source.DEFAULT) for name in credit.NAMES}
+
+
 def _dated(session: Session, facility_id: int | None) -> list[Dated]:
     rows = session.scalars(
         select(CreditRule).where(or_(CreditRule.facility_id == facility_id, CreditRule.facility_id.is_(None)))
@@ -255,13 +274,13 @@ def _dated(session: Session, facility_id: int | None) -> list[Dated]:
     ]
 
 
-def own_rules(session: Session, *, actor: Actor, facility_id: int) -> list[CreditRule]:
-    """Give all rules that a facility has set, the newest first.
+def own_rules(session: Session, *, actor: Actor, facility_id: int | None) -> list[CreditRule]:
+    """Give all rules that a facility has set, or that are set for all of them, the newest first.
 
-    :raises Forbidden: if the actor does not manage the facility
+    :raises Forbidden: if the actor does not keep them
     """
-    require(actor, "credit.keep", Subject(facility_id=facility_id))
-    query = select(CreditRule).where(CreditRule.facility_id == facility_id)
+    _require_keeper(actor, facility_id)
+    query = select(CreditRule).where(_of(facility_id))
     return list(session.scalars(query.order_by(CreditRule.deed, CreditRule.valid_from.desc())))
 
 
@@ -269,7 +288,7 @@ def set_rule(
     session: Session,
     *,
     actor: Actor,
-    facility_id: int,
+    facility_id: int | None,
     name: str,
     points: int = 0,
     ban_below: int | None = None,
@@ -277,17 +296,16 @@ def set_rule(
     valid_from: date,
     now: datetime,
 ) -> CreditRule:
-    """Set how many points a deed gives at a facility from a day on; what was said for that day before is replaced.
+    """Set how many points a deed gives from a day on; what was said for that day before is replaced.
 
-    :raises Forbidden: if the actor does not manage the facility
+    At a facility, or at all that say nothing else.
+
+    :raises Forbidden: if the actor does not keep the rules there
     :raises Invalid: if it makes no sense, or would change what has been
     """
-    require(actor, "credit.keep", Subject(facility_id=facility_id))
-    facility = session.get_one(Facility, facility_id)
-    _check_rule(facility, name, points, ban_below, ban_days, valid_from, now)
-    rows = session.scalars(
-        select(CreditRule).where(CreditRule.facility_id == facility_id, CreditRule.deed == name)
-    ).all()
+    _require_keeper(actor, facility_id)
+    _check_rule(name, points, ban_below, ban_days, valid_from, _today(session, facility_id, now))
+    rows = _said_of(session, facility_id, name)
     same = next((row for row in rows if row.valid_from == valid_from), None)
     row = same or CreditRule(facility_id=facility_id, deed=name, valid_from=valid_from, valid_to=None)
     row.points, row.ban_below, row.ban_days = points, ban_below, ban_days
@@ -312,14 +330,60 @@ def set_rule(
     return row
 
 
+def end_rule(session: Session, *, actor: Actor, facility_id: int | None, name: str, now: datetime) -> None:
+    """Let what stands above count again from today on: the rule of all, or the default; once is enough.
+
+    :raises Forbidden: if the actor does not keep the rules there
+    :raises NotFound: if there are no points of this name
+    """
+    _require_keeper(actor, facility_id)
+    if name not in set(credit.NAMES):
+        raise NotFound("credit_rule", name)
+    today = _today(session, facility_id, now)
+    open_ones = [
+        row for row in _said_of(session, facility_id, name) if row.valid_to is None or row.valid_to > today
+    ]
+    if not open_ones:
+        return
+    for row in open_ones:
+        if row.valid_from >= today:
+            session.delete(row)
+        else:
+            row.valid_to = today
+    events.record(
+        session, actor=actor, kind="credit.rule_ended", now=now, facility_id=facility_id, subject=name
+    )
+    session.flush()
+
+
+def _require_keeper(actor: Actor, facility_id: int | None) -> None:
+    if facility_id is None:
+        require(actor, "credit.keep_all")
+    else:
+        require(actor, "credit.keep", Subject(facility_id=facility_id))
+
+
+def _of(facility_id: int | None) -> ColumnElement[bool]:
+    return CreditRule.facility_id.is_(None) if facility_id is None else CreditRule.facility_id == facility_id
+
+
+def _said_of(session: Session, facility_id: int | None, name: str) -> Sequence[CreditRule]:
+    return session.scalars(select(CreditRule).where(_of(facility_id), CreditRule.deed == name)).all()
+
+
+def _today(session: Session, facility_id: int | None, now: datetime) -> date:
+    if facility_id is None:
+        return now.astimezone(zone(CLOCK)).date()
+    return _day(session.get_one(Facility, facility_id), now)
+
+
 def _check_rule(
-    facility: Facility,
     name: str,
     points: int,
     ban_below: int | None,
     ban_days: int | None,
     valid_from: date,
-    now: datetime,
+    today: date,
 ) -> None:
     errors = {}
     if name not in set(credit.NAMES):
@@ -334,7 +398,7 @@ def _check_rule(
         errors["ban_below"] = "out_of_range"
     if ban_days is not None and not 0 < ban_days <= LONGEST_BAN.days:
         errors["ban_days"] = "out_of_range"
-    if valid_from < _day(facility, now) or valid_from.year >= 2100:
+    if valid_from < today or valid_from.year >= 2100:
         errors["valid_from"] = "out_of_range"
     if errors:
         raise Invalid(errors)

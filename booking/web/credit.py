@@ -1,4 +1,4 @@
-"""Credit: one's own score with how it came about; and what a facility's manager keeps of it: rules, bans, appeals."""
+"""Credit: one's own score and how it came about; what managers keep of it, and the administrator for all of them."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -85,6 +85,8 @@ def _own_page(
     now = utc_now()
     with reading() as session:
         found = credit.own(session, actor=actor(), now=now)
+        today = today_in(hours.zone(credit.CLOCK), now)
+        common = credit.rules_of(session, facility_id=None, day=today)
     page = render_template(
         "credit/own.html",
         standings=found,
@@ -95,7 +97,7 @@ def _own_page(
         wrong=wrong,
         text=text,
         reasons=reasons or [],
-        defaults=sums.DEFAULTS,
+        defaults=common,
         names=list(Deed),
         now=now,
     )
@@ -154,6 +156,7 @@ def _facility_page(
         facility = chosen_facility(staffed, code)
         today = today_in(hours.zone(facility.zone), now)
         in_force = credit.rules_of(session, facility_id=facility.id, day=today)
+        sources = credit.sources_of(session, facility_id=facility.id, day=today)
         own_rules = credit.own_rules(session, actor=actor(), facility_id=facility.id)
         bans = credit.bans(session, actor=actor(), facility_id=facility.id, now=now)
         appeals = credit.appeals(session, actor=actor(), facility_id=facility.id)
@@ -162,6 +165,7 @@ def _facility_page(
         facility=facility,
         staffed=staffed,
         in_force=in_force,
+        sources=sources,
         names=list(sums.NAMES),
         coming=[row for row in own_rules if row.valid_from > today],
         bans=bans,
@@ -186,18 +190,33 @@ def set_rule() -> Answer:
             facility = _managed(session, form["facility"])
             credit.set_rule(session, actor=actor(), facility_id=facility.id, **rule, now=utc_now())
     except Invalid as error:
-        labels = {
-            "deed": _("For what"),
-            "points": _("Points"),
-            "ban_below": _("Ban below"),
-            "ban_days": _("Days of a ban"),
-            "valid_from": _("From"),
-        }
         return _facility_page(
-            as_code(form["facility"]), status=422, form=form, errors=error.errors, labels=labels
+            as_code(form["facility"]), status=422, form=form, errors=error.errors, labels=_rule_labels()
         )
     flash(_("The rule counts from that day on."), "success")
     return redirect(url_for("web.facility_credit", facility=facility.code), 303)
+
+
+@blueprint.post("/credit/facility/rules/end", endpoint="end_credit_rule")
+@needs("credit.keep")
+def end_rule() -> Answer:
+    """Let the points of all facilities count here again."""
+    form = fields("facility", "deed")
+    with transaction() as session:
+        facility = _managed(session, form["facility"])
+        credit.end_rule(session, actor=actor(), facility_id=facility.id, name=form["deed"], now=utc_now())
+    flash(_("From today on the points of all facilities count here."), "success")
+    return redirect(url_for("web.facility_credit", facility=facility.code), 303)
+
+
+def _rule_labels() -> dict[str, str]:
+    return {
+        "deed": _("For what"),
+        "points": _("Points"),
+        "ban_below": _("Ban below"),
+        "ban_days": _("Days of a ban"),
+        "valid_from": _("From"),
+    }
 
 
 def _typed_rule(form: Mapping[str, str]) -> dict[str, Any]:
@@ -310,3 +329,60 @@ def _managed(session: object, code: str) -> Facility:
     :raises NotFound: if it is none of the actor's
     """
     return chosen_facility(facilities.managed(session, actor=actor()), as_code(code))  # type: ignore[arg-type]
+
+
+# --- of all facilities ----------------------------------------------------------------------------
+
+
+@blueprint.get("/credit/points", endpoint="common_points")
+@needs("credit.keep_all")
+def show_common_points() -> Answer:
+    """Show the points that count wherever a facility has set none of its own."""
+    return _common_page()
+
+
+def _common_page(
+    *, status: int = 200, form: Mapping[str, str] | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    today = today_in(hours.zone(credit.CLOCK), utc_now())
+    with reading() as session:
+        in_force = credit.rules_of(session, facility_id=None, day=today)
+        sources = credit.sources_of(session, facility_id=None, day=today)
+        rules = credit.own_rules(session, actor=actor(), facility_id=None)
+    page = render_template(
+        "credit/all.html",
+        in_force=in_force,
+        sources=sources,
+        names=list(sums.NAMES),
+        coming=[row for row in rules if row.valid_from > today],
+        form={"valid_from": today.isoformat()} | dict(form or {}),
+        errors=said(errors or {}, _rule_labels()),
+        problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
+    )
+    return page, status
+
+
+@blueprint.post("/credit/points", endpoint="set_common_points")
+@needs("credit.keep_all")
+def set_common_points() -> Answer:
+    """Set the points of a deed for all facilities from a day on."""
+    form = fields("deed", "points", "ban_below", "ban_days", "valid_from")
+    try:
+        rule = _typed_rule(form)
+        with transaction() as session:
+            credit.set_rule(session, actor=actor(), facility_id=None, **rule, now=utc_now())
+    except Invalid as error:
+        return _common_page(status=422, form=form, errors=error.errors)
+    flash(_("The rule counts from that day on."), "success")
+    return redirect(url_for("web.common_points"), 303)
+
+
+@blueprint.post("/credit/points/end", endpoint="end_common_points")
+@needs("credit.keep_all")
+def end_common_points() -> Answer:
+    """Let the default of the system count again."""
+    form = fields("deed")
+    with transaction() as session:
+        credit.end_rule(session, actor=actor(), facility_id=None, name=form["deed"], now=utc_now())
+    flash(_("From today on the default counts."), "success")
+    return redirect(url_for("web.common_points"), 303)

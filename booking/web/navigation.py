@@ -117,6 +117,11 @@ ACCOUNT = (
     Page("web.webhooks", lambda: _("Webhooks"), _signed_in),
     Page("web.working_days", lambda: _("Working days"), lambda who: access.could(who, "working_day.edit")),
     Page(
+        "web.common_points",
+        lambda: _("Credit of all facilities"),
+        lambda who: access.could(who, "credit.keep_all"),
+    ),
+    Page(
         "web.people",
         lambda: _("People"),
         lambda who: access.could(who, "person.administer"),

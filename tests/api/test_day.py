@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import update
 
@@ -109,6 +110,32 @@ def test_points_are_set_from_a_day_on(world: World):
     assert world.post(url, json=sent, who="tam").status_code == 201
     rules = {rule["deed"]: rule for rule in world.get(url, who="tam").json["items"]}
     assert (rules["late"]["points"], rules["threshold"]["ban_below"]) == (-2, 60)
+
+
+def test_points_of_all_facilities_are_the_administrators(world: World):
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date().isoformat()
+    sent = {"deed": "late", "points": -5, "valid_from": today}
+    of_lab = "/facilities/LAB/credit-rules"
+
+    def late(url: str, who: str) -> tuple[int, str]:
+        (found,) = [rule for rule in world.get(url, who=who).json["items"] if rule["deed"] == "late"]
+        return found["points"], found["place"]
+
+    for who, status in (("tam", 403), ("cleo", 403), (None, 401)):
+        assert world.get("/credit-rules", who=who).status_code == status
+        assert world.post("/credit-rules", json=sent, who=who).status_code == status
+        assert world.delete("/credit-rules/late", who=who).status_code == status
+    assert late(of_lab, "tam") == (-2, "default")
+    assert world.post("/credit-rules", json=sent, who="root").json["place"] == "all"
+    assert late("/credit-rules", "root") == late(of_lab, "tam") == (-5, "all")
+    assert world.post(of_lab, json=sent | {"points": -1}, who="tam").json["place"] == "facility"
+    assert late(of_lab, "tam") == (-1, "facility")
+    assert world.delete(f"{of_lab}/late", who="ada").status_code == 403
+    assert world.delete(f"{of_lab}/late", who="tam").status_code == 204
+    assert late(of_lab, "tam") == (-5, "all")
+    assert world.delete("/credit-rules/late", who="root").status_code == 204
+    assert late(of_lab, "tam") == (-2, "default")
+    assert world.delete("/credit-rules/smiling", who="root").status_code == 404
 
 
 def test_a_running_use_is_extended_and_feedback_counts_samples(world: World):

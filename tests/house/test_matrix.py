@@ -558,6 +558,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"json": wish | ({"booking_id": i["planned"]} if case.thing == "move" else {})},
         ),
         "api-bookings.one": ({"booking_id": i["planned"]}, {}),
+        "api-bookings.conditions": ({"booking_id": i["planned"]}, {}),
         "api-bookings.change": (
             {"booking_id": i["planned"]},
             {"json": {"purpose": "other"}, "headers": {"If-Match": "*"}},
@@ -614,6 +615,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"facility_id": t.facility},
             {"json": {"deed": "late", "points": -1, "valid_from": SOON.date().isoformat()}},
         ),
+        "api-credit.end_rule": ({"facility_id": t.facility, "deed": "late"}, {}),
+        "api-credit.set_common_rule": (
+            {},
+            {"json": {"deed": "late", "points": -1, "valid_from": SOON.date().isoformat()}},
+        ),
+        "api-credit.end_common_rule": ({"deed": "late"}, {}),
         "web.day": ({"code": hidden if case.thing else i["planned_at"]}, {}),
         "web.book_hour": ({"code": hidden}, {"data": span_typed(*LATER)}),
         "web.extend_booking": ({"booking_id": i["running"]}, {"data": {}}),
@@ -637,6 +644,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.mend_fault": ({"fault_id": i["fault"]}, {"data": {"facility": t.facility, "answer": ""}}),
         "web.dismiss_fault": ({"fault_id": i["fault"]}, {"data": {"facility": t.facility, "answer": "x"}}),
         "web.facility_credit": ({"facility": t.facility}, {}),
+        "web.end_credit_rule": ({}, {"data": {"facility": t.facility, "deed": "late"}}),
+        "web.set_common_points": (
+            {},
+            {"data": {"deed": "late", "points": "-1", "valid_from": SOON.date().isoformat()}},
+        ),
+        "web.end_common_points": ({}, {"data": {"deed": "late"}}),
         "web.set_credit_rule": (
             {},
             {

@@ -65,10 +65,9 @@ class Scene:
         credit.set_rule(
             self.session,
             actor=actor or self.tam,
-            facility_id=self.facility_id,
             name=name,
             points=points,
-            **{"valid_from": TODAY, "now": NOW} | more,
+            **{"facility_id": self.facility_id, "valid_from": TODAY, "now": NOW} | more,
         )
 
     def kinds(self) -> list[str]:
@@ -100,6 +99,50 @@ def test_the_rule_of_the_day_of_the_deed_counts(scene):
         (TODAY + 5 * DAY, None),
         (TODAY + DAY, TODAY + 5 * DAY),
     ]
+
+
+def test_what_is_set_for_all_counts_where_a_facility_has_set_nothing(scene):
+    def of(day: date, facility_id: int | None = scene.facility_id) -> tuple[int, str]:
+        found = credit.rules_of(scene.session, facility_id=facility_id, day=day)
+        sources = credit.sources_of(scene.session, facility_id=facility_id, day=day)
+        return found[Deed.LATE].points, sources["late"].value
+
+    assert of(TODAY) == (-2, "default")
+    everywhere = {"facility_id": None, "actor": scene.root}
+    credit.set_rule(scene.session, name=Deed.LATE, points=-4, valid_from=TODAY + DAY, now=NOW, **everywhere)
+    assert [of(TODAY), of(TODAY + DAY)] == [(-2, "default"), (-4, "all")]
+    scene.set_rule(Deed.LATE, -7, valid_from=TODAY + 2 * DAY)
+    assert [of(TODAY + DAY), of(TODAY + 2 * DAY)] == [(-4, "all"), (-7, "facility")]
+    assert of(TODAY + 2 * DAY, None) == (-4, "all")
+    assert scene.note(Deed.LATE, at=NOW + DAY, now=NOW + 9 * DAY) == -4
+    assert scene.note(Deed.LATE, at=NOW + 2 * DAY, now=NOW + 9 * DAY) == -7
+
+    def end(now: datetime, **given) -> None:
+        credit.end_rule(scene.session, name=Deed.LATE, now=now, **given)
+
+    for _ in range(2):
+        end(NOW + 4 * DAY, facility_id=scene.facility_id, actor=scene.tam)
+    assert [of(TODAY + 3 * DAY), of(TODAY + 4 * DAY)] == [(-7, "facility"), (-4, "all")]
+    credit.set_rule(
+        scene.session, name=Deed.LATE, points=-9, valid_from=TODAY + 8 * DAY, now=NOW, **everywhere
+    )
+    end(NOW + 4 * DAY, **everywhere)  # what has not begun is gone, too
+    assert [of(TODAY + day * DAY) for day in (3, 4, 8)] == [
+        (-7, "facility"),
+        (-2, "default"),
+        (-2, "default"),
+    ]
+    assert scene.kinds().count("credit.rule_ended") == 2
+    for actor in (scene.tam, scene.ada, scene.other):
+        for attempt in (
+            lambda actor=actor: end(NOW, facility_id=None, actor=actor),
+            lambda actor=actor: credit.own_rules(scene.session, actor=actor, facility_id=None),
+            lambda actor=actor: scene.set_rule(Deed.LATE, 0, actor=actor, facility_id=None),
+        ):
+            with pytest.raises(Forbidden):
+                attempt()
+    with pytest.raises(NotFound):
+        credit.end_rule(scene.session, name="smiling", now=NOW, **everywhere)
 
 
 @pytest.mark.parametrize(

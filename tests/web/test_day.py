@@ -240,6 +240,25 @@ def test_a_manager_sets_points_and_bans(lab):
     assert rows(Ban)[0].lifted_at is not None
 
 
+def test_points_of_all_facilities_are_set_and_ended_by_the_administrator(lab):
+    today = at(9, days=0).date().isoformat()
+    rule = {"deed": "late", "points": "-6", "ban_below": "", "ban_days": "", "valid_from": today}
+    wrong = lab.send("root", "/credit/points", **rule | {"points": "x"})
+    assert wrong.status_code == 422
+    assert "Points: " in text_of(wrong.text)
+    assert lab.send("root", "/credit/points", **rule).status_code == 303
+    assert "Came late -6 All facilities" in text_of(lab.get("tam", "/credit/facility").text)
+    own = rule | {"facility": "LAB", "points": "-1"}
+    assert lab.send("tam", "/credit/facility/rules", **own).status_code == 303
+    assert "Came late -1 This facility" in text_of(lab.get("tam", "/credit/facility").text)
+    assert "Came late -6 All facilities" in text_of(lab.get("root", "/credit/points").text)
+    assert lab.send("tam", "/credit/facility/rules/end", facility="LAB", deed="late").status_code == 303
+    assert "Came late -6 All facilities" in text_of(lab.get("tam", "/credit/facility").text)
+    assert lab.send("tam", "/credit/points/end", deed="late").status_code == 403
+    assert lab.send("root", "/credit/points/end", deed="late").status_code == 303
+    assert "Came late -2 Default of the system" in text_of(lab.get("tam", "/credit/facility").text)
+
+
 # --- kiosks ---------------------------------------------------------------------------------------
 
 BADGE, PIN = "04A2-2B91", "271828"

@@ -9,7 +9,7 @@ from booking.api.schemas.bookings import PersonOut
 from booking.api.schemas.fields import LONGEST_TEXT, Choice, In, Instant, Out, Text, Whole
 from booking.api.schemas.series import Day
 from booking.domain.credit import NAMES, Deed
-from booking.services.credit import LONGEST_BAN, MOST_POINTS
+from booking.services.credit import LONGEST_BAN, MOST_POINTS, Source
 from models import Appeal
 
 Name = StrEnum("Name", {name.value: name.value for name in NAMES})  # type: ignore[misc]
@@ -116,6 +116,9 @@ class PointsOut(Out):
     points = fields.Integer(required=True)
     ban_below = fields.Integer(required=True, allow_none=True)
     ban_days = fields.Integer(required=True, allow_none=True)
+    place = Choice(
+        Source, required=True, metadata={"description": "Whose: the facility's own, of all, or the default."}
+    )
 
 
 class PointsListOut(Out):
