@@ -270,7 +270,7 @@ def address(lab: Lab, place: str = "") -> str:
     typed = {"facility": "LAB", "name": "Room 204", "instrument": place}
     made = client.post("/kiosks", data={"csrf_token": browsing.csrf_token(client), **typed})
     assert made.status_code == 201
-    assert "<svg" in made.text and 'aria-label="Room 204"' in made.text
+    assert 'aria-label="Room 204"' in made.text
     return "/kiosk/" + re.search(r"/kiosk/([\w-]+)", made.text)[1]
 
 
