@@ -14,7 +14,7 @@ from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
 from booking.i18n import gettext as _
-from booking.i18n import mark, pgettext
+from booking.i18n import mark, ngettext, pgettext
 
 Params = Mapping[str, Any]
 
@@ -142,7 +142,7 @@ def _too_many_units(params: Params) -> str:
 
 
 def _not_bookable(params: Params) -> str:
-    return _("%(instrument)s cannot be booked at present.", instrument=params["instrument"])
+    return _("%(instrument)s cannot be booked at present. Ask the facility.", instrument=params["instrument"])
 
 
 def _wrong_state(params: Params) -> str:
@@ -398,8 +398,15 @@ def _whose_rule(params: Params) -> Iterator[str]:
         yield _("(A rule of %(place)s.)", place=_place_name(params))
     over = params.get("override")
     if over:
-        names = (_either(name["zh"], name["en"]) for name in over["names"])
-        yield _("A manager of %(facility)s may make an exception.", facility=joined(names))
+        names = [_either(name["zh"], name["en"]) for name in over["names"]]
+        yield (
+            _("A manager of %(facility)s may make an exception.", facility=names[0])
+            if len(names) == 1
+            else _(
+                "Only who manages all of these may make an exception: %(facilities)s.",
+                facilities=joined(names),
+            )
+        )
 
 
 def _place_name(params: Params) -> str:
@@ -412,7 +419,7 @@ def _place_name(params: Params) -> str:
         "category": _("the class %(name)s", name=name),
         "facility": _("the facility %(name)s", name=name),
         "network": _("the network %(name)s", name=name),
-    }.get(params["place"], _("the whole system"))
+    }[params["place"]]
 
 
 def _notice_to_change(params: Params) -> str:
@@ -746,9 +753,9 @@ def hazard_name(hazard: Hazard) -> str:
     return {
         Hazard.HAZARDOUS: _("Hazardous chemical"),
         Hazard.HIGHLY_TOXIC: _("Highly toxic chemical"),
-        Hazard.DRUG_PRECURSOR_1: _("Drug precursor, class 1"),
-        Hazard.DRUG_PRECURSOR_2: _("Drug precursor, class 2"),
-        Hazard.DRUG_PRECURSOR_3: _("Drug precursor, class 3"),
+        Hazard.DRUG_PRECURSOR_1: _("Class 1 drug precursor"),
+        Hazard.DRUG_PRECURSOR_2: _("Class 2 drug precursor"),
+        Hazard.DRUG_PRECURSOR_3: _("Class 3 drug precursor"),
         Hazard.EXPLOSIVE_PRECURSOR: _("Explosive precursor"),
         Hazard.HIGH_OCCUPATIONAL_TOXICITY: _("Highly toxic at the workplace"),
         Hazard.CONTROLLED: _("Controlled (weapons convention)"),
@@ -834,8 +841,44 @@ def why_name(why: str) -> str:
     return {
         "nearest": _("Nearest free time"),
         "equal": _("Equal instrument, same time"),
+        "cheaper": _("Equal instrument, other time"),
+        "shorter": _("Shorter use"),
+        "split": _("In parts"),
         "waitlist": _("Wait in line for it"),
     }.get(why, why)
+
+
+def alternative_sentence(found: Any) -> str:
+    """Say in a few words how an alternative differs from what was asked: when, where, and for how much."""
+    minutes, difference = found.minutes, found.difference
+    words = []
+    if minutes:
+        length = duration(abs(minutes))
+        words.append(
+            _("%(length)s later", length=length) if minutes > 0 else _("%(length)s earlier", length=length)
+        )
+    if found.lost:
+        words.append(_("%(length)s shorter", length=duration(found.lost)))
+    if found.parts:
+        words.append(ngettext("one part", "%(num)d parts", len(found.parts), num=len(found.parts)))
+    if found.why in {"equal", "cheaper"}:
+        words.append(_distance(found.km))
+    if difference:
+        amount = i18n.format_money(abs(difference))
+        words.append(
+            _("%(amount)s more", amount=amount) if difference > 0 else _("%(amount)s less", amount=amount)
+        )
+    if found.needs_approval:
+        words.append(_("needs approval"))
+    return joined(words)
+
+
+def _distance(km: float | None) -> str:
+    if km is None:
+        return _("at another facility")
+    if km == 0:
+        return _("at the same facility")
+    return _("%(distance)s km away", distance=i18n.format_number(km))
 
 
 def override_name(code: str) -> str:
@@ -950,11 +993,11 @@ def _said_of_step(plain: str, instead: str, data: Params) -> str:
 
 def cell_sentence(code: str, params: Params) -> str:
     """Say what is wrong with a cell of an imported file, or with the whole file."""
-    say = _OF_CELLS.get(code)
+    say = CELLS.get(code)
     return say(params) if say else error_sentence(code)
 
 
-_OF_CELLS: dict[str, Callable[[Params], str]] = {
+CELLS: dict[str, Callable[[Params], str]] = {
     "required": lambda _p: _("A value is needed here."),
     "formula": lambda _p: _("Formulas are not read; write the value itself."),
     "not_text": lambda _p: _("Text is expected here; put it in quotes."),

@@ -87,7 +87,7 @@ def test_chemicals_are_declared_with_the_booking_and_shown_with_their_hazards(la
     assert kept.hazards == ["drug_precursor_3", "hazardous"]
     page = text_of(lab.get("ada", answer.location).text)
     assert "Acetone 67-64-1 · 2.5 L" in page
-    assert "Drug precursor, class 3" in page
+    assert "Class 3 drug precursor" in page
 
 
 def test_a_wrong_cas_number_is_told_at_its_field_and_what_was_typed_stays(lab):
@@ -106,7 +106,7 @@ def test_a_missing_permit_is_refused_with_the_reason_and_a_declared_hazard_asks_
     refused = lab.send("ada", "/bookings/new", **form(), **boxes)
     assert refused.status_code == 409
     assert (
-        "Acetone (Drug precursor, class 3) needs a permit here: give the permit&#39;s number." in refused.text
+        "Acetone (Class 3 drug precursor) needs a permit here: give the permit&#39;s number." in refused.text
     )
     made = lab.send("ada", "/bookings/new", **form(**{"permit-1": "YZD-2026-7"}), **boxes)
     assert made.status_code == 303
