@@ -1,0 +1,325 @@
+"""Drafts of a round: made by a run, published with reasons for each person, confirmed in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
+
+from booking.domain.access import SYSTEM, Actor, NotFound
+from booking.domain.occupation import Item
+from booking.domain.resolution.check import BrokenRule, judged
+from booking.domain.resolution.documents import fingerprint, read_plan, read_pool, write_pool
+from booking.domain.resolution.problem import SLOT
+from booking.domain.rounds import RoundAction, WishState
+from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.spans import Span
+from booking.services import (
+    acting,
+    bookings,
+    occupation,
+    round_pools,
+    round_wishes,
+    rounds,
+    solver_runs,
+    waitlist,
+)
+from models import Booking, Round, RoundWish, RunKind, SolverRun
+
+USUAL_SECONDS = 10
+"""A run that nobody gave a time gets so many seconds."""
+
+FIRST_SEED = 1
+HORIZON = "horizon"
+"""The one rule that a round sets aside: its manager has opened those days by the round itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run puts a wish."""
+
+    instrument_id: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What confirming has made: bookings, and how many wishes were not served."""
+
+    bookings: tuple[Booking, ...]
+    unserved: int
+
+
+def ask(
+    session: Session,
+    *,
+    actor: Actor,
+    round_id: UUID,
+    seconds: int = USUAL_SECONDS,
+    seed: int = FIRST_SEED,
+    now: datetime,
+) -> SolverRun:
+    """Have the wishes of a round allotted by a process of its own; pins count as they are now.
+
+    :raises NotFound: if there is no such round for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Refused: if the round is settled, or nobody wishes anything
+    :raises Invalid: if the time or the seed is out of range
+    """
+    row = rounds.lock(session, actor, round_id, None)
+    if row.state not in round_wishes.PINNABLE:
+        raise Refused([Reason("round_settled", {"state": row.state.value})])
+    posed = round_pools.pose(session, row=row, pins=round_wishes.pins(session, round_id=round_id), now=now)
+    if not posed.pool.wishes and not posed.names["pins"]:
+        raise Refused([Reason("no_wishes")])
+    run = solver_runs.ask(
+        session,
+        kind=RunKind.POOL,
+        subject=round_id,
+        document=write_pool(posed.pool),
+        fingerprint=fingerprint(posed.pool),
+        names=posed.names,
+        seconds=seconds,
+        seed=seed,
+        asked_by=actor.person_id,
+        now=now,
+    )
+    rounds.note(session, actor, "round.run_asked", row, now, run_id=str(run.id))
+    return run
+
+
+def ask_first(session: Session, *, round_id: UUID, now: datetime) -> SolverRun | None:
+    """Ask for the first run of a round that has just closed; None if nobody wishes anything."""
+    try:
+        return ask(session, actor=SYSTEM, round_id=round_id, now=now)
+    except Refused:
+        return None
+
+
+def runs(session: Session, *, actor: Actor, round_id: UUID) -> list[SolverRun]:
+    """Give the runs of a round, the newest first.
+
+    :raises NotFound: if there is no such round for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    rounds.lock(session, actor, round_id, None)
+    return solver_runs.of(session, kind=RunKind.POOL, subject=round_id)
+
+
+def run_of(session: Session, *, actor: Actor, run_id: UUID) -> SolverRun:
+    """Give one run of a round that the actor manages.
+
+    :raises NotFound: if there is no such run
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    run = solver_runs.get(session, run_id)
+    if run.kind is not RunKind.POOL:
+        raise NotFound("run", run_id)
+    rounds.lock(session, actor, run.subject, None)
+    return run
+
+
+def stop(session: Session, *, actor: Actor, run_id: UUID) -> SolverRun:
+    """Stop a run with the best that it has.
+
+    :raises NotFound: if there is no such run
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    run = run_of(session, actor=actor, run_id=run_id)
+    solver_runs.stop(session, run_id=run.id)
+    session.refresh(run)
+    return run
+
+
+def places(run: SolverRun, wishes: Sequence[RoundWish]) -> dict[UUID, Place]:
+    """Give where a run puts each of the wishes that it serves, pinned ones included."""
+    start = datetime.fromisoformat(run.names["start"])
+    minutes = {wish.id: wish.minutes for wish in wishes}
+    found: dict[UUID, tuple[int, datetime]] = {
+        UUID(key): (instrument_id, datetime.fromisoformat(at))
+        for key, (instrument_id, at) in run.names["pins"].items()
+    }
+    for number, ((lane, slot),) in read_plan(run.result.get("plan", {})).items():
+        found[UUID(run.names["wishes"][number])] = run.names["lanes"][lane], start + slot * SLOT
+    return {
+        key: Place(instrument_id, at, at + timedelta(minutes=minutes[key]))
+        for key, (instrument_id, at) in found.items()
+        if key in minutes
+    }
+
+
+def reasons(run: SolverRun) -> dict[UUID, list[dict[str, Any]]]:
+    """Give why a run serves each wish as it does: codes with figures."""
+    told: Mapping[str, list[dict[str, Any]]] = run.result.get("reasons", {})
+    found = {UUID(run.names["wishes"][int(number)]): list(why) for number, why in told.items()}
+    found |= {UUID(key): [{"code": "left_out"}] for key in run.names["left_out"]}
+    return found | {UUID(key): [{"code": "pinned"}] for key in run.names["pins"]}
+
+
+def publish(
+    session: Session, *, actor: Actor, round_id: UUID, run_id: UUID, version: int | None = None, now: datetime
+) -> Round:
+    """Make what a run found the draft that everybody sees for themselves, with the reasons for each.
+
+    :raises NotFound: if there is no such round or run for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Stale: if the version is not the round's
+    :raises Refused: if the run has no plan, its plan breaks a rule, or the round's state does not allow it
+    """
+    row = rounds.lock(session, actor, round_id, version)
+    run = session.get(SolverRun, run_id, options=[undefer(SolverRun.document)])
+    if run is None or run.subject != round_id or run.state not in solver_runs.ENDED or not run.result:
+        raise Refused([Reason("no_plan")])
+    _referee(run)
+    rounds.move(row, RoundAction.PUBLISH)
+    row.draft_run_id = run.id
+    wishes = _loaded(session, round_id)
+    put, why = places(run, wishes), reasons(run)
+    for wish in wishes:
+        place = put.get(wish.id)
+        wish.instrument_id = place.instrument_id if place else None
+        wish.starts_at = place.starts_at if place else None
+        wish.reasons = why.get(wish.id, [])
+        _tell(session, actor, "wish.drafted", row, wish, now)
+    session.flush()
+    rounds.note(session, actor, "round.published", row, now, run_id=str(run.id))
+    return row
+
+
+def confirm(
+    session: Session, *, actor: Actor, round_id: UUID, version: int | None = None, now: datetime
+) -> Outcome:
+    """Turn the published draft into bookings, all of them or none, under every rule that a booking by hand meets.
+
+    Who is not served and wished to go on waiting joins the waitlist.
+
+    :raises NotFound: if there is no such round for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Stale: if the version is not the round's
+    :raises Refused: if no draft is published; or, with one reason for each wish that no longer fits, if the
+        calendars or the rules have changed since
+    """
+    row = rounds.lock(session, actor, round_id, version)
+    rounds.move(row, RoundAction.CONFIRM)
+    wishes = _loaded(session, round_id)
+    put = [
+        (wish.starts_at, wish.instrument_id, wish)
+        for wish in wishes
+        if wish.instrument_id is not None and wish.starts_at is not None
+    ]
+    occupation.lock(session, {place for _, place, _ in put})
+    made: list[Booking] = []
+    stand: list[Reason] = []
+    for start, place, wish in sorted(put, key=lambda one: (one[0], one[2].id)):
+        try:
+            booking = _place(session, actor, row, wish, place, start, now)
+        except (Refused, Invalid) as refused:
+            why = refused.reasons[0].code if isinstance(refused, Refused) else next(iter(refused.errors))
+            stand.append(
+                Reason("draft_outdated", {"wish": str(wish.id), "person": wish.person.name, "why": why})
+            )
+        else:
+            wish.booking_id, wish.state = booking.id, WishState.SERVED
+            made.append(booking)
+    if stand:
+        raise Refused(stand)
+    missed = [wish for wish in wishes if wish.state is WishState.WAITING]
+    for wish in missed:
+        wish.state = WishState.UNSERVED
+        if wish.keep_waiting:
+            _wait(session, wish, now)
+    row.settled_at = now
+    session.flush()
+    for wish in wishes:
+        _tell(session, actor, f"wish.{wish.state.value}", row, wish, now)
+    rounds.note(session, actor, "round.confirmed", row, now, served=len(made), unserved=len(missed))
+    return Outcome(tuple(made), len(missed))
+
+
+def _place(
+    session: Session,
+    actor: Actor,
+    row: Round,
+    wish: RoundWish,
+    instrument_id: int,
+    start: datetime,
+    now: datetime,
+) -> Booking:
+    items = [Item(instrument_id, Span(start, start + timedelta(minutes=wish.minutes)))]
+
+    def place(override: str) -> Booking:
+        return bookings.place(
+            session,
+            actor=actor,
+            items=items,
+            purpose=wish.purpose,
+            project_id=wish.project_id,
+            booked_for=wish.person_id,
+            series_id=row.id,
+            override=override,
+            now=now,
+        )
+
+    try:
+        return place("")
+    except Refused as refused:
+        if {reason.code for reason in refused.reasons} != {HORIZON}:
+            raise
+        return place(row.name)
+
+
+def _wait(session: Session, wish: RoundWish, now: datetime) -> None:
+    """Let somebody wait in line with the wish that the round did not serve; the line's own limits hold."""
+    person = acting.actor_of(session, wish.person_id)
+    if person is None:
+        return
+    try:
+        waitlist.join(
+            session,
+            actor=person,
+            instrument_ids=[choice.instrument_id for choice in wish.choices],
+            window=Span(wish.window_starts_at, wish.window_ends_at),
+            minutes=wish.minutes,
+            project_id=wish.project_id,
+            purpose=wish.purpose,
+            now=now,
+        )
+    except (Refused, Invalid):
+        return
+
+
+def _referee(run: SolverRun) -> None:
+    try:
+        judged(read_pool(solver_runs.document_of(run)), read_plan(run.result.get("plan", {})))
+    except BrokenRule as broken:
+        raise Refused([Reason("no_plan", {"why": broken.rule})]) from broken
+
+
+def _tell(session: Session, actor: Actor, kind: str, row: Round, wish: RoundWish, now: datetime) -> None:
+    rounds.note(
+        session,
+        actor,
+        kind,
+        row,
+        now,
+        wish_id=str(wish.id),
+        person_id=str(wish.person_id),
+        instrument_id=wish.instrument_id,
+        starts_at=wish.starts_at.isoformat() if wish.starts_at else None,
+        minutes=wish.minutes,
+        reasons=wish.reasons,
+    )
+
+
+def _loaded(session: Session, round_id: UUID) -> list[RoundWish]:
+    query = (
+        select(RoundWish)
+        .where(RoundWish.round_id == round_id, RoundWish.state == WishState.WAITING)
+        .options(joinedload(RoundWish.person), selectinload(RoundWish.choices))
+        .order_by(RoundWish.submitted_at, RoundWish.id)
+    )
+    return list(session.scalars(query))

@@ -1,0 +1,376 @@
+"""Rounds on both engines: wishes, what the resolver is asked, drafts, and their confirmation in one transaction."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from booking.domain.access import Actor, Forbidden, NotFound, Role
+from booking.domain.lifecycle import State
+from booking.domain.occupation import Item
+from booking.domain.resolution.answers import answer
+from booking.domain.rounds import RoundAction, RoundState, WishState
+from booking.domain.rules import Invalid, Refused
+from booking.domain.spans import Span
+from booking.services import bookings, round_drafts, round_pools, round_wishes, rounds, solver_runs
+from booking.services.bookings import Stale
+from booking.services.rounds import ShareTerms, Terms
+from models import Booking, Event, Instrument, Membership, OrganisationKind, Part, RunState, WaitlistEntry
+from tests import cast
+from tests.factories import make_instrument
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+FIRST = date(2026, 11, 9)
+"""A Monday."""
+
+MIDNIGHT = datetime(2026, 11, 8, 16, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def at(day: int, hour: float) -> datetime:
+    """A local hour of a day of the round, counted from 0."""
+    return MIDNIGHT + timedelta(days=day, hours=hour)
+
+
+@pytest.fixture
+def reactor(session) -> Instrument:
+    return make_instrument(session)
+
+
+@pytest.fixture
+def twin(session, reactor) -> Instrument:
+    return make_instrument(session, facility=reactor.facility)
+
+
+@pytest.fixture
+def ada(session) -> Actor:
+    return cast.actor_of(session, cast.ada(session))
+
+
+@pytest.fixture
+def cleo(session) -> Actor:
+    return cast.actor_of(session, cast.cleo(session))
+
+
+@pytest.fixture
+def tam(session, reactor) -> Actor:
+    person = cast.tam(session)
+    session.add(Membership(person_id=person.id, role=Role.MANAGER, facility_id=reactor.facility_id))
+    return cast.actor_of(session, person)
+
+
+def terms(**given) -> Terms:
+    usual = {
+        "name": "November",
+        "first_day": FIRST,
+        "last_day": FIRST + timedelta(days=6),
+        "opens_at": NOW,
+        "closes_at": NOW + timedelta(days=3),
+        "reserve_percent": 0,
+    }
+    return Terms(**(usual | given))
+
+
+@pytest.fixture
+def week(session, tam, reactor):
+    return rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=terms(), now=NOW)
+
+
+def wish(session, actor, row, *instruments, minutes=120, window=None, **given):
+    return round_wishes.submit(
+        session,
+        actor=actor,
+        round_id=row.id,
+        instrument_ids=[one.id for one in instruments],
+        minutes=minutes,
+        window=window,
+        now=NOW,
+        **given,
+    )
+
+
+def solved(session, tam, row, seed=1):
+    """Have a round run as the solving process does, but here."""
+    run = round_drafts.ask(session, actor=tam, round_id=row.id, seconds=5, seed=seed, now=NOW)
+    work = solver_runs.take_up(session, now=NOW)
+    assert work is not None
+    assert work.id == run.id
+    found = answer(
+        "pool",
+        solver_runs.document_of(work),
+        seconds=5,
+        seed=seed,
+        on_progress=lambda _progress: None,
+        stopped=lambda: False,
+    )
+    return solver_runs.end(session, run_id=run.id, result=found, now=NOW)
+
+
+def drafted(session, tam, row):
+    if row.state is RoundState.OPEN:
+        rounds.act(session, actor=tam, round_id=row.id, action=RoundAction.CLOSE, now=NOW)
+    run = solved(session, tam, row)
+    return round_drafts.publish(session, actor=tam, round_id=row.id, run_id=run.id, now=NOW)
+
+
+# --- wishes ---------------------------------------------------------------------------------------
+
+
+def test_a_round_takes_wishes_only_in_its_time(session, tam, ada, reactor):
+    later = terms(opens_at=NOW + HOUR)
+    row = rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=later, now=NOW)
+    with pytest.raises(Refused) as early:
+        wish(session, ada, row, reactor)
+    assert [reason.code for reason in early.value.reasons] == ["round_not_open"]
+    rounds.act(session, actor=tam, round_id=row.id, action=RoundAction.CLOSE, now=NOW)
+    with pytest.raises(Refused) as late:
+        wish(session, ada, row, reactor)
+    assert [reason.code for reason in late.value.reasons] == ["round_closed"]
+
+
+def test_a_wish_names_instruments_of_the_facility_and_a_window_of_the_round(session, tam, ada, week, reactor):
+    elsewhere = make_instrument(session)
+    with pytest.raises(Invalid) as unknown:
+        wish(session, ada, week, elsewhere)
+    assert unknown.value.errors == {"instruments": "unknown"}
+    with pytest.raises(Invalid) as outside:
+        wish(session, ada, week, reactor, window=Span(at(-1, 0), at(2, 0)))
+    assert outside.value.errors == {"window": "outside_round"}
+    with pytest.raises(Invalid) as short:
+        wish(session, ada, week, reactor, minutes=180, window=Span(at(0, 9), at(0, 11)))
+    assert short.value.errors == {"window": "too_small"}
+
+
+def test_only_its_owner_and_the_staff_see_a_wish_and_only_the_manager_ranks_it(
+    session, tam, ada, cleo, week, reactor
+):
+    mine = wish(session, ada, week, reactor)
+    assert round_wishes.get(session, actor=tam, wish_id=mine.id) is mine
+    with pytest.raises(NotFound):
+        round_wishes.get(session, actor=cleo, wish_id=mine.id)
+    assert round_wishes.of_round(session, actor=cleo, round_id=week.id) == []
+    with pytest.raises(NotFound):
+        round_wishes.withdraw(session, actor=cleo, wish_id=mine.id, now=NOW)
+    with pytest.raises(Forbidden):
+        round_wishes.rank(session, actor=ada, wish_id=mine.id, priority=4, reason="for me", now=NOW)
+    round_wishes.rank(session, actor=tam, wish_id=mine.id, priority=4, reason="national project", now=NOW)
+    assert mine.priority == 4
+
+
+def test_terms_that_make_no_sense_are_refused_by_field(session, tam, reactor):
+    wrong = terms(name=" ", last_day=FIRST - timedelta(days=1), closes_at=NOW - HOUR, reserve_percent=90)
+    with pytest.raises(Invalid) as found:
+        rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=wrong, now=NOW)
+    assert found.value.errors == {
+        "name": "required",
+        "last_day": "inverted",
+        "closes_at": "inverted",
+        "reserve_percent": "out_of_range",
+    }
+
+
+# --- what the resolver is asked -------------------------------------------------------------------
+
+
+def test_calendars_of_a_round_hold_hours_bookings_and_what_stays_free(session, tam, ada, week, reactor):
+    reactor.setup_minutes, reactor.cleanup_minutes, reactor.step_minutes = 30, 15, 60
+    items = [Item(reactor.id, Span(at(0, 10), at(0, 12)))]
+    bookings.place(session, actor=ada, items=items, now=NOW)
+    wish(session, ada, week, reactor)
+    week.reserve_percent = 10
+    pool = round_pools.pose(session, row=week, pins={}, now=NOW).pool
+    (lane,) = pool.instruments
+    # Set-up before and clean-up after both follow a run here, and the calendar is moved later by the set-up.
+    assert lane.clean == 3
+    assert lane.every == 4
+    assert (9.5 * 4 + 2, 12.25 * 4 + 2) in lane.blocked
+    staffed = sum(end - start for start, end in lane.staffed)
+    last = max(end for _, end in lane.staffed)
+    assert (last - staffed // 10, last) in lane.blocked or staffed // 10 > lane.staffed[-1][1] - lane.staffed[
+        -1
+    ][0]
+
+
+def test_units_are_lanes(session, tam, ada, cleo, reactor):
+    pair = make_instrument(session, facility=reactor.facility, units=2)
+    row = rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=terms(), now=NOW)
+    within = Span(at(0, 9), at(0, 11))
+    for actor in (ada, cleo):
+        wish(session, actor, row, pair, window=within)
+    run = solved(session, tam, row)
+    assert run.result["served"] == 2
+
+
+def test_what_is_pinned_stands_and_what_is_left_out_is_not_asked(session, tam, ada, cleo, week, reactor):
+    first = wish(session, ada, week, reactor, window=Span(at(0, 9), at(0, 13)))
+    second = wish(session, cleo, week, reactor, window=Span(at(0, 9), at(0, 13)))
+    third = wish(session, cleo, week, reactor, minutes=60)
+    pin = {"instrument_id": reactor.id, "starts_at": at(0, 9), "reason": "the sample is fresh"}
+    round_wishes.pin(session, actor=tam, wish_id=first.id, now=NOW, **pin)
+    nothing = {"instrument_id": None, "starts_at": None, "reason": "no permit"}
+    round_wishes.pin(session, actor=tam, wish_id=third.id, now=NOW, **nothing)
+    run = solved(session, tam, week)
+    put = round_drafts.places(run, [first, second, third])
+    assert put[first.id].starts_at == at(0, 9)
+    assert put[second.id].starts_at >= at(0, 11)
+    assert third.id not in put
+    assert round_drafts.reasons(run)[third.id] == [{"code": "left_out"}]
+
+
+def test_a_line_and_its_station_are_never_promised_together(session, tam, ada, cleo, reactor, twin):
+    session.add(Part(line_id=reactor.id, station_id=twin.id, position=0))
+    row = rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=terms(), now=NOW)
+    within = Span(at(0, 9), at(0, 11))
+    wish(session, ada, row, reactor, window=within)
+    wish(session, cleo, row, twin, window=within)
+    run = solved(session, tam, row)
+    assert run.result["served"] == 1
+
+
+def test_caps_floors_and_budget_are_those_of_the_terms(session, tam, ada, cleo, reactor):
+    company = ShareTerms(OrganisationKind.ENTERPRISE, floor_minutes=240, subsidy_percent=50)
+    given = terms(cap_minutes=180, budget=Decimal("1000.50"), shares=[company])
+    row = rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=given, now=NOW)
+    mine = [wish(session, ada, row, reactor, minutes=120) for _ in range(2)]
+    theirs = wish(session, cleo, row, reactor, minutes=120)
+    posed = round_pools.pose(session, row=row, pins={}, now=NOW)
+    party = posed.pool.wishes[0].organisation
+    assert posed.pool.caps[party] == 12
+    assert [(floor.quota_class, floor.slots) for floor in posed.pool.floors] == [("enterprise", 16)]
+    assert posed.pool.budget == 100_050
+    run = solved(session, tam, row)
+    put = round_drafts.places(run, [*mine, theirs])
+    assert sum(one.id in put for one in mine) == 1
+    assert theirs.id in put
+
+
+def test_the_same_round_gives_the_same_plan_and_fingerprint(session, tam, ada, cleo, week, reactor, twin):
+    for actor in (ada, cleo):
+        for minutes in (60, 120, 240):
+            wish(session, actor, week, reactor, twin, minutes=minutes)
+    one, two = solved(session, tam, week), solved(session, tam, week)
+    assert one.fingerprint == two.fingerprint
+    assert one.result["plan"] == two.result["plan"]
+
+
+# --- drafts ---------------------------------------------------------------------------------------
+
+
+def test_a_draft_is_confirmed_as_bookings_of_those_who_wished(session, tam, ada, cleo, week, reactor):
+    within = Span(at(0, 9), at(0, 11))
+    mine = wish(session, ada, week, reactor, window=within, purpose="polymer")
+    theirs = wish(session, cleo, week, reactor, window=within)
+    round_wishes.rank(session, actor=tam, wish_id=mine.id, priority=4, reason="national project", now=NOW)
+    drafted(session, tam, week)
+    assert mine.starts_at == at(0, 9)
+    assert theirs.starts_at is None
+    outcome = round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW)
+    assert week.state is RoundState.CONFIRMED
+    booking = session.get_one(Booking, mine.booking_id)
+    assert (booking.person_id, booking.starts_at, booking.purpose) == (ada.person_id, at(0, 9), "polymer")
+    assert booking.state is State.CONFIRMED
+    assert (mine.state, theirs.state, outcome.unserved) == (WishState.SERVED, WishState.UNSERVED, 1)
+    waits = session.scalars(select(WaitlistEntry)).one()
+    assert (waits.person_id, waits.minutes) == (cleo.person_id, 120)
+
+
+def test_a_draft_that_the_calendar_has_overtaken_is_refused_whole(session, tam, ada, cleo, week, reactor):
+    mine = wish(session, ada, week, reactor, window=Span(at(0, 9), at(0, 11)))
+    theirs = wish(session, cleo, week, reactor, window=Span(at(1, 9), at(1, 11)))
+    drafted(session, tam, week)
+    items = [Item(reactor.id, Span(at(1, 9), at(1, 10)))]
+    bookings.place(session, actor=ada, items=items, now=NOW)
+    session.commit()
+    with pytest.raises(Refused) as found:
+        round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW)
+    session.rollback()
+    assert [(reason.code, reason.params["wish"], reason.params["why"]) for reason in found.value.reasons] == [
+        ("draft_outdated", str(theirs.id), "taken")
+    ]
+    assert week.state is RoundState.PUBLISHED
+    assert mine.booking_id is None
+    assert session.scalars(select(Booking)).one().starts_at == at(1, 9)
+    # Run anew, it finds another place, and then it can be confirmed.
+    theirs.window_ends_at = at(1, 16)
+    drafted(session, tam, week)
+    assert len(round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW).bookings) == 2
+
+
+def test_a_round_may_give_days_that_are_too_far_ahead_for_everybody_else(session, tam, ada, week, reactor):
+    reactor.horizon_minutes = 60
+    mine = wish(session, ada, week, reactor)
+    with pytest.raises(Refused):
+        bookings.place(session, actor=ada, items=[Item(reactor.id, Span(at(0, 9), at(0, 11)))], now=NOW)
+    drafted(session, tam, week)
+    round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW)
+    placed = session.scalars(select(Event).where(Event.booking_id == mine.booking_id)).first()
+    assert placed is not None
+    assert placed.data["overrode"]
+
+
+def test_what_a_run_has_not_found_is_not_published(session, tam, ada, week, reactor):
+    wish(session, ada, week, reactor)
+    run = round_drafts.ask(session, actor=tam, round_id=week.id, now=NOW)
+    with pytest.raises(Refused) as found:
+        round_drafts.publish(session, actor=tam, round_id=week.id, run_id=run.id, now=NOW)
+    assert [reason.code for reason in found.value.reasons] == ["no_plan"]
+
+
+def test_a_plan_that_breaks_a_rule_is_not_published(session, tam, ada, cleo, week, reactor):
+    for actor in (ada, cleo):
+        wish(session, actor, week, reactor, window=Span(at(0, 9), at(0, 11)))
+    run = solved(session, tam, week)
+    (place,) = run.result["plan"].values()
+    run.result = run.result | {"plan": {"0": place, "1": place}}
+    with pytest.raises(Refused) as found:
+        round_drafts.publish(session, actor=tam, round_id=week.id, run_id=run.id, now=NOW)
+    assert [reason.params for reason in found.value.reasons] == [{"why": "overlap"}]
+
+
+def test_only_the_manager_runs_publishes_and_confirms(session, tam, ada, week, reactor):
+    wish(session, ada, week, reactor)
+    for forbidden in (
+        lambda: round_drafts.ask(session, actor=ada, round_id=week.id, now=NOW),
+        lambda: round_drafts.runs(session, actor=ada, round_id=week.id),
+        lambda: round_drafts.confirm(session, actor=ada, round_id=week.id, now=NOW),
+        lambda: rounds.act(session, actor=ada, round_id=week.id, action=RoundAction.CANCEL, now=NOW),
+    ):
+        with pytest.raises(Forbidden):
+            forbidden()
+
+
+def test_who_saw_another_version_does_not_settle_it(session, tam, week):
+    with pytest.raises(Stale):
+        rounds.act(session, actor=tam, round_id=week.id, action=RoundAction.CLOSE, version=7, now=NOW)
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_process_died_begins_anew_and_a_new_one_stops_the_old(session, tam, ada, week, reactor):
+    wish(session, ada, week, reactor)
+    first = round_drafts.ask(session, actor=tam, round_id=week.id, now=NOW)
+    assert solver_runs.take_up(session, now=NOW) is not None
+    assert solver_runs.take_up(session, now=NOW + solver_runs.SILENCE) is None
+    again = solver_runs.take_up(session, now=NOW + solver_runs.SILENCE + timedelta(seconds=1))
+    assert again is not None
+    assert again.id == first.id
+    progress = solver_runs.Progress("bound", 40, 900, 1000)
+    assert solver_runs.beat(session, run_id=first.id, progress=progress, now=NOW)
+    round_drafts.ask(session, actor=tam, round_id=week.id, now=NOW)
+    assert not solver_runs.beat(session, run_id=first.id, progress=progress, now=NOW)
+    solver_runs.end(session, run_id=first.id, result={"plan": {}}, now=NOW)
+    session.refresh(first)
+    assert first.state is RunState.STOPPED
+
+
+def test_a_round_closes_by_itself_and_runs_once(session, tam, ada, week, reactor):
+    wish(session, ada, week, reactor)
+    over = week.closes_at
+    assert rounds.due(session, now=over - HOUR) == []
+    assert rounds.due(session, now=over) == [week.id]
+    assert rounds.close_in_time(session, round_id=week.id, now=over) is week
+    assert round_drafts.ask_first(session, round_id=week.id, now=over) is not None
+    assert rounds.due(session, now=over) == []
+    assert rounds.close_in_time(session, round_id=week.id, now=over) is None
