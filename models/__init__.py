@@ -2,6 +2,7 @@
 
 from booking.domain.approvals import Need, StepState
 from booking.domain.policy import RuleKind
+from booking.domain.replanning import IfSilent, ProposalKind, ProposalState, ReplanState
 from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.working_days import DayKind
 from models import guards
@@ -40,6 +41,7 @@ from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
+from models.replan import Proposal, Replan
 from models.round import Round, RoundPin, RoundShare, RoundWish, RoundWishInstrument
 from models.rule import CalendarDay, QuotaLock, Rule
 from models.series import Series
@@ -92,6 +94,7 @@ __all__ = [
     "Freed",
     "Hold",
     "HookKind",
+    "IfSilent",
     "Instrument",
     "InstrumentKind",
     "InstrumentPrice",
@@ -120,12 +123,17 @@ __all__ = [
     "Privacy",
     "Project",
     "ProjectMember",
+    "Proposal",
+    "ProposalKind",
+    "ProposalState",
     "Purpose",
     "Qualification",
     "QuietHours",
     "QuotaLock",
     "RateLimit",
     "Reminder",
+    "Replan",
+    "ReplanState",
     "RequestKey",
     "Round",
     "RoundPin",

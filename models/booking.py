@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.domain import lifecycle
 from booking.domain.lifecycle import Action, State
+from booking.domain.replanning import IfSilent
 from models.account import Person
 from models.base import Base, UtcDateTime, by_value
 from models.instrument import Instrument
@@ -20,6 +21,8 @@ class Booking(Base):
     `version` rises with every change (ETag); `sequence` with every change of time, state or instrument (calendars).
     `starts_at` and `ends_at` span the use of all items. `booked_by_id` is who booked for the person, None when they
     did it themselves. One of a series has its `series_day`, the date that the rule gave it, wherever it was moved.
+    `may_move` lets it be moved a little so that others find room after an outage; `if_silent` is what the owner agreed
+    shall become of it when an outage displaces it and they do not answer.
     """
 
     __tablename__ = "booking"
@@ -69,6 +72,8 @@ class Booking(Base):
     state: Mapped[State] = mapped_column(by_value(State))
     purpose: Mapped[str] = mapped_column(Text, default="")
     confidential: Mapped[bool] = mapped_column(default=False)
+    may_move: Mapped[bool] = mapped_column(default=False)
+    if_silent: Mapped[IfSilent] = mapped_column(by_value(IfSilent), default=IfSilent.STAY)
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)

@@ -36,6 +36,7 @@ class Purpose(enum.StrEnum):
     CONFIRM_EMAIL = "confirm_email"
     DECIDE_STEP = "decide_step"
     ANSWER_OFFER = "answer_offer"
+    ANSWER_PROPOSAL = "answer_proposal"
 
 
 class OneTimeLink(Base):
