@@ -15,6 +15,7 @@ from booking.api.schemas.bookings import (
     BookingsIn,
     BookingsOut,
     CancellationIn,
+    ConditionsOut,
     Decision,
     DryRunIn,
     ExtensionIn,
@@ -33,8 +34,9 @@ from booking.http import etags, idempotency
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.http.problems import reason_out
-from booking.services import acting, approvals, availability, bookings, facilities, instruments, waitlist
+from booking.http.problems import alternative_out, reason_out
+from booking.services import acting, alternatives, approvals, bookings, facilities, instruments, waitlist
+from booking.services.availability import Alternative
 from models import Booking
 
 blp = Blueprint("api-bookings", __name__, description="Time that is booked.")
@@ -101,19 +103,16 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             chemicals=order["chemicals"],
             now=now,
         )
-        instead = []
+        instead: list[Alternative] = []
         if not verdict.allowed:
-            instead = availability.alternatives(
-                session, items=items, now=now, booking_id=order["booking_id"], person_id=actor().person_id
-            )
+            if verdict.wish is not None:
+                instead = alternatives.find(session, actor=who, wish=verdict.wish)
             if order["booking_id"] is None:
                 instead += waitlist.way_out(session, reasons=verdict.reasons, items=items)
     return {
         "allowed": verdict.allowed,
         "reasons": [reason_out(reason) for reason in verdict.reasons],
-        "alternatives": [
-            {"instrument_id": one.code, "start": one.start, "end": one.end, "why": one.why} for one in instead
-        ],
+        "alternatives": [alternative_out(one) for one in instead],
         "estimate": {
             "total": verdict.estimate.total,
             "currency": "CNY",
@@ -169,6 +168,22 @@ def one(booking_id: UUID) -> Answer | Response:
     if etags.unchanged(booking.version):
         return etags.mark(Response(status=304), booking.version)
     return _told(booking)
+
+
+@blp.get("/bookings/<uuid:booking_id>/conditions")
+@needs("booking.see")
+@blp.response(200, ConditionsOut)
+@problems(404)
+def conditions(booking_id: UUID) -> dict[str, Any]:
+    """List what a booking still lacks
+
+    What its person must hold before they can check in and does not by now: a training still to come, a
+    qualification that was taken away or ends before the day of use.
+    """
+    with reading() as session:
+        booking = bookings.get(session, actor=actor(), booking_id=booking_id, now=utc_now())
+        found = bookings.conditions(session, booking=booking, now=utc_now())
+    return {"items": [reason_out(reason) for reason in found]}
 
 
 @blp.route("/bookings/<uuid:booking_id>", methods=["PATCH"])

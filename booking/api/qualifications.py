@@ -321,7 +321,9 @@ def decide(wanted: dict[str, Any], certificate_id: UUID) -> Certificate:
             case Verdict.REFUSE:
                 return qualifications.refuse(session, reason=wanted["reason"], **same)
             case _:
-                return qualifications.revoke(session, reason=wanted["reason"], **same)
+                return qualifications.revoke(
+                    session, reason=wanted["reason"], expires_on=wanted["expires_on"], **same
+                )
 
 
 def _told(rows: Iterable[Qualification], places: Sequence[Facility]) -> list[dict[str, Any]]:

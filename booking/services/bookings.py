@@ -37,6 +37,7 @@ from booking.services import (
     manners,
     occupation,
     policies,
+    qualification_needs,
 )
 from booking.services.approval_steps import Planned
 from booking.services.gates import Wish
@@ -95,6 +96,7 @@ class Verdict:
     conditions: tuple[Reason, ...] = ()
     steps: tuple[Planned, ...] = ()
     unannounced: tuple[int, ...] = ()
+    wish: Wish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def place(
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
     organisation_id = wish.organisation_id
     stand = [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)]
-    overrode = _settle(session, actor, items, stand, case, override)
+    overrode = _settle(session, actor, items, stand, case, override, wish)
     steps = approval_steps.planned(session, actor=actor, wish=wish)
     booking = Booking(
         id=booking_id,
@@ -251,7 +253,7 @@ def dry_run(
     steps = tuple(approval_steps.planned(session, actor=actor, wish=wish))
     conditions = tuple(gates.conditions(session, wish))
     unannounced = policies.unannounced(session, items, case.instruments)
-    return Verdict(not reasons, reasons, estimate, bool(steps), conditions, steps, unannounced)
+    return Verdict(not reasons, reasons, estimate, bool(steps), conditions, steps, unannounced, wish)
 
 
 def cleared(
@@ -283,7 +285,7 @@ def cleared(
     case = _case(session, locked, items, now, whose, without=without)
     wish = wish_for(session, whom, booking, items, case.instruments, project_id, now)
     reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    _settle(session, actor, items, reasons, case, "")
+    _settle(session, actor, items, reasons, case, "", wish)
     if case.expired:
         occupation.drop_expired(session, case.instruments, now=now)
     return case.claims
@@ -692,13 +694,9 @@ def history(
     return [HistoryLine(event.at, event.kind, name, event.data) for event, name in session.execute(query)]
 
 
-def conditions(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> list[Reason]:
-    """Give what must still come true before a booking ahead begins."""
-    if booking.state not in {State.REQUESTED, State.CONFIRMED} or booking.ends_at <= now:
-        return []
-    held = {item.instrument_id: item.instrument for item in booking.items}
-    wish = wish_for(session, actor, booking, _items(booking), held, booking.project_id, now)
-    return gates.conditions(session, wish)
+def conditions(session: Session, *, booking: Booking, now: datetime) -> list[Reason]:
+    """Give what must still come true, or be mended, before a booking ahead begins."""
+    return qualification_needs.wanting(session, found=[booking], now=now).get(booking.id, [])
 
 
 def confidential_by_default(
@@ -883,6 +881,7 @@ def _settle(
     reasons: Sequence[Reason],
     case: _Case,
     override: str,
+    wish: Wish | None = None,
 ) -> dict[str, Any]:
     """Refuse, or give what the event keeps of the rules that a manager sets aside.
 
@@ -895,7 +894,7 @@ def _settle(
     words = override.strip()
     if not words or not all(reason.overridable for reason in reasons):
         told = policies.told(session, reasons, items, case.instruments, case.timetables)
-        raise Refused(told, items)
+        raise Refused(told, items, wish)
     for place in sorted({case.instruments[item.instrument_id].facility_id for item in items}):
         require(actor, "rule.override", Subject(facility_id=place))
     if not LEAST_WORDS <= len(words) <= MOST_WORDS:
@@ -1003,7 +1002,7 @@ def _retime(
     )
     wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now, chemicals)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    overrode = _settle(session, actor, items, stand, case, override)
+    overrode = _settle(session, actor, items, stand, case, override, wish)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id, now=now)
     _replace_items(session, booking, items, case.instruments)

@@ -620,6 +620,9 @@ def _flag(
             bookings=[_entry(row, place) for row in rows[:MOST_TOLD]],
             count=len(rows),
             reason=reason,
+            until=certificate.expires_on.isoformat()
+            if certificate.state is Step.GRANTED and certificate.expires_on
+            else None,
             **_named(certificate.qualification),
         )
 

@@ -25,7 +25,16 @@ from booking.http.identity import actor, identity, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import acting, availability, bookings, faults, projects, transfers
+from booking.services import (
+    acting,
+    availability,
+    bookings,
+    faults,
+    projects,
+    qualification_needs,
+    series_lists,
+    transfers,
+)
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
 from booking.services.calendars import CALLED_OFF
 from booking.web import blueprint
@@ -45,6 +54,9 @@ Answer = str | Response | Redirect | tuple[str, int]
 
 RATINGS = range(1, 6)
 MOST_SAMPLES = 1_000_000
+
+LOST = frozenset({"qualification_missing"})
+"""What was there when the time was booked, and keeps people from using it now."""
 
 
 def templates_know() -> None:
@@ -87,12 +99,16 @@ def show_my_bookings() -> str:
         rows, counts = bookings.own(
             session, actor=actor(), part=part, page=page, page_size=page_size, now=now
         )
+        lacking = qualification_needs.wanting(session, found=rows, now=now)
         offers = transfers.waiting(session, actor=actor())
+        going_on = series_lists.any_going_on(session, actor=actor(), now=now)
     return render_template(
         "bookings/mine.html",
         rows=rows,
         part=part.value,
         offers=offers,
+        series=going_on,
+        lacking=lacking,
         tabs=[
             (one.value, _part_name(one), counts[one])
             for one in Part
@@ -175,7 +191,7 @@ def booking_page(
         project = projects.by_ids(session, ids=[booking.project_id])
         estimate = _estimate(session, booking)
         closed = _closed(session, booking, now)
-        conditions = bookings.conditions(session, actor=actor(), booking=booking, now=now)
+        conditions = bookings.conditions(session, booking=booking, now=now)
         faulty = _called_faulty(session, booking)
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
@@ -189,7 +205,8 @@ def booking_page(
         project=next(iter(project.values()), None),
         estimate=estimate,
         closed=closed,
-        conditions=sentences(conditions, zone),
+        conditions=sentences((one for one in conditions if one.code not in LOST), zone),
+        lost=sentences((one for one in conditions if one.code in LOST), zone),
         offer=offer,
         colleagues=colleagues,
         history=[_deed(line, zone) for line in lines if _worth_telling(line)],

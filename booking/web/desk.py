@@ -19,7 +19,16 @@ from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import current_locale, name_of
 from booking.i18n import gettext as _
-from booking.services import approvals, availability, bookings, catalogue, closures, facilities, instruments
+from booking.services import (
+    approvals,
+    availability,
+    bookings,
+    catalogue,
+    closures,
+    facilities,
+    instruments,
+    qualification_needs,
+)
 from booking.services.availability import Bar
 from booking.services.catalogue import Filters
 from booking.web import blueprint, timeline
@@ -127,6 +136,7 @@ def show_desk() -> str:
             states=IN_USE,
             page_size=RUNS,
         )
+        lacking = qualification_needs.wanting(session, found=runs, now=now)
         closed = closures.listing(
             session, actor=actor(), facility_id=facility.id, within=Span(now, now + CLOSED_AHEAD)
         )
@@ -150,6 +160,7 @@ def show_desk() -> str:
         now_line=_now_line(paper, now),
         listed=_listed(paper, found.items, bars) if window.form is Form.LIST else [],
         runs=_runs(runs, now),
+        lacking=lacking,
         more_runs=max(0, more_runs - len(runs)),
         closed=closed,
         names=names,

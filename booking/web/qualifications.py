@@ -1,5 +1,6 @@
 """Qualifications: my own, one to ask for, and for the staff what waits, who holds what, and what is taught."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -405,18 +406,28 @@ def grant_certificate(certificate_id: UUID) -> Answer:
 @needs("qualification.train")
 def refuse_certificate(certificate_id: UUID) -> Answer:
     """Refuse a request, with a reason."""
-    return _with_reason(certificate_id, qualifications.refuse, _("Refused; the person reads the reason."))
+    words = _("Refused; the person reads the reason.")
+    return _with_reason(certificate_id, qualifications.refuse, words, Intake(fields("reason")))
 
 
 @blueprint.post("/certificates/<uuid:certificate_id>/revocation")
 @needs("qualification.define")
 def revoke_certificate(certificate_id: UUID) -> Answer:
     """Take a qualification away, with a reason."""
-    return _with_reason(certificate_id, qualifications.revoke, _("Taken away; the person reads the reason."))
+    intake = Intake(fields("reason", "expires_on"))
+    until = intake.day("expires_on") if intake.raw("expires_on") else None
+    command = functools.partial(qualifications.revoke, expires_on=until)
+    words = (
+        _("Taken away; the person reads the reason.")
+        if until is None
+        else _("It ends earlier now; the person reads the reason.")
+    )
+    return _with_reason(certificate_id, command, words, intake)
 
 
-def _with_reason(certificate_id: UUID, command: Callable[..., Certificate], words: str) -> Answer:
-    intake = Intake(fields("reason"))
+def _with_reason(
+    certificate_id: UUID, command: Callable[..., Certificate], words: str, intake: Intake
+) -> Answer:
     reason = intake.text("reason", longest=LONGEST_NOTE, lines=True)
     _found, again, href = _place_of(certificate_id)
     if intake.errors:

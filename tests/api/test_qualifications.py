@@ -45,12 +45,18 @@ def test_from_the_definition_to_the_grant(laser: World):
     assert decided["state"] == "granted"
     assert decided["expires_on"] > decided["granted_on"]
     assert laser.get("/certificates").json["items"] == [decided]
-    assert laser.post("/bookings", json=wish).status_code == 201
+    booked = laser.post("/bookings", json=wish)
+    assert booked.status_code == 201
+    lacks = f"/bookings/{booked.json['id']}/conditions"
+    assert laser.get(lacks).json == {"items": []}
+    assert laser.get(lacks, who="cleo").status_code == 404
     revoked = {"decision": "revoke", "reason": "fire"}
     assert (
         laser.post(f"/certificates/{asked.json['id']}/decision", json=revoked, who="tam").json["state"]
         == "revoked"
     )
+    (reason,) = laser.get(lacks).json["items"]
+    assert (reason["code"], reason["params"]["standing"]) == ("qualification_missing", "revoked")
     assert laser.delete(f"/qualifications/LASER/needs/{need.json['id']}", who="tam").status_code == 204
     assert laser.get("/qualifications/LASER/needs").json["total"] == 0
 

@@ -615,6 +615,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"facility_id": t.facility},
             {"json": {"deed": "late", "points": -1, "valid_from": SOON.date().isoformat()}},
         ),
+        "api-working-days.of_year": ({"year": 2026}, {}),
+        "api-working-days.announce": ({}, {"json": {"days": [{"day": "2031-01-01", "kind": "holiday"}]}}),
+        "api-working-days.sheet": (
+            {},
+            {"data": b"day,kind\n2031-01-01,holiday\n", "content_type": "application/octet-stream"},
+        ),
         "api-credit.end_rule": ({"facility_id": t.facility, "deed": "late"}, {}),
         "api-credit.set_common_rule": (
             {},

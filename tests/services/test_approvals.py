@@ -454,7 +454,7 @@ def told(session, kind):
         .where(Event.kind == kind, Delivery.channel == Channel.INBOX)
         .group_by(Person.name)
     )
-    return {name: number for name, number in session.execute(query)}
+    return dict(session.execute(query).all())
 
 
 def test_who_was_asked_hears_once_that_it_expired_and_may_still_see_it(
@@ -486,8 +486,8 @@ def test_who_never_answered_a_step_without_a_deadline_hears_once_when_it_begins(
     assert told(session, "approval.expired") == {"Tam": 1, "Ada": 1}
     by_name = cast.actor_of(session, cast.ada(session))
     found, _total = notifications.inbox(session, actor=by_name, now=begun)
-    assert found[0].notice.template == "approval.expired"
-    assert not (found[0].notice.over or found[0].notice.foreign)
+    notice = found[0].notice
+    assert (notice.template, notice.over, notice.foreign) == ("approval.expired", False, False)
     session.execute(delete(Membership).where(Membership.person_id == by_name.person_id))
     stranger = cast.actor_of(session, session.get_one(Person, by_name.person_id))
     assert bookings.get(session, actor=stranger, booking_id=booking.id) is booking

@@ -1,6 +1,7 @@
 """The pages of qualifications: from the refusal to the request, and from the request to the grant."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from booking import db
 from models import Certificate
-from tests.web.lab import Lab, at, local, text_of, typed
+from tests.web.lab import Lab, at, local, quarter, text_of, typed
 
 DEFINITION = {
     "code": "LASER",
@@ -119,6 +120,42 @@ def test_staff_grant_to_an_address_and_take_it_away(lab):
         lab.send("tam", f"/certificates/{certificate(lab).id}/revocation", reason="fire").status_code == 303
     )
     assert "Taken away" in lab.get("ben", "/qualifications").text
+
+
+def test_bookings_say_what_they_lack_until_it_is_given_again(lab):
+    want(lab)
+    award = {"person": "ada@example.org", "granted_on": "", "expires_on": ""}
+    lab.send("tam", "/qualifications/LASER/awards", **award)
+    booking = lab.book("ada", "SEM", at(9), at(10))
+    warning = "As things stand, nobody can check in to this booking"
+    for path in (f"/bookings/{booking}", "/bookings"):
+        page = lab.get("ada", path).text
+        assert warning not in page
+        assert "Qualification lacking" not in page
+    path = f"/certificates/{certificate(lab).id}/revocation"
+    wrong = lab.send("tam", path, reason="fire", expires_on="2020-01-01")
+    assert (wrong.status_code, "Ends on" in text_of(wrong.text)) == (422, True)
+    early = at(9, days=3).date().isoformat()
+    assert lab.send("tam", path, reason="fire", expires_on=early).status_code == 303
+    page = text_of(lab.get("ada", f"/bookings/{booking}").text)
+    assert warning in page
+    assert "before the day of use" in page
+    assert "hand the booking over to a colleague who holds it" in page
+    assert lab.send("tam", path, reason="fire").status_code == 303
+    page = text_of(lab.get("tam", f"/bookings/{booking}").text)
+    assert "SEM needs the qualification “Laser safety”: it was taken away." in page
+    assert "hand the booking over to a colleague" not in page, "that is for its person to do"
+    assert "Qualification lacking" in lab.get("ada", "/bookings").text
+    lab.send("tam", "/qualifications/LASER/awards", **award)
+    assert warning not in lab.get("ada", f"/bookings/{booking}").text
+
+
+def test_the_desk_shows_who_may_not_begin_today(lab):
+    now = quarter()
+    lab.book("ada", "SEM", now, now + timedelta(hours=1), now=now - timedelta(days=9))
+    assert "Qualification lacking" not in lab.get("tam", "/desk").text
+    want(lab)
+    assert "Qualification lacking" in lab.get("tam", "/desk").text
 
 
 def test_one_takes_a_request_back(lab):

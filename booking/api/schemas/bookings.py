@@ -333,6 +333,12 @@ class EstimateOut(PriceOut):
     )
 
 
+class ConditionsOut(Out):
+    """What must still come true before a booking begins."""
+
+    items = fields.List(fields.Nested(ReasonOut), required=True)
+
+
 class VerdictOut(Out):
     """What would happen to a wish."""
 

@@ -187,7 +187,12 @@ class VerdictIn(In):
         metadata={"description": "Needed to refuse and to revoke."},
     )
     granted_on = _day()
-    expires_on = _day(metadata={"description": "By default as long as the qualification lasts."})
+    expires_on = _day(
+        metadata={
+            "description": "Granted: by default as long as the qualification lasts. Revoked: by default at once; a day"
+            " before its end lets it count until then."
+        }
+    )
 
 
 class CertificateOut(Out):
