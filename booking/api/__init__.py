@@ -38,12 +38,14 @@ def _modules() -> tuple[ModuleType, ...]:
         series,
         transfers,
         waitlist,
+        working_days,
     )
 
     # In the order of the docs.
     return (
         instruments,
         rules,
+        working_days,
         availability,
         bookings,
         series,

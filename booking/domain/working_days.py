@@ -2,12 +2,17 @@
 
 import csv
 import enum
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from booking.domain import sheets
+from booking.domain.sheets import CellError
 
 COUNTRY = "CN"
 """Whose State Council announces the days; its facilities all stand there."""
@@ -142,6 +147,15 @@ class Unreadable(Exception):
         self.value = value[:60]
 
 
+class BrokenSheet(Exception):
+    """A sheet of days in which something is wrong: where, and what."""
+
+    def __init__(self, errors: Sequence[CellError]) -> None:
+        """Keep the errors."""
+        super().__init__(f"{len(errors)} errors")
+        self.errors = errors
+
+
 MOST_LINES = 2000
 MOST_TEXT = 200_000
 LONGEST_NAME = 100
@@ -191,6 +205,75 @@ def read(text: str) -> list[Announced]:
     if not found:
         raise Unreadable(1, "required")
     return list(found.values())
+
+
+COLUMNS: dict[str, str] = {
+    **dict.fromkeys(("day", "date", "日期"), "day"),
+    **dict.fromkeys(("kind", "类别"), "kind"),
+    **dict.fromkeys(("name", "名称"), "name"),
+}
+"""What the columns of a sheet of days may be called."""
+
+
+def read_sheet(data: bytes, file: str) -> list[Announced]:
+    """Read a CSV or XLSX file of days whose first row names the columns: day, kind and name.
+
+    :raises sheets.Unreadable: if it is no such file
+    :raises BrokenSheet: with everything that is wrong, cell by cell
+    """
+    table = sheets.read_table(data, file, COLUMNS)
+    errors = list(table.errors)
+    said = [COLUMNS[column] for column in table.columns]
+    errors += [CellError(1, "", name, "required") for name in ("day", "kind") if name not in said]
+    errors += [CellError(1, "", name, "duplicate_column") for name in {*said} if said.count(name) > 1]
+    if not table.rows:
+        errors.append(CellError(None, "", "day", "required"))
+    if len(table.rows) > MOST_LINES:
+        raise sheets.Unreadable("too_many_rows", most=MOST_LINES)
+    found: dict[date, Announced] = {}
+    for row in [] if errors else table.rows:
+        cells: dict[str, Any] = {}
+        for column, cell in row.cells.items():
+            try:
+                cells[COLUMNS[column]] = _READ[COLUMNS[column]](cell)
+            except sheets.Bad as bad:
+                errors.append(CellError(row.number, "", column, bad.code, bad.params))
+        if "day" in cells and cells["day"] in found:
+            errors.append(CellError(row.number, "", "day", "duplicate", {"value": cells["day"].isoformat()}))
+        if {"day", "kind"} <= cells.keys():
+            found[cells["day"]] = Announced(cells["day"], _WORDS[cells["kind"]], cells.get("name", ""))
+    if errors:
+        raise BrokenSheet(errors[: sheets.MOST_ERRORS])
+    return list(found.values())
+
+
+def written(days: Iterable[Announced]) -> str:
+    """Write days as lines that `read` takes."""
+    lines = io.StringIO()
+    rows = ((one.day.isoformat(), one.kind.value if one.kind else "ordinary", one.name) for one in days)
+    csv.writer(lines, lineterminator="\n").writerows(rows)
+    return lines.getvalue()
+
+
+def _required(read: sheets.Read) -> sheets.Read:
+    def check(cell: Any) -> Any:
+        if sheets.is_empty(cell):
+            raise sheets.Bad("required")
+        return read(cell)
+
+    return check
+
+
+def _day_cell(cell: Any) -> date:
+    return sheets.day(cell.strip().replace("/", "-") if type(cell) is str else cell)
+
+
+_name = sheets.text(LONGEST_NAME)
+_READ: dict[str, sheets.Read] = {
+    "day": _required(_day_cell),
+    "kind": _required(sheets.one_of({word: word for word in _WORDS})),
+    "name": lambda cell: "" if sheets.is_empty(cell) else _name(cell),
+}
 
 
 def _from_csv(raw: str) -> list[tuple[int, tuple[str, str, str]]]:

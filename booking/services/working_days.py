@@ -1,6 +1,7 @@
 """The table of working days: the administrator's own days over those that were published."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -44,6 +45,26 @@ def around(session: Session, day: date, *, country: str = COUNTRY) -> WorkingDay
     return known(session, day - timedelta(days=366), day + timedelta(days=366), country=country)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an announcement does: how many days turn, and the bookings ahead that stand on those."""
+
+    turned: int
+    standing: Sequence[Booking]
+
+
+def check(
+    session: Session, *, actor: Actor, days: Sequence[Announced], now: datetime, country: str = COUNTRY
+) -> Outcome:
+    """Tell what it would do to write days into the table; nothing is written.
+
+    :raises Forbidden: unless the actor administers
+    """
+    require(actor, "working_day.edit")
+    turned = _turned(session, days, country)
+    return Outcome(len(turned), _standing_on(session, turned, now))
+
+
 def announce(
     session: Session,
     *,
@@ -52,17 +73,15 @@ def announce(
     source: str,
     now: datetime,
     country: str = COUNTRY,
-) -> tuple[int, list[Booking]]:
-    """Write days into the table; give how many turned, and the bookings ahead that stand on those.
+) -> Outcome:
+    """Write days into the table.
 
     What was decided about a booking stays; whoever keeps the table looks at those that are listed.
 
     :raises Forbidden: unless the actor administers
     """
-    require(actor, "working_day.edit")
+    outcome = check(session, actor=actor, days=days, now=now, country=country)
     wanted = {one.day: one for one in days}
-    before = known(session, min(wanted), max(wanted), country=country)
-    kinds = {day: before.kind(day) for day in wanted}
     rows = {
         row.day: row
         for row in session.scalars(
@@ -80,9 +99,7 @@ def announce(
         else:
             row.kind, row.name, row.source = one.kind, one.name, source
     session.flush()
-    after = known(session, min(wanted), max(wanted), country=country)
-    turned = [day for day, kind in kinds.items() if after.kind(day) is not kind]
-    if turned:
+    if outcome.turned:
         occupation.advance(session, _judged_by_days())
     events.record(
         session,
@@ -91,9 +108,18 @@ def announce(
         now=now,
         subject=country,
         days=len(wanted),
-        turned=len(turned),
+        turned=outcome.turned,
     )
-    return len(turned), _standing_on(session, turned, now)
+    return outcome
+
+
+def _turned(session: Session, days: Sequence[Announced], country: str) -> list[date]:
+    """Give the days that become of another sort."""
+    wanted = {one.day: one.kind for one in days}
+    before = known(session, min(wanted), max(wanted), country=country)
+    kept = {day: kind for day, kind in before.own.items() if day not in wanted}
+    after = WorkingDays({**kept, **{day: kind for day, kind in wanted.items() if kind is not None}})
+    return [day for day in wanted if after.kind(day) is not before.kind(day)]
 
 
 def listed(session: Session, year: int, *, country: str = COUNTRY) -> list[CalendarDay]:

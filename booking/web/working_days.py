@@ -1,20 +1,28 @@
 """The table of working days: what each year holds, and writing announcements into it."""
 
+from collections.abc import Sequence
+
 from flask import render_template, request
 
+from booking import wording
 from booking.db import reading, transaction
-from booking.domain.working_days import DayKind, Unreadable, read
+from booking.domain import sheets
+from booking.domain.sheets import CellError
+from booking.domain.working_days import BrokenSheet, DayKind, Unreadable, read, read_sheet, written
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.services import working_days
+from booking.services.working_days import Outcome
 from booking.web import blueprint
-from models import Booking
 
 Answer = str | tuple[str, int]
 
 FIRST, LAST = 2004, 2099
+
+MOST_SHOWN = 100
+"""So many errors of a sheet are shown."""
 
 
 @blueprint.get("/working-days", endpoint="working_days")
@@ -29,27 +37,44 @@ def show_working_days() -> Answer:
 @blueprint.post("/working-days", endpoint="announce_days")
 @needs("working_day.edit")
 def announce_days() -> Answer:
-    """Write an announcement into the table, all of it or nothing, and show which bookings stand on days that turned."""
-    typed = fields("table", "source")
-    source = typed["source"].strip()[:100]
+    """Write an announcement into the table, all of it or nothing, and show which bookings stand on days that turned.
+
+    It is typed or comes as a file; a trial writes nothing.
+    """
+    typed = fields("table", "source", "try")
+    sent = request.files.get("file")
     try:
-        days = read(typed["table"])
+        if sent is not None and sent.filename:
+            typed["table"] = written(days := read_sheet(sent.read(), sent.filename))
+        else:
+            days = read(typed["table"])
     except Unreadable as error:
-        return _page(utc_now().year, typed=typed, problem=_problem(error)), 422
+        return _page(utc_now().year, typed=typed, problems={"table": _problem(error)}), 422
+    except sheets.Unreadable as error:
+        said = wording.cell_sentence(error.code, error.params)
+        return _page(utc_now().year, typed=typed, problems={"file": said}), 422
+    except BrokenSheet as broken:
+        said = {"file": _("Nothing was written.")}
+        return _page(utc_now().year, typed=typed, problems=said, cells=broken.errors), 422
+    year = min(one.day for one in days).year
+    if typed["try"]:
+        with reading() as session:
+            outcome = working_days.check(session, actor=actor(), days=days, now=utc_now())
+        return _page(year, typed=typed, outcome=outcome, tried=True)
     with transaction() as session:
-        turned, standing = working_days.announce(
-            session, actor=actor(), days=days, source=source, now=utc_now()
-        )
-    return _page(min(one.day for one in days).year, turned=turned, standing=standing)
+        source = typed["source"].strip()[:100]
+        outcome = working_days.announce(session, actor=actor(), days=days, source=source, now=utc_now())
+    return _page(year, outcome=outcome)
 
 
 def _page(
     year: int,
     *,
     typed: dict[str, str] | None = None,
-    problem: str = "",
-    turned: int | None = None,
-    standing: list[Booking] | None = None,
+    problems: dict[str, str] | None = None,
+    cells: Sequence[CellError] = (),
+    outcome: Outcome | None = None,
+    tried: bool = False,
 ) -> str:
     with reading() as session:
         rows = working_days.listed(session, year)
@@ -60,10 +85,13 @@ def _page(
         rows=rows,
         known=known,
         typed=typed or {"table": "", "source": ""},
-        problem=problem,
-        errors={"table": problem} if problem else {},
-        turned=turned,
-        standing=standing or [],
+        problems=problems or {},
+        errors=problems or {},
+        cells=[
+            (one.row, one.column, wording.cell_sentence(one.code, one.params)) for one in cells[:MOST_SHOWN]
+        ],
+        outcome=outcome,
+        tried=tried,
         kinds={
             DayKind.WORKING: _("Worked instead"),
             DayKind.REST: _("Day off"),

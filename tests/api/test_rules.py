@@ -1,8 +1,11 @@
 """Rules by REST: set, read, changed, tried and set aside."""
 
+from datetime import date
+
 import pytest
 
 from booking import db
+from booking.domain import sheets
 from models import Category
 from tests.api.conftest import World, at
 
@@ -128,6 +131,55 @@ def test_a_quota_in_words_and_set_aside(world: World):
     assert over.status_code == 201
     ben = {**wish, "instrument_id": "TANK", "end": at(16), "override_reason": "Service visit"}
     assert world.post("/bookings", json=ben, who="ben").status_code == 403
+
+
+def test_working_days_are_read_by_all_and_announced_by_the_administrator(world: World):
+    def year() -> tuple[bool, list[str]]:
+        found = world.get("/working-days?year=2031", who=None).json
+        return found["announced"], [
+            f"{one['day']} {one['kind']} {one['name']}".strip() for one in found["items"]
+        ]
+
+    body = {
+        "days": [
+            {"day": "2031-01-01", "kind": "holiday", "name": "元旦"},
+            {"day": "2031-01-04", "kind": "working"},
+        ]
+    }
+    for who, status in (("tam", 403), ("nora", 403), ("cleo", 403), (None, 401)):
+        assert world.post("/working-days", json=body, who=who).status_code == status
+    assert year() == (False, [])
+    tried = world.post("/working-days?dry_run=true", json=body, who="root")
+    assert tried.json == {"dry_run": True, "turned": 2, "booking_ids": []}
+    assert year() == (False, [])
+    assert world.post("/working-days?source=No.1", json=body, who="root").json["turned"] == 2
+    assert year() == (True, ["2031-01-01 holiday 元旦", "2031-01-04 working"])
+    twice = {"days": body["days"] * 2}
+    assert world.post("/working-days", json=twice, who="root").json["errors"] == {
+        "days.2.day": "duplicate",
+        "days.3.day": "duplicate",
+    }
+    wrong = {"days": [*body["days"], {"day": "2031-02-30", "kind": "feast"}]}
+    assert world.post("/working-days", json=wrong, who="root").status_code == 422
+    ordinary = {"days": [{"day": "2031-01-04", "kind": "ordinary"}]}
+    assert world.post("/working-days", json=ordinary, who="root").json["turned"] == 1
+    assert year() == (True, ["2031-01-01 holiday 元旦"])
+
+
+def test_working_days_come_as_a_sheet(world: World):
+    def send(data: bytes, query: str = "", who: str = "root"):
+        kind = "application/octet-stream"
+        return world.post(f"/working-days/sheet{query}", data=data, content_type=kind, who=who)
+
+    sheet = sheets.write_xlsx(("day", "kind"), [(date(2031, 1, 1), "holiday")], title="2031")
+    assert send(sheet, who="tam").status_code == 403
+    assert send(sheet, "?dry_run=1").json == {"dry_run": True, "turned": 1, "booking_ids": []}
+    assert world.get("/working-days?year=2031").json["total"] == 0
+    broken = send(b"day,kind\n2031-01-01,holiday\n2031-01-01,feast")
+    assert broken.json["errors"] == {"rows.3.kind": "unknown", "rows.3.day": "duplicate"}
+    assert send(b"PK").json["errors"] == {"file": "not_a_workbook"}
+    assert world.get("/working-days?year=2031").json["total"] == 0
+    assert send(sheet).json["turned"] == 1
 
 
 def test_a_trial_writes_nothing(world: World):

@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booking.domain import sheets
 from booking.domain.hours import zone
-from booking.domain.working_days import Announced, DayKind, Unreadable, WorkingDays, published_days, read
+from booking.domain.working_days import (
+    Announced,
+    BrokenSheet,
+    DayKind,
+    Unreadable,
+    WorkingDays,
+    published_days,
+    read,
+    read_sheet,
+    written,
+)
 
 SHANGHAI = zone("Asia/Shanghai")
 
@@ -83,3 +94,63 @@ def test_a_table_of_days_is_read_in_either_form():
     day = Announced(date(2027, 2, 5), DayKind.HOLIDAY, "春节")
     assert read("\ufeff日期,类别,名称\n2027-02-05,放假,春节\n") == [day]
     assert read('[{"date": "2027-02-05", "kind": "holiday", "name": "春节"}]') == [day]
+
+
+# --- sheets ---------------------------------------------------------------------------------------
+
+ROWS = [
+    ("2027-02-05", "放假", "春节"),
+    (date(2027, 2, 6), "Holiday", ""),
+    ("2027/02/07", "补班", None),
+    (date(2027, 2, 8), "ordinary", ""),
+]
+DAYS = [
+    Announced(date(2027, 2, 5), DayKind.HOLIDAY, "春节"),
+    Announced(date(2027, 2, 6), DayKind.HOLIDAY),
+    Announced(date(2027, 2, 7), DayKind.WORKING),
+    Announced(date(2027, 2, 8), None),
+]
+
+
+@pytest.mark.parametrize("heading", [("day", "kind", "name"), ("日期", "类别", "名称")])
+def test_a_sheet_of_days_is_read_in_either_format_and_can_be_typed_again(heading):
+    workbook = sheets.write_xlsx(heading, ROWS, title="2027")
+    text = sheets.write_csv(
+        heading, [tuple("" if cell is None else str(cell) for cell in row) for row in ROWS]
+    )
+    assert read_sheet(workbook, "2027.xlsx") == read_sheet(text, "2027.csv") == DAYS
+    assert read_sheet(text.decode("utf-8-sig").encode("gb18030"), "2027.csv") == DAYS
+    assert read(written(DAYS)) == DAYS
+
+
+@pytest.mark.parametrize(
+    ("text", "errors"),
+    [
+        (
+            "day,kind,name\n2027-02-30,rest,\n2027-02-05,feast,x\n,rest,",
+            [(2, "day", "not_a_date"), (3, "kind", "unknown"), (4, "day", "required")],
+        ),
+        ("日期,类别\n2027-02-05,放假\n2027-02-05,放假", [(3, "day", "duplicate")]),
+        ("day,kind\n2027-02-05,", [(2, "kind", "required")]),
+        ("day,name\n2027-02-05,x", [(1, "kind", "required")]),
+        ("day,date,kind\n2027-02-05,2027-02-05,rest", [(1, "day", "duplicate_column")]),
+        ("day,kind,holiday\n2027-02-05,rest,x", [(1, "holiday", "unknown_column")]),
+        (
+            "2027-02-05,holiday",
+            [
+                (1, "2027-02-05", "unknown_column"),
+                (1, "holiday", "unknown_column"),
+                (1, "day", "required"),
+                (1, "kind", "required"),
+                (None, "day", "required"),
+            ],
+        ),
+        ("day,kind,name\n2027-02-05,rest," + "x" * 101, [(2, "name", "too_long_text")]),
+    ],
+)
+def test_what_is_wrong_in_a_sheet_is_told_cell_by_cell(text, errors):
+    with pytest.raises(BrokenSheet) as broken:
+        read_sheet(text.encode(), "days.csv")
+    assert [(one.row, one.column, one.code) for one in broken.value.errors] == errors
+    with pytest.raises(sheets.Unreadable):
+        read_sheet(b"PK\x03\x04", "days.xlsx")

@@ -40,14 +40,19 @@ def test_an_announcement_names_the_bookings_on_days_that_turn(session: Session, 
     with pytest.raises(Forbidden):
         working_days.announce(session, actor=ben, days=days, source="test", now=now)
     root = cast.actor_of(session, cast.root(session))
-    turned, standing = working_days.announce(session, actor=root, days=days, source="test", now=now)
-    assert turned == 2
-    assert [booking.starts_at for booking in standing] == [start, start + timedelta(days=2)]
+    with pytest.raises(Forbidden):
+        working_days.check(session, actor=ben, days=days, now=now)
+    tried = working_days.check(session, actor=root, days=days, now=now)
+    assert working_days.listed(session, 2027) == []
+    outcome = working_days.announce(session, actor=root, days=days, source="test", now=now)
+    assert outcome == tried
+    assert outcome.turned == 2
+    assert [booking.starts_at for booking in outcome.standing] == [start, start + timedelta(days=2)]
     assert [row.day.day for row in working_days.listed(session, 2027)] == [5, 6, 7]
-    again, standing = working_days.announce(session, actor=root, days=days, source="test", now=now)
-    assert (again, standing) == (0, [])
+    again = working_days.announce(session, actor=root, days=days, source="test", now=now)
+    assert (again.turned, again.standing) == (0, [])
     back = [Announced(date(2027, 2, day), None) for day in (5, 6, 7)]
-    assert working_days.announce(session, actor=root, days=back, source="", now=now)[0] == 2
+    assert working_days.announce(session, actor=root, days=back, source="", now=now).turned == 2
     assert working_days.listed(session, 2027) == []
 
 

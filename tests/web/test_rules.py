@@ -1,11 +1,14 @@
 """Rules by the pages: read, set, tried, changed, ended and set aside; and the table of working days."""
 
+import io
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from booking import db
 from models import Booking, CalendarDay, Event, Network, NetworkFacility, Rule
+from tests.web import browsing
 from tests.web.lab import Lab, at, text_of, typed
 
 SETTING = {"what": "longest", "value": "2 h", "valid_from": "", "note": "Many wait"}
@@ -146,6 +149,33 @@ def test_an_announcement_is_written_whole_or_not_at_all(lab):
         assert session.scalars(select(Event).where(Event.kind == "working_days.announced")).one()
     if at(9).date().weekday() < 5:
         assert "1 booking ahead stands on them" in text_of(done.text)
+
+
+def test_an_announcement_comes_as_a_file_and_is_tried_first(lab):
+    def send(text: str, **more: str):
+        file = (io.BytesIO(text.encode()), "2031.csv")
+        client = lab.client("root")
+        form = {"table": "", "source": "No. 2", "csrf_token": browsing.csrf_token(client), **more}
+        return client.post("/working-days", data=form | {"file": file}, headers={"Accept-Language": "en"})
+
+    def days() -> int:
+        with db.reading() as session:
+            return len(session.scalars(select(CalendarDay)).all())
+
+    broken = send("day,kind,name\n2031-01-32,rest,\n2031-01-01,feast,\n2031-01-02,rest,")
+    assert broken.status_code == 422
+    told = text_of(broken.text)
+    assert "2 day “2031-01-32” is not a date" in told
+    assert "3 kind “feast”" in told
+    assert days() == 0
+    good = "日期,类别,名称\n2031-01-01,放假,元旦\n"
+    tried = send(good, **{"try": "1"})
+    assert "Only tried, nothing is written 1 day would be of another sort." in text_of(tried.text)
+    assert "2031-01-01,holiday,元旦" in tried.text  # so that it need not be chosen again
+    assert days() == 0
+    assert send(good).status_code == 200
+    assert days() == 1
+    assert send("PK\x03").status_code == 422
 
 
 def test_a_year_that_nobody_announced_is_flagged(lab):
