@@ -114,6 +114,24 @@ def nearest_starts(
     return distance[:count]
 
 
+def longest_uses(
+    spans: Iterable[Span], within: Span, policy: Policy, now: datetime, zone_name: str, *, starting: Span
+) -> list[Span]:
+    """Give the longest use on the instrument's step in each stretch of free time that lies in a span.
+
+    Each starts within `starting`, which it may outlast, and is as long as the policy allows.
+    """
+    step = timedelta(minutes=policy.step)
+    longest = timedelta(minutes=policy.longest) if policy.longest else within.duration
+    found = []
+    for span in merge(_allowed(intersect(spans, [within]), policy, now)):
+        start = on_step(max(span.start, starting.start), policy.step, zone_name)
+        length = min(span.end - start, longest) // step * step
+        if start < starting.end and length >= timedelta(minutes=policy.shortest):
+            found.append(Span(start, start + length))
+    return found
+
+
 def nearest_length(wish: timedelta, policy: Policy) -> timedelta:
     """Give the length that the policy allows and that is closest to a wish, longer rather than shorter."""
     step = timedelta(minutes=policy.step)

@@ -25,11 +25,12 @@ class Reason:
 class Refused(Exception):
     """A command that the rules refuse, with every reason at once."""
 
-    def __init__(self, reasons: Sequence[Reason], items: Sequence[Item] = ()) -> None:
-        """Keep the reasons, and the items so that alternatives can be looked for."""
+    def __init__(self, reasons: Sequence[Reason], items: Sequence[Item] = (), wish: Any = None) -> None:
+        """Keep the reasons, and what was wished (its items at least) so that alternatives can be looked for."""
         super().__init__(", ".join(reason.code for reason in reasons))
         self.reasons = tuple(reasons)
         self.items = tuple(items)
+        self.wish = wish
 
 
 class Invalid(Exception):

@@ -4,7 +4,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,8 +25,10 @@ from booking.http.context import for_programs
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
 from booking.i18n import language_tag
+from booking.services import alternatives as offers
 from booking.services import availability, waitlist
 from booking.services.bookings import KeyReused, Stale
+from booking.services.gates import Wish
 from booking.services.rate_limits import TooMany
 from booking.services.sign_in import Identity
 
@@ -74,6 +76,7 @@ class Problem:
     code: str
     reasons: Sequence[Reason] = ()
     items: Sequence[Item] = ()
+    wish: Wish | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,7 +87,7 @@ def init(app: Flask) -> None:
         (Forbidden, _forbidden),
         (UnknownToken, _unknown_token),
         (NotFound, lambda _error: Problem(404, "not_found")),
-        (Refused, lambda error: Problem(409, "refused", reasons=error.reasons, items=error.items)),
+        (Refused, _refused),
         (WrongMove, _wrong_move),
         (Invalid, lambda error: Problem(422, "invalid", errors=error.errors)),
         (Stale, lambda _error: Problem(412, "stale")),
@@ -122,6 +125,10 @@ def _unknown_token(_error: UnknownToken) -> Problem:
     g.identity = Identity(VISITOR)
     challenge = 'Bearer realm="yiqi", error="invalid_token"'
     return Problem(401, "unauthorised", headers={"WWW-Authenticate": challenge})
+
+
+def _refused(error: Refused) -> Problem:
+    return Problem(409, "refused", reasons=error.reasons, items=error.items, wish=error.wish)
 
 
 def _wrong_move(error: WrongMove) -> Problem:
@@ -203,9 +210,7 @@ def _as_json(problem: Problem) -> Response:
     if problem.reasons:
         body["reasons"] = [reason_out(reason) for reason in problem.reasons]
     if problem.code == "refused":
-        body["alternatives"] = [
-            alternative_out(found) for found in alternatives(problem.items, problem.reasons)
-        ]
+        body["alternatives"] = plain([alternative_out(found) for found in alternatives(problem)])
     if problem.errors:
         body["errors"] = dict(problem.errors)
     return Response(json.dumps(body, ensure_ascii=False), mimetype="application/problem+json")
@@ -222,7 +227,7 @@ def _as_page(problem: Problem) -> Response:
             title=wording.problem_title(problem.code),
             detail=_detail(problem),
             reasons=[wording.sentence(reason.code, reason.params) for reason in problem.reasons],
-            alternatives=alternatives(problem.items) if problem.code == "refused" else [],
+            alternatives=alternatives(problem, waiting=False) if problem.code == "refused" else [],
             zone=_zone(),
             request_id=request_id(),
         )
@@ -259,21 +264,32 @@ def alternative_out(found: availability.Alternative) -> dict[str, Any]:
     """Give an alternative as the API tells it."""
     return {
         "instrument_id": found.code,
-        "start": plain(found.start),
-        "end": plain(found.end),
+        "start": found.start,
+        "end": found.end,
         "why": found.why,
+        "reason": wording.alternative_sentence(found),
+        "parts": [{"start": start, "end": end} for start, end in found.spans],
+        "minutes_later": found.minutes,
+        "minutes_lost": found.lost,
+        "estimate": found.estimate,
+        "price_difference": found.difference,
+        "facility_id": found.facility or None,
+        "km": found.km,
+        "needs_approval": found.needs_approval,
     }
 
 
-def alternatives(items: Sequence[Item], reasons: Sequence[Reason] = ()) -> list[availability.Alternative]:
+def alternatives(problem: Problem, *, waiting: bool = True) -> list[availability.Alternative]:
     """Look for other times and instruments; the refusal stands whether or not this succeeds."""
-    if not items:
+    if not problem.items:
         return []
+    now = utc_now()
     try:
         with reading() as session:
-            who = actor().person_id
-            found = availability.alternatives(session, items=items, now=utc_now(), person_id=who)
-            return [*found, *waitlist.way_out(session, reasons=reasons, items=items)]
+            wish = problem.wish or offers.wish_of(actor(), problem.items, now)
+            found = offers.find(session, actor=actor(), wish=replace(wish, now=now))
+            line = waitlist.way_out(session, reasons=problem.reasons, items=problem.items) if waiting else []
+            return [*found, *line]
     except Exception:  # noqa: BLE001 - an offer beside the answer, not the answer
         _log.exception("no alternatives could be found")
         return []
@@ -285,6 +301,10 @@ def plain(value: Any) -> Any:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal | uuid.UUID):
         return str(value)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
     return value
 
 

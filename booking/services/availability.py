@@ -1,4 +1,4 @@
-"""What is free and what is taken: facts for the rules, free spans, the timeline, find a time, alternatives."""
+"""What is free and what is taken: facts for the rules, free spans, the timeline, find a time, equal instruments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from booking.domain import availability, pricing
 from booking.domain.access import Actor, NotFound, Subject, may
@@ -16,17 +16,24 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item, Kind, padded
 from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
-from booking.domain.rules import LONGEST, Facts, Invalid, Policy, refusals
+from booking.domain.rules import LONGEST, Facts, Invalid, Policy
 from booking.domain.spans import Load, Span, busy, intersect, merge
 from booking.services import catalogue, instruments, occupation, policies
 from booking.services.catalogue import Filters
-from models import Booking, Facility, Instrument, InstrumentPrice, Occupation, OpeningRule, Person
+from models import (
+    Booking,
+    Capability,
+    Facility,
+    Instrument,
+    InstrumentPrice,
+    NetworkFacility,
+    Occupation,
+    OpeningRule,
+    Person,
+)
 
 WINDOW = LONGEST
 """No question looks at more time than this."""
-
-NEAR = timedelta(days=14)
-"""How far around a refused span the nearest free one is looked for."""
 
 CANDIDATES = 400
 """Find-a-time looks at no more instruments at once."""
@@ -72,13 +79,30 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What could be taken instead, and why it is offered: `nearest` time, or `equal` instrument."""
+    """What could be taken instead, and why it is offered: `nearest` time, `equal` instrument, and so on.
+
+    `minutes` later it begins than what was asked (negative: earlier), so many are `lost` of the use; `difference` is
+    how many yuan more it costs (None: negotiated), `km` how far away it is, 0 in the same facility, None if unknown.
+    """
 
     instrument_id: int
     code: str
     start: datetime
     end: datetime
     why: str
+    parts: tuple[Span, ...] = ()
+    minutes: int = 0
+    lost: int = 0
+    estimate: Decimal | None = None
+    difference: Decimal | None = None
+    facility: str = ""
+    km: float | None = None
+    needs_approval: bool = False
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Give the uses that it consists of."""
+        return self.parts or (Span(self.start, self.end),)
 
 
 def hours_of(
@@ -156,7 +180,7 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
     instrument = session.scalars(query).one_or_none()
     if instrument is None:
         raise NotFound("instrument", code)
-    found = _free_of(session, [instrument], within, now, person_id=actor.person_id)
+    found = rooms_of(session, [instrument], within, now, person_id=actor.person_id)
     spans = [
         (*shared, level)
         for room in found[instrument.id]
@@ -167,7 +191,7 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
+class Room:
     """Settings, the stretches in which they count for a use that starts there, and the units free under them."""
 
     policy: Policy
@@ -175,7 +199,7 @@ class _Room:
     levels: list[tuple[Span, int]]
 
 
-def _free_of(
+def rooms_of(
     session: Session,
     rows: Sequence[Instrument],
     within: Span,
@@ -183,7 +207,7 @@ def _free_of(
     *,
     person_id: UUID | None,
     without: UUID | None = None,
-) -> dict[int, list[_Room]]:
+) -> dict[int, list[Room]]:
     """Give open, future time and the units free in it, for each instrument under the settings of each stretch."""
     timetables = policies.timetables(session, rows, person_id=person_id)
     segments = {row.id: timetables[row.id].segments(within) for row in rows}
@@ -224,7 +248,7 @@ def _free_of(
         for span, policy in segments[row.id]:
             starting.setdefault(policy, []).append(span)
         result[row.id] = [
-            _Room(
+            Room(
                 policy,
                 spans,
                 availability.free_levels(
@@ -430,11 +454,11 @@ def _earliest(
 ) -> list[tuple[Instrument, Span]]:
     if not rows:
         return []
-    found = _free_of(session, rows, within, now, person_id=person_id)
-    zones = _zones(session, rows)
+    found = rooms_of(session, rows, within, now, person_id=person_id)
+    places = zones(session, rows)
     result = []
     for row in rows:
-        name = zones[row.facility_id]
+        name = places[row.facility_id]
         starts = [span for room in found[row.id] for span in _first(room, duration, quantity, now, name)]
         if starts:
             result.append((row, min(starts)))
@@ -442,7 +466,7 @@ def _earliest(
 
 
 def _first(
-    room: _Room, duration: timedelta | None, quantity: int, now: datetime, zone_name: str
+    room: Room, duration: timedelta | None, quantity: int, now: datetime, zone_name: str
 ) -> Iterator[Span]:
     """Give the first use under the settings of the room, from the first of its stretches that has any."""
     length = duration or timedelta(minutes=room.policy.shortest)
@@ -454,71 +478,31 @@ def _first(
             return
 
 
-def _zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
+def zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:
+    """Give the zones of the instruments' facilities, by facility."""
     found = policies.facilities_of(session, {row.facility_id for row in rows})
     return {row.id: row.zone for row in found.values()}
 
 
-def alternatives(
-    session: Session,
-    *,
-    items: Sequence[Item],
-    now: datetime,
-    booking_id: UUID | None = None,
-    person_id: UUID | None = None,
-) -> list[Alternative]:
-    """Give what could be had instead of a refused wish: nearest times here, equal instruments at the same time.
+def equals(
+    session: Session, *, instrument: Instrument, quantity: int, needs: str = "", limit: int = 20
+) -> Sequence[Instrument]:
+    """Give some instruments that do as well: of the same kind and category, with as many units.
 
-    Only for a wish of one item; every answer keeps the rules, its length too, and fits the ledger as it was
-    read. The time of the booking that is being changed counts as free.
+    They can do all that is needed (`volume_l>=50`, several with commas between), or all that the instrument can when
+    nothing is said, with figures at least as large. Those of the same facility come first, then those that share a
+    network with it, then those of its region.
     """
-    if len(items) != 1 or items[0].span.duration > WINDOW:
-        return []
-    item = items[0]
-    row = session.get(Instrument, item.instrument_id)
-    if row is None:
-        return []
-    return [
-        *_nearest(session, row, item, now, booking_id, person_id),
-        *_equal(session, row, item, now, person_id),
-    ]
-
-
-def _nearest(
-    session: Session,
-    row: Instrument,
-    item: Item,
-    now: datetime,
-    booking_id: UUID | None,
-    person_id: UUID | None,
-) -> list[Alternative]:
-    if not (row.bookable and row.published):
-        return []
-    wide = Span(max(item.span.start - NEAR, now), max(item.span.end, now) + NEAR)
-    if wide.duration > WINDOW:
-        return []
-    found = _free_of(session, [row], wide, now, person_id=person_id, without=booking_id)[row.id]
-    name = _zones(session, [row])[row.facility_id]
-    uses = []
-    for room in found:
-        spans = merge(span for span, level in room.levels if level >= item.quantity)
-        length = availability.nearest_length(item.span.duration, room.policy)
-        wish = Span(item.span.start, item.span.start + length)
-        for starting in room.starting:
-            starts = availability.nearest_starts(
-                spans, wish, room.policy, now, name, count=3, starting=starting
-            )
-            uses += [Span(start, start + length) for start in starts]
-    closest = sorted(uses, key=lambda use: (abs(use.start - item.span.start), use))
-    return [Alternative(row.id, row.code, *use, "nearest") for use in closest[:3]]
-
-
-def equals(session: Session, *, instrument: Instrument, quantity: int) -> Sequence[Instrument]:
-    """Give some instruments of the same kind and category with as many units, those of the same facility first."""
     if instrument.category_code is None:
         return []
+    own = select(NetworkFacility.network_id).where(NetworkFacility.facility_id == instrument.facility_id)
+    shared = exists().where(
+        NetworkFacility.facility_id == Instrument.facility_id, NetworkFacility.network_id.in_(own)
+    )
+    region = select(Facility.region_code).where(Facility.id == instrument.facility_id).scalar_subquery()
     return session.scalars(
         select(Instrument)
+        .join(Facility, Facility.id == Instrument.facility_id)
         .where(
             Instrument.category_code == instrument.category_code,
             Instrument.kind == instrument.kind,
@@ -526,31 +510,29 @@ def equals(session: Session, *, instrument: Instrument, quantity: int) -> Sequen
             Instrument.published,
             Instrument.bookable,
             Instrument.units >= quantity,
+            catalogue.able(Instrument.id, needs) if needs else _as_able_as(instrument.id),
         )
-        .order_by((Instrument.facility_id != instrument.facility_id), Instrument.id)
-        .limit(20)
+        .order_by(
+            Instrument.facility_id != instrument.facility_id,
+            ~shared,
+            Facility.region_code != region,
+            Instrument.id,
+        )
+        .limit(limit)
     ).all()
 
 
-def _equal(
-    session: Session, row: Instrument, item: Item, now: datetime, person_id: UUID | None
-) -> list[Alternative]:
-    rows = equals(session, instrument=row, quantity=item.quantity)
-    if not rows:
-        return []
-    by_id = {other.id: other for other in rows}
-    parts = occupation.parts_of(session, by_id)
-    stations = {part.station_id for found in parts.values() for part in found} - set(by_id)
-    if stations:
-        by_id |= {s.id: s for s in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
-    wishes = {other.id: [Item(other.id, item.span, item.quantity)] for other in rows}
-    timetables = policies.timetables(session, rows, person_id=person_id)
-    claims = {place: occupation.claims(wish, by_id, parts, timetables) for place, wish in wishes.items()}
-    widest = Span(
-        min(claim.span.start for found in claims.values() for claim in found),
-        max(claim.span.end for found in claims.values() for claim in found),
+def _as_able_as(instrument_id: int) -> ColumnElement[bool]:
+    """Say that an instrument has every ability of another one, with a figure at least as large where it has one."""
+    mine, theirs = aliased(Capability), aliased(Capability)
+    has = (
+        select(theirs.tag)
+        .where(
+            theirs.instrument_id == Instrument.id,
+            theirs.tag == mine.tag,
+            or_(mine.value.is_(None), theirs.value >= mine.value),
+        )
+        .correlate(Instrument, mine)
     )
-    view = occupation.look(session, by_id, widest, now=now)
-    known = facts(session, by_id.values(), view.loads, timetables=timetables)
-    free_now = [other for other in rows if not refusals(wishes[other.id], claims[other.id], known, now)]
-    return [Alternative(other.id, other.code, *item.span, "equal") for other in free_now[:3]]
+    lacks = select(mine.tag).where(mine.instrument_id == instrument_id, ~has.exists()).correlate(Instrument)
+    return ~lacks.exists()

@@ -179,7 +179,7 @@ def _narrowed(filters: Filters, c: Any) -> dict[str, ColumnElement[bool]]:
         "network": lambda code: c.facility_id.in_(_members(code)),
         "kind": lambda kind: c.kind == kind if kind in vocabulary.KINDS else false(),
         "category": lambda code: c.category_code.startswith(code, autoescape=True),
-        "capability": lambda wanted: and_(*(_able(c.id, part) for part in _listed(wanted))),
+        "capability": lambda wanted: able(c.id, wanted),
     }
     return {name: make(value) for name, make in makers.items() if (value := getattr(filters, name).strip())}
 
@@ -194,6 +194,11 @@ def _members(network: str) -> Select[int]:
 
 def _listed(wanted: str) -> list[str]:
     return [part.strip() for part in wanted.split(",") if part.strip()]
+
+
+def able(instrument_id: Any, wanted: str) -> ColumnElement[bool]:
+    """Say that an instrument has all abilities that are listed, within their limits."""
+    return and_(*(_able(instrument_id, part) for part in _listed(wanted)))
 
 
 def _able(instrument_id: Any, wanted: str) -> ColumnElement[bool]:

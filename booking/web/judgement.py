@@ -15,7 +15,7 @@ from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.identity import actor
 from booking.i18n import name_of
-from booking.services import availability, bookings, instruments, waitlist
+from booking.services import alternatives, availability, bookings, instruments, waitlist
 from booking.services.availability import Alternative
 from booking.services.bookings import Estimate
 from booking.web import timeline
@@ -51,6 +51,8 @@ class Instead:
     start: datetime
     end: datetime
     here: bool
+    reason: str = ""
+    price: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,8 @@ def judge(
     spans = [item.span for item in wish.items]
     found: list[Alternative] = []
     if reasons:
-        found = availability.alternatives(
-            session, items=wish.items, now=now, booking_id=booking_id, person_id=actor().person_id
-        )
+        asked = verdict.wish or alternatives.wish_of(actor(), wish.items, now, booking_id=booking_id)
+        found = alternatives.find(session, actor=actor(), wish=asked)
     return Judgement(
         exceptional=bool(reasons) and all(reason.overridable for reason in reasons) and _excepts(places),
         override=typed.get("override_reason", ""),
@@ -167,23 +168,23 @@ def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
 
 
 def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) -> list[Instead]:
-    known = {asked.code: asked}
-    for one in found:
-        if one.code not in known:
-            known[one.code] = instruments.by_code(session, actor=actor(), code=one.code)
+    ids = {one.instrument_id for one in found} - {asked.id}
+    known = {asked.id: asked} | instruments.listed(session, actor=actor(), instrument_ids=ids)
     result = []
     for one in found:
-        place = known[one.code].facility
+        place = known[one.instrument_id].facility
         zone = hours.zone(place.zone)
         result.append(
             Instead(
-                value=f"{one.code} {local_time(one.start, zone)} {local_time(one.end, zone)}",
-                name=f"{name_of(known[one.code])} · {name_of(place)}",
-                span=i18n.format_span(one.start, one.end, place.zone),
+                value=" ".join([one.code, *(local_time(at, zone) for span in one.spans for at in span)]),
+                name=f"{name_of(known[one.instrument_id])} · {name_of(place)}",
+                span="; ".join(i18n.format_span(*span, place.zone) for span in one.spans),
                 why=wording.why_name(one.why),
                 start=one.start,
                 end=one.end,
-                here=one.code == asked.code,
+                here=one.code == asked.code and not one.parts,
+                reason=wording.alternative_sentence(one),
+                price=i18n.format_money(one.estimate) if one.estimate is not None else "",
             )
         )
     return result

@@ -100,7 +100,7 @@ def test_a_taken_time_is_refused_with_reason_and_alternatives(world_on_both: Wor
     assert (reason["code"], reason["overridable"]) == ("taken", False)
     assert reason["params"] == {"instrument": "SEM", "asked": 1, "free": 0, "units": 1}
     assert problem["alternatives"]
-    assert all(set(one) == {"instrument_id", "start", "end", "why"} for one in problem["alternatives"])
+    assert all({"instrument_id", "start", "end", "why"} <= set(one) for one in problem["alternatives"])
     first = problem["alternatives"][0]
     again = {name: first[name] for name in ("instrument_id", "start", "end")}
     assert world.post("/bookings", json=again, who="cleo").status_code == 201

@@ -1,4 +1,4 @@
-"""Free spans, find a time, next free times and alternatives on both engines."""
+"""Free spans, find a time and next free times on both engines."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.services import availability, bookings, policies
 from booking.services.catalogue import Filters
-from models import Category, InstrumentPrice, OpeningRule
+from models import InstrumentPrice, OpeningRule
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -182,30 +182,3 @@ def test_next_free_of_many(session, ada):
     assert found[busy.id].start == span(5, 6).start
     assert found[idle.id].start == NOW
     assert found[hidden.id] is None
-
-
-def test_alternatives_nearest_and_equal(session, ada):
-    session.add(Category(code="0101", name_zh="电子光学仪器", name_en="Electron optics"))
-    session.flush()
-    facility = make_facility(session)
-    wanted = make_instrument(session, facility=facility, category_code="0101")
-    elsewhere = make_instrument(session, category_code="0101")
-    near = make_instrument(session, facility=facility, category_code="0101")
-    taken = make_instrument(session, facility=facility, category_code="0101")
-    make_instrument(session, facility=facility)
-    for instrument in (wanted, taken):
-        place(session, ada, instrument, 4, 6)
-    found = availability.alternatives(session, items=[Item(wanted.id, span(4, 6))], now=NOW)
-    assert [a.code for a in found if a.why == "equal"] == [near.code, elsewhere.code]
-    nearest = [a for a in found if a.why == "nearest"]
-    assert {a.code for a in nearest} == {wanted.code}
-    assert sorted(a.start for a in nearest) == sorted({a.start for a in nearest})
-    assert min(abs(a.start - span(4, 6).start) for a in nearest) == timedelta(hours=2)
-    for alternative in found:
-        verdict = bookings.dry_run(
-            session,
-            actor=ada,
-            items=[Item(alternative.instrument_id, Span(alternative.start, alternative.end))],
-            now=NOW,
-        )
-        assert verdict.allowed

@@ -12,7 +12,7 @@ from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import approvals, availability, bookings, occupation
+from booking.services import alternatives, approvals, availability, bookings, occupation
 from models import Booking, Event, Instrument, InstrumentPrice, Membership, Occupation, Part, RequestKey
 from tests import cast
 from tests.factories import make_facility, make_instrument
@@ -459,8 +459,8 @@ def test_alternatives_can_really_be_booked(session, ada, cleo):
     place(session, ada, sem, 1, 3)
     with pytest.raises(Refused) as refused:
         place(session, cleo, sem, 2, 4)
-    found = availability.alternatives(session, items=refused.value.items, now=NOW)
-    assert {alternative.why for alternative in found} == {"nearest"}
+    found = alternatives.find(session, actor=cleo, wish=refused.value.wish)
+    assert {alternative.why for alternative in found} == {"nearest", "shorter"}
     assert found[0].start == span(3.5, 4).start
     for alternative in found[:1]:
         item = Item(alternative.instrument_id, Span(alternative.start, alternative.end))

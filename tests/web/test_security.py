@@ -20,7 +20,7 @@ from booking.http.context import local_path
 from booking.http.guard import OPEN, guards, needs, open_to_all
 from booking.http.identity import actor
 from booking.http.limits import network
-from booking.services import availability
+from booking.services import alternatives
 from booking.services.bookings import KeyReused, Stale
 from models import Person
 from models.guards import CAPACITY
@@ -390,7 +390,7 @@ def test_a_refusal_stands_when_no_alternatives_can_be_found(failing, monkeypatch
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(availability, "alternatives", broken)
+    monkeypatch.setattr(alternatives, "find", broken)
     answer = failing(Refused([Reason("not_bookable", {"instrument": "SEM"})], items=[object()]))
     assert (answer.status_code, answer.json["alternatives"]) == (409, [])
     assert "no alternatives" in caplog.text

@@ -25,8 +25,15 @@ class ReasonOut(Out):
     )
 
 
+class PartOut(Out):
+    """One stretch of a use."""
+
+    start = Instant(required=True)
+    end = Instant(required=True)
+
+
 class AlternativeOut(Out):
-    """What could be taken instead."""
+    """What could be taken instead; it keeps the rules as the wish would have had to."""
 
     instrument_id = fields.String(required=True, metadata={"example": "DG-SLAB-05"})
     start = Instant(required=True)
@@ -35,10 +42,37 @@ class AlternativeOut(Out):
         required=True,
         metadata={
             "description": "`nearest`: another time on this instrument; `equal`: an equal instrument then; "
-            "`waitlist`: this very time, by waiting in line for it.",
+            "`cheaper`: an equal instrument soon, the cheapest of them; `shorter`: what fits there; `split`: in "
+            "`parts`; `waitlist`: this very time, by waiting in line for it.",
             "example": "nearest",
         },
     )
+    reason = fields.String(
+        metadata={
+            "description": "How it differs, in the reader's language.",
+            "example": "1 h later, 12 km away",
+        }
+    )
+    parts = fields.List(fields.Nested(PartOut), metadata={"description": "The uses that it consists of."})
+    minutes_later = fields.Integer(metadata={"description": "Negative: earlier.", "example": 60})
+    minutes_lost = fields.Integer(metadata={"description": "By so much the use is shorter."})
+    estimate = fields.String(
+        allow_none=True,
+        metadata={"description": "In yuan; null where it is negotiated.", "example": "600.00"},
+    )
+    price_difference = fields.String(
+        allow_none=True,
+        metadata={"description": "Yuan more than the wish; negative: less.", "example": "-60.00"},
+    )
+    facility_id = fields.String(allow_none=True, metadata={"example": "DG-SLAB"})
+    km = fields.Float(
+        allow_none=True,
+        metadata={
+            "description": "As the crow flies; 0 at the same facility, null if unknown.",
+            "example": 12.5,
+        },
+    )
+    needs_approval = fields.Boolean()
 
 
 class ProblemOut(Out):

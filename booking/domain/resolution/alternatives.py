@@ -72,10 +72,16 @@ class Offer:
 
     @property
     def trouble(self) -> float:
-        """Say in slots of delay how much worse than the wish it is; what is ranked by."""
-        dearer = max(0.0, self.price) / YUAN_A_SLOT
-        more = A_PART_MORE * (len(self.parts) - 1)
-        return abs(self.shift) + ELSEWHERE[self.distance] + self.lost + more + dearer
+        """Say how much worse than the wish it is; what is ranked by."""
+        return trouble(
+            shift=self.shift, distance=self.distance, lost=self.lost, price=self.price, parts=len(self.parts)
+        )
+
+
+def trouble(*, shift: float, distance: int, lost: float, price: float, parts: int) -> float:
+    """Say in slots of delay how much worse than the wish something else is."""
+    dearer = max(0.0, price) / YUAN_A_SLOT
+    return abs(shift) + ELSEWHERE[distance] + lost + A_PART_MORE * (parts - 1) + dearer
 
 
 @dataclass(slots=True)
@@ -208,38 +214,40 @@ def split(known: Board, taken: Taken) -> list[Offer]:
     trimmed = [(a, min(b, following - clean)) for (a, b), (following, _) in pairwise(uses)]
     windows = [(a, b) for a, b in trimmed if b - a >= LEAST_PART]
     for count in range(2, MOST_PARTS + 1):
-        parts = _parts(windows, taken.duration, count)
+        parts = divided(windows, taken.duration, count)
         if parts:
             places = tuple((taken.instrument, a, b - a) for a, b in parts)
             return [_offer(known, taken, Why.SPLIT, places)]
     return []
 
 
-def _parts(windows: Sequence[tuple[int, int]], duration: int, count: int) -> list[tuple[int, int]] | None:
+def divided(
+    windows: Sequence[tuple[int, int]], duration: int, count: int, *, least: int = LEAST_PART
+) -> list[tuple[int, int]] | None:
     """Divide a use among so many windows such that it is done as early as possible.
 
     For each last window the longest ones before it take all they can; what they leave is done there.
     """
     best: list[tuple[int, int]] | None = None
     for number, (start, end) in enumerate(windows):
-        if best is not None and start + LEAST_PART >= best[-1][1]:
+        if best is not None and start + least >= best[-1][1]:
             break
         before = sorted(windows[:number], key=lambda window: (window[0] - window[1], window[0]))[: count - 1]
         if len(before) < count - 1:
             continue
-        chosen = _filled(sorted(before), duration - LEAST_PART)
+        chosen = _filled(sorted(before), duration - least, least)
         rest = duration - sum(b - a for a, b in chosen)
-        if LEAST_PART <= rest <= end - start and (best is None or start + rest < best[-1][1]):
+        if least <= rest <= end - start and (best is None or start + rest < best[-1][1]):
             best = [*chosen, (start, start + rest)]
     return best
 
 
-def _filled(windows: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+def _filled(windows: Sequence[tuple[int, int]], most: int, least: int) -> list[tuple[int, int]]:
     """Take each window whole, and of the last ones no more than is left; each keeps its least."""
     found = []
     for number, (start, end) in enumerate(windows):
-        kept = LEAST_PART * (len(windows) - number - 1)
-        length = max(LEAST_PART, min(end - start, most - kept))
+        kept = least * (len(windows) - number - 1)
+        length = max(least, min(end - start, most - kept))
         found.append((start, start + length))
         most -= length
     return found
