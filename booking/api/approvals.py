@@ -38,7 +38,7 @@ blp = Blueprint(
     "api-approvals", __name__, description="Steps of approval, what is declared for them, and who decides."
 )
 
-_FILE = {
+FILE = {
     "required": False,
     "description": "The file, at most 10 MB; left out for a permit that is a number alone. Plain text is sent"
     " as `application/octet-stream`: what a file is, is found by its content.",
@@ -92,7 +92,7 @@ def listing(booking_id: UUID) -> dict[str, Any]:
 @needs("paper.add")
 @blp.arguments(PaperIn, location="query")
 @blp.response(201, PaperOut)
-@blp.doc(requestBody=_FILE)
+@blp.doc(requestBody=FILE)
 @problems(404, 409)
 def add(wanted: dict[str, Any], booking_id: UUID) -> BookingPaper:
     """Add a paper

@@ -5,27 +5,50 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask import url_for
+from flask import Response, request, url_for
 
+from booking.api.approvals import FILE
 from booking.api.base import Blueprint, problems
+from booking.api.schemas.approvals import ChemicalsOut, PaperIn
+from booking.api.schemas.bookings import Decision
 from booking.api.schemas.series import (
+    DateDecision,
+    SeriesApprovalIn,
     SeriesCancellationIn,
     SeriesChangeIn,
     SeriesDateIn,
+    SeriesDecidedOut,
     SeriesIn,
+    SeriesListIn,
+    SeriesListOut,
     SeriesOut,
+    SeriesPaperOut,
+    SeriesPapersOut,
     SeriesVerdictOut,
 )
 from booking.db import Session, reading, transaction
 from booking.domain import recurrence
-from booking.domain.access import Actor
+from booking.domain.access import Actor, Forbidden, NotFound, could
+from booking.domain.chemicals import told
 from booking.domain.recurrence import Pattern
+from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.http import etags, idempotency
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
+from booking.http.paging import next_url
 from booking.http.problems import reason_out
-from booking.services import acting, instruments, series
+from booking.services import (
+    acting,
+    approvals,
+    facilities,
+    instruments,
+    series,
+    series_approvals,
+    series_lists,
+    series_papers,
+)
+from booking.services.papers import Paper
 from booking.services.series import Edit, Plan, Preview, Whole
 from booking.services.series_dates import Choice, Judged, Way
 
@@ -65,7 +88,7 @@ def place(order: dict[str, Any]) -> Answer:
     what becomes of it. With an `Idempotency-Key` a request may be sent again for 24 hours.
     """
     who, now, key = actor(), utc_now(), idempotency.key_sent()
-    mark = idempotency.fingerprint(order) if key else ""
+    mark = idempotency.fingerprint(_plain(order)) if key else ""
     with transaction() as session:
         row = series.place(
             session,
@@ -80,6 +103,28 @@ def place(order: dict[str, Any]) -> Answer:
         made = series.get(session, actor=who, series_id=row.id, now=now)
     where = url_for("api-series.one", series_id=made.series.id)
     return made, {**_tag(made), "Location": where}
+
+
+@blp.get("/series")
+@needs("booking.list")
+@blp.arguments(SeriesListIn, location="query")
+@blp.response(200, SeriesListOut)
+@problems(404)
+def listing(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List series
+
+    One's own with their next date and how many dates are over, ahead, and left out; for its staff those of a
+    facility.
+    """
+    who, now, page, page_size = actor(), utc_now(), wanted["page"], wanted["page_size"]
+    asked = {"over": wanted["over"], "page": page, "page_size": page_size, "now": now}
+    with reading() as session:
+        if code := wanted["facility"]:
+            place = facilities.by_code(session, code=code).id
+            found, total = series_lists.of_facility(session, actor=who, facility_id=place, **asked)
+        else:
+            found, total = series_lists.own(session, actor=who, **asked)
+    return {"items": found, "total": total, "next": next_url(total, page, page_size)}
 
 
 @blp.get("/series/<uuid:series_id>")
@@ -169,6 +214,106 @@ def put_back(wanted: dict[str, Any], series_id: UUID) -> Answer:
     return found, _tag(found)
 
 
+@blp.post("/series/<uuid:series_id>/approvals")
+@needs("approval.decide")
+@blp.arguments(SeriesApprovalIn)
+@blp.response(200, SeriesDecidedOut)
+@problems(404, 409, 412)
+def decide(wanted: dict[str, Any], series_id: UUID) -> dict[str, Any]:
+    """Approve or reject the dates of a series
+
+    All that wait for one's word, with another decision for single dates where one is named; all or none. The
+    person hears of it in one message.
+    """
+    who, now = actor(), utc_now()
+    yes = wanted["decision"] is Decision.APPROVE
+    others = {one["day"]: one["decision"] for one in wanted["dates"]}
+    try:
+        with transaction() as session:
+            waiting = series_approvals.asked(session, actor=who, series_id=series_id, now=now)
+            if others.keys() - {one.booking.series_day for one in waiting}:
+                raise Invalid({"dates": "unknown"})
+            said = {one.booking.id: others.get(one.booking.series_day) for one in waiting}
+            done = series_approvals.decide(
+                session,
+                actor=who,
+                series_id=series_id,
+                said={
+                    one: yes if other is None else other is DateDecision.APPROVE
+                    for one, other in said.items()
+                    if other is not DateDecision.LATER
+                },
+                versions={one.booking.id: one.booking.version for one in waiting},
+                comment=wanted["comment"],
+                now=now,
+            )
+    except NotFound:
+        if not could(who, "booking.approve"):
+            raise Forbidden(approvals.ACTION) from None
+        raise
+    found = [*done.approved, *done.rejected, *done.waiting]
+    return {"items": sorted(found, key=lambda one: one.starts_at)}
+
+
+@blp.get("/series/<uuid:series_id>/chemicals")
+@needs("booking.see")
+@blp.response(200, ChemicalsOut)
+@problems(404)
+def chemicals(series_id: UUID) -> dict[str, Any]:
+    """List the chemicals that are declared for a series
+
+    They are declared by `chemicals` when a series is placed or changed, and hold for all dates that are ahead.
+    """
+    with reading() as session:
+        whole = series.get(session, actor=actor(), series_id=series_id, now=utc_now())
+        return {"items": series.declared(session, whole=whole)}
+
+
+@blp.get("/series/<uuid:series_id>/papers")
+@needs("booking.see")
+@blp.response(200, SeriesPapersOut)
+@problems(404)
+def papers_of(series_id: UUID) -> dict[str, Any]:
+    """List the papers of a series"""
+    with reading() as session:
+        return {"items": series_papers.listing(session, actor=actor(), series_id=series_id, now=utc_now())}
+
+
+@blp.post("/series/<uuid:series_id>/papers")
+@needs("paper.add")
+@blp.arguments(PaperIn, location="query")
+@blp.response(201, SeriesPaperOut)
+@blp.doc(requestBody=FILE)
+@problems(404, 409)
+def add_paper(wanted: dict[str, Any], series_id: UUID) -> series_papers.Shared:
+    """Add a paper to a series
+
+    It is put beside every date that is still ahead, and its content is kept once.
+    """
+    paper = Paper(**wanted, content=request.get_data(cache=False) or None)
+    with transaction() as session:
+        return series_papers.add(session, actor=actor(), series_id=series_id, paper=paper, now=utc_now())
+
+
+@blp.delete("/series/<uuid:series_id>/papers/<uuid:paper_id>")
+@needs("paper.add")
+@blp.response(204)
+@problems(404, 409)
+def remove_paper(series_id: UUID, paper_id: UUID) -> Response:
+    """Remove a paper from a series
+
+    From every date that is still ahead; the id is that of any of them.
+    """
+    with transaction() as session:
+        series_papers.remove(session, actor=actor(), series_id=series_id, paper_id=paper_id, now=utc_now())
+    return Response(status=204)
+
+
+def _plain(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the wish in a form that is written the same by every process."""
+    return {**order, "chemicals": [told(one) for one in order["chemicals"]]}
+
+
 def _plan(session: Session, who: Actor, order: Mapping[str, Any]) -> Plan:
     code, first_day = order["instrument_id"], order["first_day"]
     pattern = Pattern(
@@ -185,6 +330,7 @@ def _plan(session: Session, who: Actor, order: Mapping[str, Any]) -> Plan:
         quantity=order["quantity"],
         project_id=order["project_id"],
         booked_for=acting.person_called(session, named) if named else None,
+        chemicals=order["chemicals"],
         choices=_choices(session, who, order["choices"]),
         otherwise=order["otherwise"],
         override=order["override_reason"],
@@ -206,7 +352,10 @@ def _edit(session: Session, who: Actor, series_id: UUID, wanted: Mapping[str, An
         quantity=wanted.get("quantity"),
         instrument_id=instruments.by_codes(session, actor=who, codes=[code])[code] if code else None,
         rule=rule,
+        excluded=frozenset(wanted["excluded"]) if "excluded" in wanted else None,
         purpose=wanted.get("purpose"),
+        confidential=wanted.get("confidential"),
+        chemicals=wanted.get("chemicals"),
         choices=_choices(session, who, wanted["choices"]),
         otherwise=wanted["otherwise"],
         override=wanted["override_reason"],

@@ -458,6 +458,17 @@ def get(session: Session, *, actor: Actor, series_id: UUID, now: datetime) -> Wh
     return Whole(row, instrument, person, tuple(_standing(actor, row, made, now)))
 
 
+def declared(session: Session, *, whole: Whole) -> Sequence[Substance]:
+    """Give the chemicals that are declared for the dates of a series, as its last one has them."""
+    return _like(session, whole.series, [one.booking for one in whole.dates if one.booking]).chemicals
+
+
+def may_on(actor: Actor, action: str, whole: Whole) -> bool:
+    """Tell whether the actor may take the action on dates of a series that they may see."""
+    made = [one.booking for one in whole.dates if one.booking]
+    return _may(actor, action, whole.series, made)
+
+
 def _read(session: Session, actor: Actor, series_id: UUID) -> tuple[Series, list[Booking]]:
     row = session.get(Series, series_id, populate_existing=True)
     made = bookings.of_series(session, series_id=series_id) if row is not None else []
@@ -769,13 +780,14 @@ def _require(actor: Actor, action: str, row: Series, made: Sequence[Booking]) ->
 
     :raises Forbidden: if the actor may see the series but not do this
     """
-    allowed = (
-        any(bookings.may_on(actor, action, one) for one in made)
-        if made
-        else may(actor, action, Subject(row.person_id))
-    )
-    if not allowed:
+    if not _may(actor, action, row, made):
         raise Forbidden(action)
+
+
+def _may(actor: Actor, action: str, row: Series, made: Sequence[Booking]) -> bool:
+    if made:
+        return any(bookings.may_on(actor, action, one) for one in made)
+    return may(actor, action, Subject(row.person_id))
 
 
 def _owner(session: Session, actor: Actor, row: Series) -> Actor:

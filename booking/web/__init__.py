@@ -31,6 +31,9 @@ from booking.web import papers as papers  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import rules as rules  # noqa: E402
 from booking.web import series as series  # noqa: E402
+from booking.web import series_approvals as series_approvals  # noqa: E402
+from booking.web import series_beside as series_beside  # noqa: E402
+from booking.web import series_lists as series_lists  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
 from booking.web import transfers as transfers  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402

@@ -24,7 +24,7 @@ from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of, ngettext
-from booking.services import approval_steps, approvals, availability, papers
+from booking.services import approval_steps, approvals, availability, papers, series_approvals
 from booking.services.approvals import Asked
 from booking.services.availability import Bar
 from booking.services.bookings import Estimate, Stale
@@ -43,6 +43,7 @@ from booking.web.papers import Declared, Step, declared_in_words, steps_in_words
 from models import Booking
 
 PAGE_SIZE = 20
+MOST_DATES = 366
 DRAWN_DAYS = 3
 """A long request is drawn with its first days only."""
 
@@ -61,7 +62,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the inbox shows it: with its price, what is declared, and what else is on its days."""
+    """A request as the inbox shows it: with its price, what is declared, and what else is on its days.
+
+    `dates` are those of a series that wait as one, the first of them the booking; none where it stands alone.
+    """
 
     booking: Booking
     steps: Sequence[Step]
@@ -75,6 +79,7 @@ class Request:
     waits: timedelta
     over: bool
     strip: Strip | None
+    dates: Sequence[Booking] = ()
 
 
 class Order(StrEnum):
@@ -129,19 +134,55 @@ def decide_several() -> Answer | Redirect:
 
 def _of_each(names: Mapping[str, str]) -> list[str]:
     """Give the fields of single requests: the version that was seen, and a comment of its own."""
-    return [name for name in names if name.startswith(("version-", "comment-")) and as_uuid(name[8:])]
+    return [
+        name
+        for name in names
+        if name.partition("-")[0] in {"version", "comment", "dates"} and as_uuid(name.partition("-")[2])
+    ]
+
+
+def dates_sent(found: Sequence[Booking]) -> str:
+    """Write the dates of a series that are decided together into one field, each with the version that is seen."""
+    return " ".join(f"{booking.id}:{booking.version}" for booking in found)
+
+
+def dates_of(raw: str) -> dict[UUID, int]:
+    """Read what `dates_sent` wrote; what makes no sense names no date."""
+    pairs = (part.partition(":") for part in raw.split()[:MOST_DATES])
+    return {
+        booking_id: version
+        for one, _colon, seen in pairs
+        if (booking_id := as_uuid(one)) and (version := version_of(seen))
+    }
 
 
 def _decide_one(raw: str, decision: Decision, comment: str, form: Mapping[str, str]) -> str | None:
-    """Decide one request in a transaction of its own; give why it did not work, None if it did."""
+    """Decide one request in a transaction of its own; give why it did not work, None if it did.
+
+    The dates of a series that wait as one are one request, named by the series.
+    """
     booking_id = as_uuid(raw)
     if booking_id is None:
         return wording.error_sentence("unknown")
+    dates = dates_of(form.get(f"dates-{booking_id}", ""))
     try:
         with transaction() as session:
-            _decide(session, booking_id, decision, comment, version_of(form.get(f"version-{booking_id}", "")))
+            if dates:
+                said = dict.fromkeys(dates, decision is Decision.APPROVE)
+                series_approvals.decide(
+                    session,
+                    actor=actor(),
+                    series_id=booking_id,
+                    said=said,
+                    comment=comment,
+                    versions=dates,
+                    now=utc_now(),
+                )
+            else:
+                version = version_of(form.get(f"version-{booking_id}", ""))
+                _decide(session, booking_id, decision, comment, version)
     except (Refused, WrongMove, Stale, NotFound, Forbidden, Invalid) as error:
-        return _why_not(error)
+        return why_not(error)
     return None
 
 
@@ -154,7 +195,8 @@ def _decide(
     )
 
 
-def _why_not(error: Exception) -> str:
+def why_not(error: Exception) -> str:
+    """Say why a request was not decided."""
     if isinstance(error, WrongMove):
         return _(
             "Somebody else has decided already: the booking is “%(state)s”.",
@@ -269,7 +311,8 @@ def _inbox_page(
             for one in sorted((asked[booking.id] for booking in found), key=_key_of(order))
             if place not in places or any(row.instrument.facility.code == place for row in one.booking.items)
         ]
-        shown = waiting[(page - 1) * page_size : page * page_size]
+        groups = series_approvals.grouped(waiting)
+        shown = groups[(page - 1) * page_size : page * page_size]
         requests = _requests(session, shown, now)
     sentences = {name: wording.error_sentence(code) for name, code in (errors or {}).items()}
     if "chosen" in sentences:
@@ -277,7 +320,7 @@ def _inbox_page(
     content = render_template(
         "approvals/inbox.html",
         requests=requests,
-        total=len(waiting),
+        total=len(groups),
         order=order.value,
         orders=[(one.value, _order_name(one)) for one in Order],
         place=place if place in places else "",
@@ -288,6 +331,7 @@ def _inbox_page(
         errors=sentences,
         typed={"comment": "", **(typed or {})},
         chosen=set(chosen),
+        dates_sent=dates_sent,
         day_long=timedelta(days=1),
         now=now,
     )
@@ -312,13 +356,14 @@ def _order_name(order: Order) -> str:
     }[order]
 
 
-def _requests(session: Session, found: Sequence[Asked], now: datetime) -> list[Request]:
+def _requests(session: Session, groups: Sequence[Sequence[Asked]], now: datetime) -> list[Request]:
     """Put to each request its price and its days; the statements do not grow in number with the requests."""
-    if not found:
+    if not groups:
         return []
-    shown = [one.booking for one in found]
-    of = {one.booking.id: one for one in found}
-    estimates = _estimates(session, shown)
+    shown = [group[0].booking for group in groups]
+    of = {group[0].booking.id: group[0] for group in groups}
+    dates = {group[0].booking.id: [one.booking for one in group] for group in groups}
+    estimates = _estimates(session, [booking for found in dates.values() for booking in found])
     strips = _strips(session, shown, now)
     declared = approval_steps.declared_for(session, booking_ids=of)
     attached = papers.counts(session, booking_ids=of)
@@ -332,10 +377,11 @@ def _requests(session: Session, found: Sequence[Asked], now: datetime) -> list[R
             chemicals=declared_in_words(declared.get(booking.id, ())),
             papers=attached.get(booking.id, 0),
             zone=booking.items[0].instrument.facility.zone,
-            estimate=estimates[booking.id],
+            estimate=Estimate(tuple(line for one in dates[booking.id] for line in estimates[one.id].lines)),
             waits=_roughly(max(timedelta(0), now - of[booking.id].asked_at)),
             over=booking.ends_at <= now,
             strip=strips.get(booking.id),
+            dates=dates[booking.id] if len(dates[booking.id]) > 1 else (),
         )
         for booking in shown
     ]

@@ -59,7 +59,7 @@ PAGES = (
         frozenset(
             {
                 *("web.new_booking", "web.booking", "web.change_booking", "web.transfers"),
-                *("web.new_series", "web.series", "web.change_series"),
+                *("web.new_series", "web.series", "web.change_series", "web.my_series", "web.series_chemicals"),
             }
         ),
     ),
@@ -78,6 +78,7 @@ PAGES = (
                 "web.closures",
                 "web.new_closure",
                 "web.facility_waitlist",
+                "web.facility_series",
                 "web.facility_qualifications",
                 "web.keep_qualification",
                 "web.faults",
@@ -90,7 +91,7 @@ PAGES = (
         "web.approvals",
         lambda: _("Approvals"),
         lambda who: access.could(who, "approval.decide"),
-        frozenset({"web.absences", "web.make_absence"}),
+        frozenset({"web.absences", "web.make_absence", "web.series_approvals"}),
         idle=lambda who: access.could(who, "booking.approve"),
     ),
     Page(

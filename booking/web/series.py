@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from booking.db import Session, reading, transaction
 from booking.domain import hours, recurrence
-from booking.domain.access import Forbidden, Subject, may
+from booking.domain.access import Forbidden, NotFound, Subject, may
 from booking.domain.chemicals import told
 from booking.domain.occupation import Item
 from booking.domain.recurrence import Pattern, Rule
@@ -25,7 +25,16 @@ from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import ngettext
-from booking.services import acting, availability, bookings, instruments, policies, projects, series
+from booking.services import (
+    acting,
+    availability,
+    bookings,
+    instruments,
+    policies,
+    projects,
+    series,
+    series_approvals,
+)
 from booking.services.bookings import KeyReused, Stale
 from booking.services.series import Edit, Otherwise, Plan, Preview, Scope, Whole
 from booking.services.series_dates import Choice
@@ -65,6 +74,7 @@ from booking.web.repetition import (
     typed_rule,
     why_words,
 )
+from booking.web.series_beside import beside
 from models import Instrument, Series
 
 Answer = str | Response | Redirect | tuple[str, int]
@@ -378,6 +388,8 @@ def series_page(
     now = utc_now()
     with reading() as session:
         whole = series.get(session, actor=actor(), series_id=series_id, now=now)
+        around = beside(session, whole)
+        waits = _waits(session, series_id, now)
     row = whole.series
     ahead = [one for one in whole.dates if one.booking and one.span.start > now and not one.open]
     page = render_template(
@@ -390,13 +402,19 @@ def series_page(
         rule=rule_words(recurrence.parse(row.rule, row.first_day)),
         notes={one.day: clock_notes(one.clock, _item(one.span, whole), row.zone) for one in whole.dates},
         why=why_words,
-        may_change=_may(whole, "booking.change"),
-        may_cancel=_may(whole, "booking.cancel"),
+        beside=around,
+        waits=waits,
+        may_change=series.may_on(actor(), "booking.change", whole),
+        may_cancel=series.may_on(actor(), "booking.cancel", whole),
         mine=row.person_id == actor().person_id,
         days=[(one.day.isoformat(), day_words(one.day)) for one in ahead],
         reasons=sentences(problem, row.zone),
         stale=stale,
-        errors=said(errors or {}, labels() | {"day": _("From which date")}),
+        errors=said(
+            errors or {},
+            labels()
+            | {"day": _("From which date"), "title": _("Title"), "number": _("Number"), "file": _("File")},
+        ),
         problems=said_errors(errors or {}),
         typed={"reason": "", "scope": Scope.ALL.value, "day": "", **(typed or {})},
         longest=LONGEST_NOTE,
@@ -405,15 +423,16 @@ def series_page(
     return page, status
 
 
+def _waits(session: Session, series_id: UUID, now: datetime) -> int:
+    """Count the dates that wait for the reader's own word."""
+    try:
+        return len(series_approvals.asked(session, actor=actor(), series_id=series_id, now=now))
+    except (NotFound, Forbidden):
+        return 0
+
+
 def _item(span: Span, whole: Whole) -> Item:
     return Item(whole.series.instrument_id, span, whole.series.quantity)
-
-
-def _may(whole: Whole, action: str) -> bool:
-    made = [one.booking for one in whole.dates if one.booking]
-    if not made:
-        return whole.series.person_id == actor().person_id
-    return any(bookings.may_on(actor(), action, booking) for booking in made)
 
 
 def _carry_out(series_id: UUID, do: Callable[[Session], Any], words: str, typed: Mapping[str, str]) -> Answer:
@@ -549,7 +568,7 @@ def submit_series_change(series_id: UUID) -> Answer:
 
 def _changeable(session: Session, series_id: UUID, now: datetime) -> Whole:
     whole = series.get(session, actor=actor(), series_id=series_id, now=now)
-    if not _may(whole, "booking.change"):
+    if not series.may_on(actor(), "booking.change", whole):
         raise Forbidden("booking.change")
     return whole
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from booking.api.schemas.bookings import BookingOut, EstimateOut, PersonOut
+from booking.api.schemas.approvals import PaperOut, chemicals
+from booking.api.schemas.bookings import BookingOut, Decision, EstimateOut, PersonOut
 from booking.api.schemas.fields import (
     LONGEST_TEXT,
     MOST_UNITS,
@@ -22,6 +23,7 @@ from booking.api.schemas.fields import (
     Whole,
     span,
 )
+from booking.api.schemas.paging import PageIn, PageOut
 from booking.api.schemas.problems import AlternativeOut, ReasonOut
 from booking.domain.recurrence import MOST_DATES, Clock
 from booking.services.series import Otherwise, Scope
@@ -137,6 +139,16 @@ def _each_day_once(choices: list[dict[str, Any]]) -> None:
         raise ValidationError("duplicate")
 
 
+def _days(description: str, **given: Any) -> fields.List:
+    return fields.List(
+        Day(),
+        validate=validate.Length(max=MOST_DATES, error="too_large"),
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={"description": description},
+        **given,
+    )
+
+
 class SeriesIn(In):
     """Time that is wanted again and again."""
 
@@ -146,15 +158,10 @@ class SeriesIn(In):
     start = WallTime(required=True)
     length = WholeLength(required=True, metadata=_LENGTH)
     quantity = Whole(least=1, most=MOST_UNITS, load_default=1)
-    excluded = fields.List(
-        Day(),
-        validate=validate.Length(max=MOST_DATES, error="too_large"),
-        load_default=list,
-        error_messages={"null": "required", "invalid": "malformed"},
-        metadata={"description": "Dates of the rule that are left out."},
-    )
+    excluded = _days("Dates of the rule that are left out.", load_default=list)
     choices = _choices()
     otherwise = Choice(Otherwise, load_default=Otherwise.REFUSE, metadata=_OTHERWISE)
+    chemicals = chemicals(load_default=list)
     purpose = Text(longest=LONGEST_TEXT, lines=True, load_default="")
     project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
     booked_for = Text(
@@ -185,7 +192,10 @@ class SeriesChangeIn(In):
     quantity = Whole(least=1, most=MOST_UNITS)
     instrument_id = Text(longest=40)
     rule = Text(longest=300, metadata=_RULE)
+    excluded = _days("All dates of the rule that are left out; one that is named no more is booked.")
+    chemicals = chemicals()
     purpose = Text(longest=LONGEST_TEXT, lines=True)
+    confidential = Flag()
     choices = _choices()
     otherwise = Choice(Otherwise, load_default=Otherwise.REFUSE, metadata=_OTHERWISE)
     override_reason = Text(
@@ -195,6 +205,70 @@ class SeriesChangeIn(In):
             "description": "Why a manager of every facility concerned sets aside the rules that may be."
         },
     )
+
+
+class SeriesListIn(PageIn):
+    """Which series: one's own, or those on the instruments of a facility at whose desk one works."""
+
+    facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
+    over = Flag(
+        in_query=True,
+        load_default=False,
+        metadata={"description": "Those of which no date is ahead any more, instead of those that go on."},
+    )
+
+
+class DateDecision(StrEnum):
+    """What is decided of one date."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    LATER = "later"
+
+
+class DateDecisionIn(In):
+    """What is decided of one date."""
+
+    day = Day(required=True, metadata=_DAY)
+    decision = Choice(DateDecision, required=True)
+
+
+class SeriesApprovalIn(In):
+    """A decision on the dates of a series that wait for one's word."""
+
+    decision = Choice(
+        Decision, required=True, metadata={"description": "On all dates that `dates` does not name."}
+    )
+    dates = fields.List(
+        fields.Nested(DateDecisionIn, error_messages={"null": "required", "type": "malformed"}),
+        validate=[validate.Length(max=MOST_DATES, error="too_large"), _each_day_once],
+        load_default=list,
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={"description": "Dates on which the decision is another, or that are left for later."},
+    )
+    comment = Text(longest=500, lines=True, load_default="")
+
+
+class SeriesDecidedOut(Out):
+    """The dates that were decided, as they stand now."""
+
+    items = fields.List(fields.Nested(BookingOut), required=True)
+
+
+class SeriesPaperOut(Out):
+    """A paper that stands beside dates of a series."""
+
+    paper = fields.Nested(PaperOut, required=True)
+    booking_id = fields.UUID(
+        required=True, attribute="paper.booking_id", metadata={"description": "A date by which it is read."}
+    )
+    dates = fields.Integer(required=True, metadata={"description": "Beside how many dates it stands."})
+
+
+class SeriesPapersOut(Out):
+    """The papers of a series, each once."""
+
+    items = fields.List(fields.Nested(SeriesPaperOut), required=True)
 
 
 class SeriesCancellationIn(In):
@@ -292,3 +366,28 @@ class SeriesOut(Out):
     version = fields.Integer(required=True, attribute="series.version")
     dates = fields.List(fields.Nested(SeriesDateOut), required=True)
     created_at = Instant(required=True, attribute="series.created_at")
+
+
+class SeriesSummaryOut(Out):
+    """A series in a line."""
+
+    id = fields.UUID(required=True, attribute="series.id")
+    instrument_id = fields.String(required=True, attribute="instrument.code")
+    rule = fields.String(required=True, attribute="series.rule", metadata=_RULE)
+    zone = fields.String(required=True, attribute="series.zone")
+    purpose = fields.String(required=True, attribute="series.purpose")
+    booked_for = fields.Nested(PersonOut, required=True, attribute="person")
+    next_start = Instant(required=True, allow_none=True, attribute="next_at")
+    next_end = Instant(required=True, allow_none=True, attribute="next_ends_at")
+    done = fields.Integer(required=True, metadata={"description": "Dates that are over."})
+    ahead = fields.Integer(required=True, metadata={"description": "Dates that are still to come."})
+    waiting = fields.Integer(
+        required=True, metadata={"description": "Of those ahead, how many await approval."}
+    )
+    skipped = fields.Integer(required=True, metadata={"description": "Dates left out or given up."})
+
+
+class SeriesListOut(PageOut):
+    """A page of series, by their next date."""
+
+    items = fields.List(fields.Nested(SeriesSummaryOut), required=True)
