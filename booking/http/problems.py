@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
@@ -21,7 +22,7 @@ from booking.domain.lifecycle import WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.http import metrics
-from booking.http.context import for_programs
+from booking.http.context import for_programs, local_path
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
 from booking.i18n import language_tag
@@ -115,9 +116,19 @@ def _forbidden(error: Forbidden) -> Any:
         return Problem(403, "forbidden")
     if for_programs():
         return Problem(401, "unauthorised", headers={"WWW-Authenticate": 'Bearer realm="yiqi"'})
-    # What a form was about to do is not repeated after signing in; a page is.
-    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else None
+    # What a form was about to do is not repeated after signing in; its page is shown again.
+    wanted = request.full_path.rstrip("?") if request.method in {"GET", "HEAD"} else _page_before()
     return redirect(url_for("web.sign_in", next=wanted), 303)
+
+
+def _page_before() -> str | None:
+    """Give the page of ours from which a form was sent, as far as the browser tells."""
+    if request.method in {"GET", "HEAD"}:
+        return None
+    before = urlsplit(request.referrer or "")
+    if before.netloc != request.host:
+        return None
+    return local_path(urlunsplit(("", "", before.path, before.query, "")))
 
 
 def _unknown_token(_error: UnknownToken) -> Problem:
@@ -229,6 +240,7 @@ def _as_page(problem: Problem) -> Response:
             reasons=[wording.sentence(reason.code, reason.params) for reason in problem.reasons],
             alternatives=alternatives(problem, waiting=False) if problem.code == "refused" else [],
             zone=_zone(),
+            before=_page_before(),
             request_id=request_id(),
         )
     except Exception:  # noqa: BLE001 - the reader gets an answer whatever else is broken

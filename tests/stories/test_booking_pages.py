@@ -154,6 +154,29 @@ def test_the_verdict_follows_what_one_types(page: Page, server: str):
 
 
 @pytest.mark.parametrize("locale", ["en"])
+def test_what_was_typed_outlives_the_session(page: Page, server: str):
+    sign_in(page, server, "ben")
+    day = sunday(7)
+    page.goto(f"{server}/bookings/new?instrument={SEM}&start={day}T10:00&end={day}T12:00")
+    page.fill("[name=purpose]", "three layers")
+    page.click("details.declared > summary")
+    page.fill("[name=chemical-1]", "Acetone")
+    page.context.clear_cookies()
+    page.click("[data-send]")
+    page.click("text=Back to the page before")
+    page.wait_for_url("**/sign-in?**")
+    page.fill("[name=email]", "ben@example.org")
+    page.fill("[name=password]", seeds.PASSWORD)
+    page.click("main form [type=submit]")
+    page.wait_for_url("**/bookings/new?**")
+    expect(page.get_by_text("What you had typed is here again.")).to_be_visible()
+    assert page.input_value("[name=purpose]") == "three layers"
+    assert page.input_value("[name=chemical-1]") == "Acetone"
+    page.reload()
+    assert page.input_value("[name=purpose]") == ""  # once, and in no later form
+
+
+@pytest.mark.parametrize("locale", ["en"])
 def test_a_double_click_books_once(page: Page, server: str):
     sign_in(page, server, "ben")
     day = sunday(6)

@@ -105,6 +105,19 @@ def test_a_write_is_not_repeated_after_signing_in(visitor):
     assert (answer.status_code, answer.location) == (303, "/sign-in")
 
 
+def test_after_a_form_without_a_session_its_page_comes_back(visitor):
+    token = csrf_token(visitor)
+    before = {"Referer": "http://localhost/account?part=name"}
+    answer = visitor.post("/account", data={"csrf_token": token, "name": "x"}, headers=before)
+    assert answer.location == "/sign-in?next=/account?part%3Dname"
+    for foreign in ("http://evil.example/account", "http://localhost//evil.example/", "nothing"):
+        answer = visitor.post("/account", data={"csrf_token": token}, headers={"Referer": foreign})
+        assert answer.location in {"/sign-in", "/sign-in?next=/"}
+    too_old = visitor.post("/account", data={"name": "x"}, headers=before)
+    assert too_old.status_code == 400
+    assert 'href="/account?part=name"' in too_old.text
+
+
 @pytest.mark.parametrize("target", FOREIGN)
 def test_no_redirect_leads_elsewhere(visitor, target):
     refused = {None} if "\x00" in target else {"/"}
