@@ -40,8 +40,8 @@ class Replan(Base):
 class Proposal(Base):
     """What is proposed to the owner of one booking: a place, held until the deadline, or none at all.
 
-    `after` is the number of the proposal whose booking, by agreement, makes room when this one is accepted; such a
-    neighbour is asked nothing, and its proposal has no deadline. `cost` are the points of the repair.
+    A neighbour who agreed beforehand to make room is asked nothing: its proposal is `by_agreement` and accepted from
+    the beginning. `cost` are the points that it costs in the repair; `why` is the code of what stood against a place.
     """
 
     __tablename__ = "proposal"
@@ -69,7 +69,7 @@ class Proposal(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     replan_id: Mapped[UUID] = mapped_column(ForeignKey("replan.id", ondelete="CASCADE"), index=True)
     number: Mapped[int] = mapped_column()
-    after: Mapped[int | None] = mapped_column()
+    by_agreement: Mapped[bool] = mapped_column(default=False)
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("booking.id"))
     booking_sequence: Mapped[int] = mapped_column()
     kind: Mapped[ProposalKind] = mapped_column(by_value(ProposalKind))

@@ -56,7 +56,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """The lanes of some instruments: which instrument each is of, and which are those of an instrument.
+    """The lanes of some instruments: which instrument each is of, its set-up in slots, and an instrument's lanes.
 
     A run takes its set-up before and its clean-up after. The resolver knows only what follows a run, so calendars are
     moved later by the set-up, and both together follow.
@@ -65,6 +65,7 @@ class Lanes:
     grid: Grid
     instruments: tuple[problem.Instrument, ...]
     of_lane: tuple[int, ...]
+    setup: tuple[int, ...]
     by_instrument: Mapping[int, tuple[int, ...]]
 
 
@@ -84,13 +85,15 @@ def lanes(
     taken: Sequence[tuple[int, Span]] = (),
     kept_free: Callable[[Sequence[problem.Span]], Sequence[problem.Span]] | None = None,
     without: Collection[UUID] = (),
+    at_once: bool = False,
     now: datetime,
 ) -> Lanes:
     """Read the calendars of instruments: opening hours, the ledger without some bookings, their own rules.
 
     `taken` are uses of a unit that count besides the ledger; `kept_free` gives the part of a lane's staffed time that
-    nobody gets; `groups` names the group of each instrument. What the rules say for anybody from outside counts;
-    whoever is better off asks at the ledger. The number of statements does not depend on the number of instruments.
+    nobody gets; `groups` names the group of each instrument; `at_once` sets the notice aside. What the rules say for
+    anybody from outside counts; whoever is better off asks at the ledger. The number of statements does not depend on
+    the number of instruments.
     """
     timetables = policies.timetables(session, instruments, person_id=None)
     parts = occupation.parts_of(session, [row.id for row in instruments])
@@ -105,9 +108,10 @@ def lanes(
     hours = availability.hours_of(session, instruments)
     found: list[problem.Instrument] = []
     of_lane: list[int] = []
+    setup: list[int] = []
     for row in instruments:
         settings = _Settings.of(timetables[row.id], over)
-        future = Span(max(over.start, now + settings.notice), over.span.end)
+        future = Span(max(over.start, now if at_once else now + settings.notice), over.span.end)
         opened = (
             open_spans(hours[row.id][1], future, zone(hours[row.id][0])) if future.start < future.end else []
         )
@@ -123,10 +127,11 @@ def lanes(
                 _lane(row, over, settings, staffed, [*blocked, *closed, *kept], (groups or {}).get(row.id))
             )
             of_lane.append(row.id)
+            setup.append(settings.setup)
     by_instrument: dict[int, tuple[int, ...]] = {}
     for lane, place in enumerate(of_lane):
         by_instrument[place] = (*by_instrument.get(place, ()), lane)
-    return Lanes(over, tuple(found), tuple(of_lane), by_instrument)
+    return Lanes(over, tuple(found), tuple(of_lane), tuple(setup), by_instrument)
 
 
 @dataclass(frozen=True, slots=True)

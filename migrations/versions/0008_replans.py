@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("replan_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("after", sa.Integer(), nullable=True),
+        sa.Column("by_agreement", sa.Boolean(), nullable=False),
         sa.Column("booking_id", sa.Uuid(), nullable=False),
         sa.Column("booking_sequence", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),

@@ -1,0 +1,407 @@
+"""Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from booking.domain import one_time
+from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may
+from booking.domain.occupation import Item
+from booking.domain.replanning import (
+    Answer,
+    ProposalKind,
+    ProposalState,
+    ReplanState,
+    answer_by,
+    on_silence,
+)
+from booking.domain.rules import Reason, Refused
+from booking.domain.spans import Span
+from booking.services import acting, bookings, events, occupation, policies, waitlist
+from models import (
+    Booking,
+    BookingItem,
+    Hold,
+    Instrument,
+    OneTimeLink,
+    Proposal,
+    Purpose,
+    Replan,
+)
+
+SET_ASIDE = frozenset({"notice", "notice_to_change", "horizon"})
+"""Rules that do not stand in the way of moving what the facility itself displaces; the reason is in the history."""
+
+WAITS = timedelta(days=7)
+"""So long behind its old end somebody who gives a displaced booking up may wait for time in line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a repair asks of one booking: another place, or (None) none; `hit` tells it from a neighbour."""
+
+    booking_id: UUID
+    hit: bool
+    instrument_id: int | None
+    starts_at: datetime | None
+    cost: int
+    slots: int
+
+
+def make(
+    session: Session,
+    *,
+    row: Replan,
+    number: int,
+    change: Change,
+    booking: Booking,
+    locked: occupation.Locked,
+    key: str,
+    now: datetime,
+) -> Proposal:
+    """Propose a change to a booking's owner, and hold the place; a neighbour who agreed beforehand is only noted.
+
+    The instruments are locked, and rid of holds that have run out.
+
+    :raises Refused: if the database's own guard says that the place is taken
+    """
+    proposal = _proposal(session, row, number, change, booking, locked, now)
+    row.proposals.append(proposal)
+    session.flush()
+    if change.hit:
+        _tell(session, row, proposal, booking, key, now)
+    return proposal
+
+
+def answer(session: Session, *, actor: Actor, proposal_id: UUID, answer: Answer, now: datetime) -> Proposal:
+    """Take the place that is proposed, give the booking up, or give it up and wait in line. Said twice it is said once.
+
+    :raises NotFound: if nothing of the kind is proposed to this actor
+    :raises Refused: if the time to answer is over, it was answered otherwise, there is no place to take, or a rule
+        stands against it by now
+    """
+    row, proposal, booking = _locked_proposal(session, proposal_id)
+    if not may(actor, "proposal.answer", Subject(owner_id=booking.person_id, agent_id=booking.booked_by_id)):
+        raise NotFound("proposal", proposal_id)
+    if proposal.state is _AFTER[answer]:
+        return proposal
+    if proposal.state is not ProposalState.OPEN or (
+        proposal.deadline is not None and proposal.deadline <= now
+    ):
+        raise Refused([Reason("proposal_over", {"state": proposal.state.value})])
+    _settle(session, actor, row, proposal, booking, answer, _AFTER[answer], now)
+    return proposal
+
+
+_AFTER = {
+    Answer.ACCEPT: ProposalState.ACCEPTED,
+    Answer.CANCEL: ProposalState.CANCELLED,
+    Answer.WAIT: ProposalState.WAITING,
+}
+
+
+def unanswered(session: Session, *, now: datetime) -> list[UUID]:
+    """Give the proposals whose deadline has passed in silence."""
+    query = select(Proposal.id).where(Proposal.state == ProposalState.OPEN, Proposal.deadline <= now)
+    return list(session.scalars(query.order_by(Proposal.deadline)))
+
+
+def silent(session: Session, *, proposal_id: UUID, now: datetime) -> Proposal | None:
+    """Do to a booking what its owner agreed to for the case that they say nothing; None if they answered meanwhile."""
+    row, proposal, booking = _locked_proposal(session, proposal_id)
+    if proposal.state is not ProposalState.OPEN or proposal.deadline is None or proposal.deadline > now:
+        return None
+    agreed = on_silence(booking.if_silent, proposal.kind)
+    try:
+        with session.begin_nested():
+            _settle(session, SYSTEM, row, proposal, booking, agreed, ProposalState.SILENT, now)
+    except Refused as refused:
+        # What was agreed to is no longer possible: the booking stays as it is, for its facility to settle.
+        row, proposal, booking = _locked_proposal(session, proposal_id)
+        proposal.why = refused.reasons[0].code
+        _settle(session, SYSTEM, row, proposal, booking, None, ProposalState.OVERTAKEN, now)
+    return proposal
+
+
+def _settle(
+    session: Session,
+    actor: Actor,
+    row: Replan,
+    proposal: Proposal,
+    booking: Booking,
+    said: Answer | None,
+    state: ProposalState,
+    now: datetime,
+) -> None:
+    places = {item.instrument_id for item in booking.items}
+    if proposal.instrument_id is not None:
+        places.add(proposal.instrument_id)
+    occupation.lock(session, places)
+    if said is Answer.ACCEPT and proposal.kind is ProposalKind.NO_PLACE:
+        raise Refused([Reason("no_place")])
+    close(session, proposal, state, now)
+    if said is Answer.ACCEPT:
+        _accept(session, row, proposal, booking, now)
+    elif said is not None:
+        _give_up(session, booking, wait=said is Answer.WAIT, now=now)
+    if all(one.state is not ProposalState.OPEN for one in row.proposals):
+        row.state, row.over_at = ReplanState.OVER, now
+    session.flush()
+    told = said.value if said is not None else "none"
+    note(session, actor, "proposal.answered", row, now, booking=booking, answer=told, state=state.value)
+
+
+def _accept(session: Session, row: Replan, proposal: Proposal, booking: Booking, now: datetime) -> None:
+    if booking.sequence != proposal.booking_sequence:
+        raise Refused([Reason("proposal_over", {"state": ProposalState.OVERTAKEN.value})])
+    if proposal.instrument_id is None or proposal.starts_at is None or proposal.ends_at is None:
+        raise Refused([Reason("no_place")])
+    span = Span(proposal.starts_at, proposal.ends_at)
+    items = [Item(proposal.instrument_id, span, booking.items[0].quantity)]
+    change_to(session, booking, items, row, now)
+
+
+def _give_up(session: Session, booking: Booking, *, wait: bool, now: datetime) -> None:
+    owner, item = acting.actor_of(session, booking.person_id), booking.items[0]
+    span = Span(item.starts_at, item.ends_at)
+    # In the system's name, so that nobody is marked down for what the facility brought about.
+    bookings.cancel(session, actor=SYSTEM, booking_id=booking.id, reason="displaced", now=now)
+    if wait and owner is not None:
+        waitlist.join(
+            session,
+            actor=owner,
+            instrument_ids=[item.instrument_id],
+            window=Span(max(span.start, now), span.end + WAITS),
+            minutes=int(span.minutes),
+            quantity=item.quantity,
+            project_id=booking.project_id,
+            purpose=booking.purpose,
+            now=now,
+        )
+
+
+def close(session: Session, proposal: Proposal, state: ProposalState, now: datetime) -> None:
+    """End a proposal and give its place back; its instruments are locked."""
+    session.execute(
+        update(OneTimeLink)
+        .where(OneTimeLink.subject == str(proposal.id), OneTimeLink.used_at.is_(None))
+        .values(used_at=now)
+    )
+    if proposal.hold_id is not None:
+        occupation.drop(session, hold_ids=[proposal.hold_id], now=now)
+    proposal.state, proposal.answered_at, proposal.hold_id = state, now, None
+    session.flush()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def mine(session: Session, *, actor: Actor, now: datetime) -> list[Proposal]:
+    """Give what is proposed to the actor and waits for an answer, the most urgent first."""
+    query = (
+        select(Proposal)
+        .join(Booking, Booking.id == Proposal.booking_id)
+        .where(
+            Booking.person_id == actor.person_id,
+            Proposal.state == ProposalState.OPEN,
+            Proposal.deadline > now,
+        )
+        .options(*_WHAT)
+        .order_by(Proposal.deadline)
+    )
+    return list(session.scalars(query))
+
+
+def loaded() -> Select[Replan]:
+    """Give the query of replans with all that their pages tell."""
+    return select(Replan).options(joinedload(Replan.closure), selectinload(Replan.proposals).options(*_WHAT))
+
+
+_WHAT = (
+    joinedload(Proposal.booking).selectinload(Booking.items).joinedload(BookingItem.instrument),
+    joinedload(Proposal.booking).joinedload(Booking.person),
+    joinedload(Proposal.instrument).joinedload(Instrument.facility),
+)
+
+
+# --- making ----------------------------------------------------------------------------------------
+
+
+def change_to(
+    session: Session, booking: Booking, items: Sequence[Item], row: Replan, now: datetime
+) -> Booking:
+    """Move a booking in its owner's name; what the facility itself brought about sets notice and horizon aside.
+
+    :raises Refused: if any other rule or the calendar stands against it
+    """
+    owner = acting.actor_of(session, booking.person_id) or SYSTEM
+    try:
+        return bookings.change(
+            session, actor=owner, booking_id=booking.id, version=None, items=items, now=now
+        )
+    except Refused as refused:
+        if not {reason.code for reason in refused.reasons} <= SET_ASIDE:
+            raise
+    why = row.closure.reason or row.closure.kind.value
+    return bookings.change(
+        session, actor=SYSTEM, booking_id=booking.id, version=None, items=items, override=why, now=now
+    )
+
+
+def items_of(booking: Booking, one: Change) -> list[Item]:
+    """Give what a booking would be by a change; nothing where there is no place."""
+    if one.instrument_id is None or one.starts_at is None:
+        return []
+    item = booking.items[0]
+    length = item.ends_at - item.starts_at
+    return [Item(one.instrument_id, Span(one.starts_at, one.starts_at + length), item.quantity)]
+
+
+def _proposal(
+    session: Session,
+    row: Replan,
+    number: int,
+    one: Change,
+    booking: Booking,
+    locked: occupation.Locked,
+    now: datetime,
+) -> Proposal:
+    items = items_of(booking, one)
+    why = _against(session, booking, items, now) if one.hit and items else ""
+    place = items[0] if items and not why else None
+    deadline = answer_by(now, booking.starts_at, place.span.start if place else None) if one.hit else None
+    hold = _keep(session, booking, items, locked, deadline, now) if place and deadline else None
+    return Proposal(
+        id=uuid4(),
+        replan_id=row.id,
+        number=number,
+        by_agreement=not one.hit,
+        booking=booking,
+        booking_sequence=booking.sequence,
+        kind=_kind(booking, place),
+        instrument_id=place.instrument_id if place else None,
+        starts_at=place.span.start if place else None,
+        ends_at=place.span.end if place else None,
+        cost=one.cost,
+        state=ProposalState.OPEN if one.hit else ProposalState.ACCEPTED,
+        hold_id=hold.id if hold else None,
+        deadline=deadline,
+        answered_at=None if one.hit else now,
+        why=why,
+    )
+
+
+def _kind(booking: Booking, place: Item | None) -> ProposalKind:
+    if place is None:
+        return ProposalKind.NO_PLACE
+    same = place.instrument_id == booking.items[0].instrument_id
+    return ProposalKind.LATER if same else ProposalKind.ELSEWHERE
+
+
+def _against(session: Session, booking: Booking, items: Sequence[Item], now: datetime) -> str:
+    """Give the code of a rule, other than those set aside, that stands against a place for this owner."""
+    owner = acting.actor_of(session, booking.person_id)
+    if owner is None:
+        return "owner_gone"
+    verdict = bookings.dry_run(session, actor=owner, items=items, booking_id=booking.id, now=now)
+    return next((reason.code for reason in verdict.reasons if reason.code not in SET_ASIDE), "")
+
+
+def _keep(
+    session: Session,
+    booking: Booking,
+    items: Sequence[Item],
+    locked: occupation.Locked,
+    until: datetime,
+    now: datetime,
+) -> Hold:
+    """Hold a place until it is answered; the owner alone may book it meanwhile."""
+    hold = Hold(id=uuid4(), person_id=booking.person_id, offered=True, created_at=now, expires_at=until)
+    session.add(hold)
+    session.flush()
+    timetables = policies.timetables(session, locked.instruments.values(), person_id=booking.person_id)
+    claims = occupation.claims(items, locked.instruments, locked.parts, timetables)
+    occupation.hold(
+        session,
+        claims=claims,
+        instruments=locked.instruments,
+        hold_id=hold.id,
+        person_id=None,
+        expires_at=until,
+    )
+    return hold
+
+
+def _tell(
+    session: Session, row: Replan, proposal: Proposal, booking: Booking, key: str, now: datetime
+) -> None:
+    """Record what is proposed, with the link by which it can be answered from the mail."""
+    link_id = uuid4()
+    session.add(
+        OneTimeLink(
+            id=link_id,
+            person_id=booking.person_id,
+            purpose=Purpose.ANSWER_PROPOSAL,
+            subject=str(proposal.id),
+            secret_hash=one_time.hashed(one_time.secret(key, link_id)),
+            created_at=now,
+            expires_at=proposal.deadline,
+        )
+    )
+    session.flush()
+    note(
+        session,
+        SYSTEM,
+        "proposal.made",
+        row,
+        now,
+        booking=booking,
+        proposal_id=str(proposal.id),
+        link_id=str(link_id),
+        person_id=str(booking.person_id),
+        proposed=proposal.kind.value,
+        instrument_id=proposal.instrument_id,
+        start=proposal.starts_at.isoformat() if proposal.starts_at else None,
+        end=proposal.ends_at.isoformat() if proposal.ends_at else None,
+        deadline=proposal.deadline.isoformat() if proposal.deadline else None,
+        if_silent=booking.if_silent.value,
+        reason=row.closure.reason,
+    )
+
+
+def _locked_proposal(session: Session, proposal_id: UUID) -> tuple[Replan, Proposal, Booking]:
+    replan_id = session.scalar(select(Proposal.replan_id).where(Proposal.id == proposal_id))
+    if replan_id is None:
+        raise NotFound("proposal", proposal_id)
+    session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
+    query = loaded().where(Replan.id == replan_id).execution_options(populate_existing=True)
+    row = session.scalars(query).one()
+    proposal = next(one for one in row.proposals if one.id == proposal_id)
+    return row, proposal, proposal.booking
+
+
+def note(
+    session: Session,
+    actor: Actor,
+    kind: str,
+    row: Replan,
+    now: datetime,
+    booking: Booking | None = None,
+    **data: Any,
+) -> None:
+    """Record a deed about a replan, and about a booking of it."""
+    events.record(
+        session,
+        actor=actor,
+        kind=kind,
+        now=now,
+        booking=booking,
+        facility_id=row.facility_id,
+        subject=str(row.id),
+        **data,
+    )

@@ -1,0 +1,322 @@
+"""Replans: repairs of what an outage displaces, chosen by the manager, proposed to each owner, answered by them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from booking.domain.access import Actor, NotFound, Subject, require
+from booking.domain.occupation import Item
+from booking.domain.replanning import (
+    ProposalState,
+    ReplanState,
+)
+from booking.domain.resolution.documents import fingerprint, write_plan, write_pool
+from booking.domain.resolution.problem import SLOT
+from booking.domain.rules import Reason, Refused
+from booking.domain.spans import Span
+from booking.services import (
+    occupation,
+    proposals,
+    repair_pools,
+    solver_runs,
+)
+from booking.services.bookings import Stale
+from booking.services.proposals import Change
+from models import (
+    Booking,
+    BookingItem,
+    Closure,
+    Facility,
+    Instrument,
+    Replan,
+    RunKind,
+    SolverRun,
+)
+
+SECONDS = 10
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One of the repairs that a run found: what it costs in all and of whom it asks what."""
+
+    number: int
+    kind: str
+    cost: int
+    bound: int | None
+    changes: tuple[Change, ...]
+
+    @property
+    def moved(self) -> int:
+        """How many of the displaced get another place."""
+        return sum(one.hit and one.instrument_id is not None for one in self.changes)
+
+    @property
+    def without_place(self) -> int:
+        """How many of the displaced get none."""
+        return sum(one.hit and one.instrument_id is None for one in self.changes)
+
+    @property
+    def neighbours(self) -> int:
+        """How many others make room."""
+        return sum(not one.hit for one in self.changes)
+
+
+def begin(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> Replan:
+    """Have repairs looked for of what a closure displaces; asked again, they are looked for anew.
+
+    :raises NotFound: if there is no such closure
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Refused: if people are asked already, or the closure displaces nothing that can be put elsewhere
+    """
+    closure = session.get(Closure, closure_id)
+    if closure is None:
+        raise NotFound("closure", closure_id)
+    require(actor, "closure.make", Subject(facility_id=closure.facility_id))
+    known = session.scalars(
+        proposals.loaded().where(Replan.closure_id == closure_id).with_for_update(of=Replan)
+    ).one_or_none()
+    if known is not None and known.state is not ReplanState.OPEN:
+        raise Refused([Reason("replan_sent")])
+    row = known or Replan(
+        id=uuid4(),
+        facility_id=closure.facility_id,
+        closure_id=closure_id,
+        state=ReplanState.OPEN,
+        created_by=actor.person_id,
+        created_at=now,
+        version=1,
+        closure=closure,
+        proposals=[],
+    )
+    session.add(row)
+    session.flush()
+    row.run_id = _ask(session, actor, row, closure, now).id
+    session.flush()
+    return row
+
+
+def _ask(session: Session, actor: Actor, row: Replan, closure: Closure, now: datetime) -> SolverRun:
+    facility = session.get_one(Facility, closure.facility_id)
+    places = _places(session, closure)
+    span = Span(max(closure.starts_at, now), closure.ends_at)
+    posed = repair_pools.pose(session, facility=facility, instrument_ids=places, span=span, now=now)
+    if not posed.plan:
+        raise Refused([Reason("nothing_displaced", {"by_hand": len(posed.by_hand)})])
+    return solver_runs.ask(
+        session,
+        kind=RunKind.REPAIR,
+        subject=row.id,
+        document={
+            "pool": write_pool(posed.pool),
+            "plan": write_plan(posed.plan),
+            "outage": {"kind": posed.outage.kind, "down": posed.outage.down, "now": posed.outage.now},
+        },
+        fingerprint=fingerprint(posed.pool),
+        names=posed.names,
+        seconds=SECONDS,
+        seed=SEED,
+        asked_by=actor.person_id,
+        now=now,
+    )
+
+
+def _places(session: Session, closure: Closure) -> Sequence[int]:
+    if closure.instrument_id is not None:
+        return [closure.instrument_id]
+    query = select(Instrument.id).where(Instrument.facility_id == closure.facility_id)
+    return session.scalars(query.order_by(Instrument.id)).all()
+
+
+def repairs(run: SolverRun) -> list[Repair]:
+    """Give the repairs of a run that has ended, the least disturbing first; none while it is under way."""
+    start = datetime.fromisoformat(run.names["start"]) if run.names else run.asked_at
+    found = []
+    for number, one in enumerate(run.result.get("repairs", [])):
+        changes = tuple(_change(run, start, change) for change in one["changes"])
+        found.append(Repair(number, one["kind"], one["cost"], one.get("bound"), changes))
+    return found
+
+
+def _change(run: SolverRun, start: datetime, change: Mapping[str, Any]) -> Change:
+    after = change["after"]
+    lane, slot = after[0] if after else (None, None)
+    return Change(
+        booking_id=UUID(run.names["bookings"][change["wish"]]),
+        hit=change["hit"],
+        instrument_id=None if lane is None else run.names["lanes"][lane],
+        starts_at=None if slot is None else start + slot * SLOT,
+        cost=change["cost"],
+        slots=change["slots"],
+    )
+
+
+# --- asking people --------------------------------------------------------------------------------
+
+
+def send(
+    session: Session,
+    *,
+    actor: Actor,
+    replan_id: UUID,
+    chosen: int,
+    version: int | None = None,
+    key: str,
+    now: datetime,
+) -> Replan:
+    """Ask the owners of all that one repair moves; each place is held for them until their deadline.
+
+    Neighbours who agreed to make room are moved at once, and told. Nothing is written if any place is gone meanwhile.
+
+    :raises NotFound: if there is no such replan for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Stale: if the version is not the replan's
+    :raises Refused: if people are asked already, there is no such repair, or the calendars have changed since
+    """
+    row = _lock(session, actor, replan_id, version)
+    if row.state is not ReplanState.OPEN:
+        raise Refused([Reason("replan_sent")])
+    run = session.get(SolverRun, row.run_id) if row.run_id else None
+    known = repairs(run) if run is not None else []
+    if run is None or not 0 <= chosen < len(known):
+        raise Refused([Reason("no_plan")])
+    changes = known[chosen].changes
+    affected = _bookings(session, [one.booking_id for one in changes])
+    _check_unchanged(run, affected)
+    places = {one.instrument_id for one in changes if one.instrument_id is not None}
+    places |= {item.instrument_id for booking in affected.values() for item in booking.items}
+    locked = occupation.lock(session, places)
+    occupation.drop_expired(session, locked.instruments, now=now)
+    _move_neighbours(session, [one for one in changes if not one.hit], affected, row, now)
+    for number, one in enumerate(changes):
+        proposals.make(
+            session,
+            row=row,
+            number=number,
+            change=one,
+            booking=affected[one.booking_id],
+            locked=locked,
+            key=key,
+            now=now,
+        )
+    row.state, row.chosen, row.sent_at = ReplanState.SENT, chosen, now
+    row.version += 1
+    session.flush()
+    proposals.note(session, actor, "replan.sent", row, now, asked=sum(one.hit for one in changes))
+    return row
+
+
+def _check_unchanged(run: SolverRun, affected: Mapping[UUID, Booking]) -> None:
+    before = dict(zip(run.names["bookings"], run.names["sequences"], strict=True))
+    changed = [
+        booking
+        for booking in affected.values()
+        if booking.state not in repair_pools.MOVABLE or before.get(str(booking.id)) != booking.sequence
+    ]
+    if changed:
+        raise Refused([Reason("repair_outdated", {"bookings": len(changed)})])
+
+
+def _move_neighbours(
+    session: Session, moves: Sequence[Change], affected: Mapping[UUID, Booking], row: Replan, now: datetime
+) -> None:
+    """Move those who agreed to it, in an order in which each finds its place free."""
+    left = list(moves)
+    while left:
+        stuck = []
+        for one in left:
+            items = proposals.items_of(affected[one.booking_id], one)
+            if not _moved(session, affected[one.booking_id], items, row, now):
+                stuck.append(one)
+        if len(stuck) == len(left):
+            raise Refused([Reason("repair_outdated", {"bookings": len(stuck)})])
+        left = stuck
+
+
+def _moved(session: Session, booking: Booking, items: Sequence[Item], row: Replan, now: datetime) -> bool:
+    try:
+        proposals.change_to(session, booking, items, row, now)
+    except Refused:
+        return False
+    return True
+
+
+def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) -> Replan:
+    """Take back what nobody has answered yet, as when the instrument is mended sooner.
+
+    :raises NotFound: if there is no such replan for this actor
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    row = _lock(session, actor, replan_id, None)
+    for one in row.proposals:
+        if one.state is ProposalState.OPEN:
+            proposals.close(session, one, ProposalState.WITHDRAWN, now)
+    row.state, row.over_at = ReplanState.OVER, now
+    row.version += 1
+    session.flush()
+    proposals.note(session, actor, "replan.withdrawn", row, now)
+    return row
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def get(session: Session, *, actor: Actor, replan_id: UUID) -> Replan:
+    """Give a replan with its proposals.
+
+    :raises NotFound: if there is none, or the actor is not of its facility's staff
+    """
+    row = session.scalars(proposals.loaded().where(Replan.id == replan_id)).one_or_none()
+    if row is None:
+        raise NotFound("replan", replan_id)
+    require(actor, "facility.desk", Subject(facility_id=row.facility_id))
+    return row
+
+
+def listing(session: Session, *, actor: Actor, facility_id: int) -> list[Replan]:
+    """Give the replans of a facility, the newest first.
+
+    :raises Forbidden: if the actor is not of the facility's staff
+    """
+    require(actor, "facility.desk", Subject(facility_id=facility_id))
+    query = proposals.loaded().where(Replan.facility_id == facility_id)
+    return list(session.scalars(query.order_by(Replan.created_at.desc()).limit(50)))
+
+
+def bookings_of(session: Session, changes: Iterable[Change]) -> dict[UUID, Booking]:
+    """Give the bookings that repairs are about, with their owners, items and instruments."""
+    return _bookings(session, {one.booking_id for one in changes})
+
+
+def run_of(session: Session, *, actor: Actor, replan_id: UUID) -> SolverRun | None:
+    """Give the newest run of a replan."""
+    row = get(session, actor=actor, replan_id=replan_id)
+    return session.get(SolverRun, row.run_id) if row.run_id else None
+
+
+def _lock(session: Session, actor: Actor, replan_id: UUID, version: int | None) -> Replan:
+    session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
+    query = proposals.loaded().where(Replan.id == replan_id).execution_options(populate_existing=True)
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise NotFound("replan", replan_id)
+    require(actor, "closure.make", Subject(facility_id=row.facility_id))
+    if version not in {None, row.version}:
+        raise Stale
+    return row
+
+
+def _bookings(session: Session, ids: Collection[UUID]) -> dict[UUID, Booking]:
+    query = (
+        select(Booking)
+        .where(Booking.id.in_(ids))
+        .options(joinedload(Booking.person), selectinload(Booking.items).joinedload(BookingItem.instrument))
+        .execution_options(populate_existing=True)
+    )
+    return {booking.id: booking for booking in session.scalars(query)}

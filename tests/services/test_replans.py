@@ -1,0 +1,267 @@
+"""Replans on both engines: what an outage displaces in numbers, proposed, held, answered or met with silence."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from booking.domain.access import Actor, Forbidden, NotFound, Role
+from booking.domain.lifecycle import State
+from booking.domain.occupation import Item
+from booking.domain.replanning import Answer, IfSilent, ProposalKind, ProposalState, ReplanState
+from booking.domain.resolution.documents import read_plan, read_pool
+from booking.domain.rules import Refused
+from booking.domain.spans import Span
+from booking.services import bookings, closures, proposals, replans, solver_runs
+from models import Booking, ClosureKind, CreditEntry, Event, Instrument, Membership, SolverRun, WaitlistEntry
+from tests import cast
+from tests.factories import make_instrument
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+"""A Monday, 16:00 in Guangdong."""
+
+KEY = "a key for tests"
+HOUR = timedelta(hours=1)
+
+
+def span(start: float, end: float) -> Span:
+    """Hours after NOW."""
+    return Span(NOW + start * HOUR, NOW + end * HOUR)
+
+
+@pytest.fixture
+def sem(session) -> Instrument:
+    return make_instrument(session)
+
+
+@pytest.fixture
+def twin(session, sem) -> Instrument:
+    sem.category_code = None
+    return make_instrument(session, facility=sem.facility)
+
+
+@pytest.fixture
+def ada(session) -> Actor:
+    return cast.actor_of(session, cast.ada(session))
+
+
+@pytest.fixture
+def cleo(session) -> Actor:
+    return cast.actor_of(session, cast.cleo(session))
+
+
+@pytest.fixture
+def tam(session, sem) -> Actor:
+    person = cast.tam(session)
+    session.add(Membership(person_id=person.id, role=Role.MANAGER, facility_id=sem.facility_id))
+    return cast.actor_of(session, person)
+
+
+def place(session, actor, instrument, start, end, *, may_move=False, if_silent=IfSilent.STAY) -> Booking:
+    booking = bookings.place(session, actor=actor, items=[Item(instrument.id, span(start, end))], now=NOW)
+    booking.may_move, booking.if_silent = may_move, if_silent
+    session.flush()
+    return booking
+
+
+def close(session, tam, instrument, start, end):
+    closure, _ = closures.make(
+        session,
+        actor=tam,
+        facility_id=instrument.facility_id,
+        instrument_id=instrument.id,
+        span=span(start, end),
+        kind=ClosureKind.BREAKDOWN,
+        reason="vacuum pump",
+        imposed=True,
+        now=NOW,
+    )
+    return closure
+
+
+def begin(session, tam, closure):
+    return replans.begin(session, actor=tam, closure_id=closure.id, now=NOW)
+
+
+def repaired(session, row, *changes):
+    """Let the run of a replan find one repair: (booking, hit, hour of its new start or None, instrument or None)."""
+    run = solver_runs.take_up(session, now=NOW)
+    assert run.id == row.run_id
+    start = datetime.fromisoformat(run.names["start"])
+    found = []
+    for booking, hit, hour, *where in changes:
+        after = None
+        if hour is not None:
+            place_id = where[0].id if where else booking.items[0].instrument_id
+            slot = (NOW + hour * HOUR - start) // timedelta(minutes=15)
+            after = [[run.names["lanes"].index(place_id), slot]]
+        number = run.names["bookings"].index(str(booking.id))
+        found.append({"wish": number, "hit": hit, "after": after, "cost": 100, "slots": 4})
+    repair = {"kind": "least", "cost": 100, "bound": 100, "changes": found}
+    return solver_runs.end(session, run_id=run.id, result={"repairs": [repair]}, now=NOW)
+
+
+def send(session, tam, row):
+    return replans.send(session, actor=tam, replan_id=row.id, chosen=0, key=KEY, now=NOW)
+
+
+def asked(session, tam, booking, instrument, hour, **given):
+    """Close the instrument over a booking and propose another hour to its owner."""
+    row = begin(session, tam, close(session, tam, instrument, 20, 30))
+    repaired(session, row, (booking, True, hour), **given)
+    return send(session, tam, row).proposals[0]
+
+
+# --- in numbers -----------------------------------------------------------------------------------
+
+
+def test_what_is_hit_and_who_agreed_are_asked_and_all_else_stands(session, tam, ada, cleo, sem):
+    hit = place(session, ada, sem, 24, 26)
+    willing = place(session, cleo, sem, 40, 42, may_move=True)
+    place(session, cleo, sem, 48, 50)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    run = session.get_one(SolverRun, row.run_id)
+    assert run.names["bookings"] == [str(hit.id), str(willing.id)]
+    document = solver_runs.document_of(run)
+    pool, plan = read_pool(document["pool"]), read_plan(document["plan"])
+    start = datetime.fromisoformat(run.names["start"])
+    slots = [(NOW + hour * HOUR - start) // timedelta(minutes=15) for hour in (24, 40, 48, 20, 30)]
+    assert [plan[0][0][1], plan[1][0][1]] == slots[:2]
+    assert (slots[2], slots[2] + 8) in pool.instruments[0].blocked
+    assert document["outage"]["down"] == [[0, slots[3], slots[4]]]
+    assert [wish.consents for wish in pool.wishes] == [False, True]
+
+
+def test_where_nothing_is_displaced_there_is_nothing_to_repair(session, tam, sem):
+    with pytest.raises(Refused) as found:
+        begin(session, tam, close(session, tam, sem, 20, 30))
+    assert [reason.code for reason in found.value.reasons] == ["nothing_displaced"]
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+def test_a_proposed_place_is_held_for_its_owner_until_the_deadline(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    assert (proposal.kind, proposal.starts_at) == (ProposalKind.LATER, NOW + 36 * HOUR)
+    assert NOW < proposal.deadline <= booking.starts_at
+    with pytest.raises(Refused):
+        place(session, cleo, sem, 36, 37)
+    told = session.scalars(select(Event).where(Event.kind == "proposal.made")).one()
+    assert told.data["person_id"] == str(ada.person_id)
+
+
+def test_a_neighbour_who_agreed_makes_room_at_once_and_nobody_else_is_moved(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    willing = place(session, cleo, sem, 36, 38, may_move=True)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    repaired(session, row, (booking, True, 36), (willing, False, 40))
+    send(session, tam, row)
+    assert willing.starts_at == NOW + 40 * HOUR
+    proposals.answer(session, actor=ada, proposal_id=row.proposals[0].id, answer=Answer.ACCEPT, now=NOW)
+    assert booking.starts_at == NOW + 36 * HOUR
+
+
+def test_a_repair_that_the_calendar_has_overtaken_is_not_sent(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    repaired(session, row, (booking, True, 36))
+    place(session, cleo, sem, 36, 37)
+    session.commit()
+    proposal = send(session, tam, row).proposals[0]
+    # The place is gone, and so it is not proposed: the owner hears that there is none.
+    assert (proposal.kind, proposal.why) == (ProposalKind.NO_PLACE, "taken")
+
+
+def test_a_booking_that_its_owner_moved_meanwhile_is_not_asked_about(session, tam, ada, sem):
+    booking = place(session, ada, sem, 24, 26)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    repaired(session, row, (booking, True, 36))
+    items = [Item(sem.id, span(50, 52))]
+    bookings.change(session, actor=ada, booking_id=booking.id, version=None, items=items, now=NOW)
+    with pytest.raises(Refused) as found:
+        send(session, tam, row)
+    assert [reason.code for reason in found.value.reasons] == ["repair_outdated"]
+
+
+def test_only_the_manager_begins_and_sends_and_only_the_staff_look(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    closure = close(session, tam, sem, 20, 30)
+    with pytest.raises(Forbidden):
+        begin(session, ada, closure)
+    row = begin(session, tam, closure)
+    repaired(session, row, (booking, True, 36))
+    with pytest.raises(Forbidden):
+        replans.send(session, actor=cleo, replan_id=row.id, chosen=0, key=KEY, now=NOW)
+    with pytest.raises(Forbidden):
+        replans.get(session, actor=ada, replan_id=row.id)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def test_accepted_the_booking_moves_and_the_hold_is_gone(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    for _ in range(2):
+        proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert (booking.starts_at, booking.state) == (NOW + 36 * HOUR, State.CONFIRMED)
+    assert proposal.state is ProposalState.ACCEPTED
+    assert proposal.hold_id is None
+    assert replans.get(session, actor=tam, replan_id=proposal.replan_id).state is ReplanState.OVER
+
+
+def test_given_up_nobody_is_marked_down_and_who_waits_is_in_line(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.WAIT, now=NOW)
+    assert booking.state is State.CANCELLED
+    assert session.scalars(select(CreditEntry)).all() == []
+    waits = session.scalars(select(WaitlistEntry)).one()
+    assert (waits.person_id, waits.minutes) == (ada.person_id, 120)
+    place(session, cleo, sem, 36, 37)
+
+
+def test_nobody_answers_for_somebody_else_or_twice_or_late(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    with pytest.raises(NotFound):
+        proposals.answer(session, actor=cleo, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    with pytest.raises(Refused) as late:
+        proposals.answer(
+            session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=proposal.deadline
+        )
+    assert [reason.code for reason in late.value.reasons] == ["proposal_over"]
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.CANCEL, now=NOW)
+    with pytest.raises(Refused):
+        proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "state", "hour"),
+    [
+        (IfSilent.STAY, State.CONFIRMED, 24),
+        (IfSilent.MOVE, State.CONFIRMED, 36),
+        (IfSilent.CANCEL, State.CANCELLED, 24),
+        (IfSilent.WAIT, State.CANCELLED, 24),
+    ],
+)
+def test_silence_means_what_the_owner_agreed_to(session, tam, ada, sem, agreed, state, hour):
+    booking = place(session, ada, sem, 24, 26, if_silent=agreed)
+    proposal = asked(session, tam, booking, sem, 36)
+    assert proposals.unanswered(session, now=proposal.deadline - HOUR / 60) == []
+    assert proposals.unanswered(session, now=proposal.deadline) == [proposal.id]
+    for _ in range(2):
+        proposals.silent(session, proposal_id=proposal.id, now=proposal.deadline)
+    assert (booking.state, booking.starts_at) == (state, NOW + hour * HOUR)
+    assert proposal.state is ProposalState.SILENT
+    assert bool(session.scalars(select(WaitlistEntry)).all()) is (agreed is IfSilent.WAIT)
+
+
+def test_what_is_withdrawn_gives_its_place_back(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    replans.withdraw(session, actor=tam, replan_id=proposal.replan_id, now=NOW)
+    assert proposal.state is ProposalState.WITHDRAWN
+    place(session, cleo, sem, 36, 38)
