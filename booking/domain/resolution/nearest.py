@@ -1,0 +1,126 @@
+"""Repair without a solver: each booking to the place nearest to its own, with consenting neighbours making room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from booking.domain.resolution.field import Points, Standing, cheapest_chain, cost_of, place_of
+from booking.domain.resolution.moves import Mover
+from booking.domain.resolution.problem import Place
+from booking.domain.resolution.starts import Bits
+
+Order: TypeAlias = Callable[[Mover], tuple[float, ...]]
+TRIES = 8
+"""How many neighbours may turn out not to fit elsewhere before a booking is given up."""
+
+
+def by_weight(mover: Mover) -> tuple[float, ...]:
+    """The costly ones first, then the long ones, which fit in the fewest places."""
+    return (-mover.cancelling, -sum(step.duration for step in mover.steps), mover.number)
+
+
+def settle(standing: Standing, order: Order = by_weight, prices: Points | None = None) -> None:
+    """Give every hit booking of a group the cheapest place that is free, then ask neighbours to make room."""
+    hit = sorted((mover for mover in standing.field.group.movers if mover.hit), key=order)
+    for mover in hit:
+        _cost, places = cheapest(standing, mover, prices=prices)
+        standing.put(mover, places)
+    make_room(standing, [mover for mover in hit if standing.placing[mover.number] is None])
+
+
+def make_room(standing: Standing, homeless: Iterable[Mover]) -> None:
+    """Find places for bookings that have none, where consenting neighbours stand who fit elsewhere."""
+    if not any(not mover.hit for mover in standing.field.group.movers):
+        return
+    for mover in homeless:
+        squeeze(standing, mover)
+
+
+def cheapest(
+    standing: Standing, mover: Mover, *, prices: Points | None = None, against: Bits | None = None
+) -> tuple[float, tuple[Place, ...] | None]:
+    """The cheapest free places of a mover; slots may have prices beside what the places cost."""
+    if not all(len(moves) for moves in mover.moves):
+        return np.inf, None
+    points: list[Points] = [moves.costs.astype(np.float64) for moves in mover.moves]
+    if prices is not None:
+        sums = np.concatenate(([0.0], np.cumsum(prices)))
+        spans = standing.field.spans[mover.number]
+        points = [own + sums[end] - sums[start] for own, (start, end) in zip(points, spans, strict=True)]
+    usable = [standing.free(mover, step, against) for step in range(len(mover.steps))]
+    total, chosen = cheapest_chain(mover, points, usable)
+    if not chosen:
+        return np.inf, None
+    return total, tuple(place_of(mover, step, candidate) for step, candidate in enumerate(chosen))
+
+
+def squeeze(standing: Standing, mover: Mover) -> bool:
+    """Put a mover where only consenting neighbours stand, each of whom fits elsewhere, if that is cheaper than not to.
+
+    A slot of a neighbour costs its share of moving it; a neighbour that fits nowhere else becomes an obstacle.
+    """
+    index = standing.field.index
+    obstacles = {n for n, places in standing.placing.items() if places is not None and index[n].hit}
+    before = standing.lift(mover)
+    limit = cost_of(mover, before)
+    for _ in range(TRIES):
+        against, prices = _terrain(standing, obstacles)
+        _cost, places = cheapest(standing, mover, prices=prices, against=against)
+        if places is None:
+            break
+        stuck = _displace(standing, mover, places, limit)
+        if stuck is None:
+            return True
+        obstacles |= stuck
+    standing.put(mover, before)
+    return False
+
+
+def _terrain(standing: Standing, obstacles: set[int]) -> tuple[Bits, Points]:
+    against = (
+        np.isin(standing.owner, list(obstacles)) if obstacles else np.zeros(len(standing.owner), dtype=bool)
+    )
+    prices = np.zeros(len(standing.owner))
+    for number, places in standing.placing.items():
+        mover = standing.field.index[number]
+        if places is None or mover.hit or number in obstacles:
+            continue
+        for start, end in standing.field.spans_of(mover, places):
+            prices[start:end] = mover.moving / (end - start)
+    return against, prices
+
+
+def _displace(standing: Standing, mover: Mover, places: tuple[Place, ...], limit: int) -> set[int] | None:
+    """Move neighbours away and the mover in; those who do not fit elsewhere, and nothing moved, if it fails."""
+    index = standing.field.index
+    guests = [index[number] for number in standing.guests(mover, places)]
+    stood = {guest.number: standing.lift(guest) for guest in guests}
+    was = sum(cost_of(index[number], where) for number, where in stood.items())
+    standing.put(mover, places)
+    stuck: set[int] = set()
+    for guest in guests:
+        _cost, elsewhere = cheapest(standing, guest)
+        if elsewhere is None:
+            stuck.add(guest.number)
+            break
+        standing.put(guest, elsewhere)
+    spent = cost_of(mover, places)
+    if not stuck:
+        spent += sum(cost_of(guest, standing.placing[guest.number]) for guest in guests) - was
+        if spent < limit:
+            return None
+        stuck = set(stood)
+    _undo(standing, mover, stood)
+    return stuck
+
+
+def _undo(standing: Standing, mover: Mover, stood: Mapping[int, tuple[Place, ...] | None]) -> None:
+    standing.lift(mover)
+    for number in stood:
+        if standing.placing[number] is not None:
+            standing.lift(standing.field.index[number])
+    for number, where in stood.items():
+        standing.put(standing.field.index[number], where)

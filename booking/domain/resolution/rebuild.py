@@ -1,0 +1,209 @@
+"""The best repair of one group: nearest places first, then a bound, then the exact solver on it or on parts of it."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.field import Field, Placing, Standing, cheapest_chain, total_of
+from booking.domain.resolution.moves import Group, Mover
+from booking.domain.resolution.nearest import by_weight, settle
+from booking.domain.resolution.problem import Place, Pool
+from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
+from booking.domain.resolution.starts import Slots
+
+GROUP_WORK = 10.0
+"""The solver's own measure of work for a group: about two seconds."""
+PART_WORK = 1.5
+WHOLE = 20_000
+"""The most candidates that are given to the solver at once."""
+PART = 28
+"""Bookings that are free at once when a group is too large for that."""
+NEAREST = 250
+"""Candidates of a step in such a part."""
+PER_SECOND = 5.0
+"""The solver's measure of work in a second, by experience."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """A group with its best repair so far, and a bound below every repair of it."""
+
+    group: Group
+    standing: Standing
+    placing: Placing
+    cost: int
+    bound: int
+    left: list[Slots]
+    relaxed: Relaxed | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is better."""
+        return self.cost <= self.bound
+
+
+def solver() -> ModuleType | None:
+    """The exact solver, None where it is not installed or cannot be loaded."""
+    try:
+        return import_module("booking.domain.resolution.exact.repair")
+    except (ImportError, OSError):
+        return None
+
+
+def settled(group: Group, pool: Pool, left: list[Slots]) -> Rebuilt:
+    """A group by nearest places alone: a repair in milliseconds."""
+    standing = Standing(Field(group, pool), left)
+    settle(standing)
+    placing = dict(standing.placing)
+    cost = total_of(group.movers, placing)
+    return Rebuilt(
+        group, standing, placing, cost, sum(_least(mover) for mover in group.movers if mover.hit), left
+    )
+
+
+def _least(mover: Mover) -> int:
+    """What a booking would cost if it were alone."""
+    if not all(len(moves) for moves in mover.moves):
+        return mover.cancelling
+    total, _chosen = cheapest_chain(mover, [moves.costs.astype(np.float64) for moves in mover.moves])
+    return min(mover.cancelling, int(total) + mover.moving if total < np.inf else mover.cancelling)
+
+
+def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
+    """Bound a group, and try once more by nearest places at the prices of the bound."""
+    field = rebuilt.standing.field
+    effort.add(field.size * rounds * 2e-8)
+    found = relaxed(field, rebuilt.cost, rounds)
+    if rebuilt.relaxed is None or found.bound > rebuilt.relaxed.bound:
+        rebuilt.relaxed = found
+    rebuilt.bound = max(rebuilt.bound, math.ceil(rebuilt.relaxed.bound - 1e-6))
+    if not rebuilt.proven:
+        again = Standing(field, rebuilt.left)
+        settle(again, by_weight, rebuilt.relaxed.prices)
+        _take_if_better(rebuilt, again)
+
+
+def prove(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
+    """Give a whole group to the solver, but for candidates that no better repair has."""
+    exact = solver()
+    kept = _kept(rebuilt, list(rebuilt.group.movers), None)
+    if exact is None or sum(len(part) for parts in kept.values() for part in parts) > WHOLE:
+        return
+    work = min(GROUP_WORK, effort.left * PER_SECOND)
+    answer = exact.repaired(rebuilt.standing, rebuilt.group.movers, kept, work=work, seed=seed)
+    effort.add(answer.work / PER_SECOND)
+    if answer.placing:
+        rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
+        _place(rebuilt, answer.placing, answer.cost)
+
+
+def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
+    """Free a few bookings that stand in each other's way and place them anew, again and again."""
+    exact = solver()
+    if exact is None:
+        return
+    rng = random.Random(seed)  # noqa: S311 - a search, not a secret
+    homes = [mover for mover in rebuilt.group.movers if mover.hit]
+    for _ in range(rounds):
+        if effort.over or rebuilt.proven:
+            return
+        worth = [1 + cost_now(rebuilt, mover) for mover in homes]
+        movers = _neighbourhood(rebuilt, rng.choices(homes, worth)[0], rng)
+        kept = _kept(rebuilt, movers, NEAREST)
+        before = total_of(movers, rebuilt.placing)
+        answer = exact.repaired(rebuilt.standing, movers, kept, work=PART_WORK, seed=seed)
+        effort.add(answer.work / PER_SECOND + 0.01)
+        if answer.placing and answer.cost < before:
+            _place(rebuilt, answer.placing, rebuilt.cost - before + answer.cost)
+
+
+def cost_now(rebuilt: Rebuilt, mover: Mover) -> int:
+    """What one booking of a group costs now."""
+    return total_of([mover], rebuilt.placing)
+
+
+def _neighbourhood(rebuilt: Rebuilt, seed: Mover, rng: random.Random) -> list[Mover]:
+    """A booking with those who stand where it would like to go, then with those who stand where they would."""
+    index = rebuilt.standing.field.index
+    found, waiting = {seed.number: seed}, [seed]
+    while waiting and len(found) < PART:
+        mover = waiting.pop(0)
+        owners = [
+            number
+            for step in range(len(mover.steps))
+            for number in _standing_in_the_way(rebuilt, mover, step)
+            if number not in found
+        ]
+        rng.shuffle(owners)
+        for number in owners[: max(4, PART // 3)]:
+            found[number] = index[number]
+            waiting.append(index[number])
+    chosen = list(found.values())[:PART]
+    homeless = [
+        m for m in rebuilt.group.movers if rebuilt.placing[m.number] is None and m.number not in found
+    ]
+    chosen += rng.sample(homeless, min(4, len(homeless)))
+    return sorted(chosen, key=lambda mover: mover.number)
+
+
+def _standing_in_the_way(rebuilt: Rebuilt, mover: Mover, step: int) -> list[int]:
+    starts, ends = rebuilt.standing.field.spans[mover.number][step]
+    if rebuilt.relaxed is None or mover.number not in rebuilt.relaxed.slack:
+        return []
+    near = np.argsort(rebuilt.relaxed.slack[mover.number][step], kind="stable")[:60]
+    owner = rebuilt.standing.owner
+    slots = np.concatenate([owner[a:b] for a, b in zip(starts[near], ends[near], strict=True)])
+    return [number for number in np.unique(slots).tolist() if number not in {-1, mover.number}]
+
+
+def _kept(rebuilt: Rebuilt, movers: list[Mover], most: int | None) -> dict[int, list[Slots]]:
+    """The candidates that may belong to a better repair: free of those who stay, and not too far above the bound."""
+    standing, slack = rebuilt.standing, rebuilt.relaxed.slack if rebuilt.relaxed else {}
+    room = rebuilt.cost - (rebuilt.relaxed.bound if rebuilt.relaxed else 0) + 1e-6
+    lifted = {mover.number: standing.lift(mover) for mover in movers}
+    kept: dict[int, list[Slots]] = {}
+    for mover in movers:
+        parts = []
+        for step, moves in enumerate(mover.moves):
+            above = slack[mover.number][step] if mover.number in slack else np.zeros(len(moves))
+            near = np.flatnonzero(standing.free(mover, step) & (above <= room))
+            if most is not None and len(near) > most:
+                near = np.sort(near[np.argsort(above[near], kind="stable")[:most]])
+            parts.append(near)
+        kept[mover.number] = parts
+    for mover in movers:
+        standing.put(mover, lifted[mover.number])
+        _keep_own(mover, lifted[mover.number], kept[mover.number])
+    return kept
+
+
+def _keep_own(mover: Mover, places: tuple[Place, ...] | None, kept: list[Slots]) -> None:
+    """Where a booking stands is always among its candidates."""
+    for step, (instrument, start) in enumerate(places or ()):
+        moves = mover.moves[step]
+        own = np.flatnonzero((moves.instruments == instrument) & (moves.starts == start))
+        kept[step] = np.union1d(kept[step], own)
+
+
+def _take_if_better(rebuilt: Rebuilt, other: Standing) -> None:
+    cost = other.cost()
+    if cost < rebuilt.cost:
+        rebuilt.standing, rebuilt.placing, rebuilt.cost = other, dict(other.placing), cost
+
+
+def _place(rebuilt: Rebuilt, placing: Placing, cost: int) -> None:
+    if cost >= rebuilt.cost:
+        return
+    standing = rebuilt.standing
+    for number in placing:
+        standing.lift(standing.field.index[number])
+    for number, places in placing.items():
+        standing.put(standing.field.index[number], places)
+    rebuilt.placing, rebuilt.cost = dict(standing.placing), cost
