@@ -295,10 +295,14 @@ def test_a_qualification_that_is_wanted_by_the_start_is_a_condition(lab):
     need_laser(lab, Mode.BEFORE_START)
     verdict = bookings.dry_run(lab.session, actor=lab.ben, items=[item(lab, 1)], now=lab.now)
     (reason,) = verdict.conditions
-    assert both(reason) == (
+    english, chinese = both(reason)
+    assert english == (
         "On condition of the qualification “Laser safety” for SEM: without it nobody can check in. "
-        "Ask for it under “My qualifications” before the start.",
-        "预约附有条件：须取得 SEM 的上岗资质“激光安全”，否则不能上机。请在开始前于“我的上岗资质”中申请。",
+        "Ask for it under “My qualifications” before the start."
+    )
+    assert (
+        chinese
+        == "预约附有条件：须取得 SEM 的上岗资质“激光安全”，否则不能上机。请在开始前于“我的上岗资质”中申请。"
     )
 
 
