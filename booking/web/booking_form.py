@@ -15,6 +15,7 @@ from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Forbidden, Subject, may
+from booking.domain.chemicals import mistakes as mistakes_in
 from booking.domain.chemicals import told
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
@@ -99,8 +100,10 @@ def show_new_booking() -> Answer:
         instrument = instruments.by_code(session, actor=actor(), code=code)
         typed = _from_address(session, instrument, now)
         part = request.args.get("part") == "verdict"
+        if part:
+            typed |= {name: request.args.get(name, "") for name in CHEMICAL_FIELDS}
         own = projects.of_actor(session, actor=actor())
-        wish = _new_wish(session, typed, instrument, own)
+        wish = _new_wish(session, typed, instrument, own, typing=part)
         if not any(typed[name] for name in SPAN_FIELDS):
             wish = replace(wish, errors={})  # nobody typed anything wrong: nothing was free to propose
         judged = judge(session, wish, [instrument], typed, now)
@@ -273,8 +276,14 @@ def _more(intake: Intake, instrument: Instrument, quantity: int) -> list[Item]:
 
 
 def _new_wish(
-    session: Session, typed: Mapping[str, str], instrument: Instrument, own: Sequence[Project]
+    session: Session,
+    typed: Mapping[str, str],
+    instrument: Instrument,
+    own: Sequence[Project],
+    *,
+    typing: bool = False,
 ) -> Wish:
+    """Understand the form; while somebody is still typing, chemicals half told are no mistake and do not count."""
     intake = Intake(typed)
     item = _item(intake, instrument)
     purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
@@ -288,7 +297,10 @@ def _new_wish(
         except Invalid as error:
             intake.errors |= error.errors
     declared, mistakes = chemicals.read(typed, most=chemicals.ROWS)
-    intake.errors |= mistakes
+    if typing:
+        declared = [one for one in declared if not mistakes_in([one])]
+    else:
+        intake.errors |= mistakes
     parts = _more(intake, instrument, item.quantity) if item is not None else []
     items = [item, *parts] if item is not None and not intake.errors else None
     return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared)

@@ -75,7 +75,7 @@ def read(form: Mapping[str, str], *, most: int = MOST) -> tuple[list[Substance],
     rows: list[int] = []
     intake = Intake(form)
     for row in range(1, most + 1):
-        boxes = choices(f"hazard-{row}")
+        boxes = request.values.getlist(f"hazard-{row}")  # a form that only asks has them in its address
         if not boxes and not any(form.get(f"{part}-{row}", "").strip() for part in _PARTS):
             continue
         known = {hazard.value for hazard in Hazard}

@@ -13,11 +13,14 @@ function enliven(form) {
 
   if (check) check.closest("p").hidden = true;
 
-  const asks = () => [...form.querySelectorAll("[data-asks]")];
+  const asking = "[data-asks], [data-asks-within] :is(input, select)";
+  const boxed = (field) => field.type === "checkbox" || field.type === "radio";
+  const asks = () => [...form.querySelectorAll(asking)]
+    .filter((field) => (boxed(field) ? field.checked : field.value || field.matches("[data-asks]")));
 
   async function ask() {
     const wish = new URLSearchParams({ part: "verdict" });
-    for (const field of asks()) wish.set(field.name, field.value);
+    for (const field of asks()) wish.append(field.name, field.value);
     running?.abort();
     running = new AbortController();
     verdict.setAttribute("aria-busy", "true");
@@ -29,6 +32,8 @@ function enliven(form) {
       });
       if (!answer.ok) return;
       verdict.innerHTML = await answer.text();
+      const says = verdict.querySelector("[data-button]");
+      if (says) form.querySelector("[data-send]").textContent = says.dataset.button;
       announce.textContent = verdict.querySelector("[data-summary]")?.dataset.summary ?? "";
       form.dispatchEvent(new CustomEvent("yiqi:judged"));
     } catch (error) {
@@ -46,7 +51,7 @@ function enliven(form) {
   for (const span of form.querySelectorAll("[data-span]")) keepLength(span);
 
   form.addEventListener("input", (event) => {
-    if (event.target.matches("[data-asks]")) soon();
+    if (event.target.matches(asking)) soon();
   });
 
   form.addEventListener("submit", (event) => {

@@ -117,6 +117,17 @@ def test_a_page_asks_for_the_verdict_alone(lab):
     assert "<html" not in answer.text
 
 
+def test_the_verdict_counts_chemicals_that_are_told_whole(lab):
+    rule = {"name": "Safety", "stage": "1", "who": "manager", "need": "any", "when": "hazardous"}
+    assert lab.send("tam", "/approvals/rules/facility/LAB", **rule).status_code == 303
+    wish = {"instrument": "SEM", "part": "verdict", **typed(at(9), at(11)), "quantity": "1"}
+    half = lab.get("ada", "/bookings/new", **wish, **{"hazard-1": "hazardous"}).text
+    assert "Free: you can book it now." in half
+    whole = lab.get("ada", "/bookings/new", **wish, **{"hazard-1": "hazardous", "chemical-1": "Acetone"}).text
+    assert "Free, but the facility has to approve it." in whole
+    assert 'data-button="Ask for approval"' in whole
+
+
 def test_a_form_of_no_instrument_leads_to_the_catalogue(lab):
     assert lab.get("ada", "/bookings/new").headers["Location"] == "/instruments"
 

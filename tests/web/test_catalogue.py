@@ -206,7 +206,7 @@ def test_the_page_says_rules_prices_and_hazards_in_words(visitor):
         "At least 1 h, in steps of 30 min.",
         "Book at most 90 days ahead.",
         "15 min for set-up before and 15 min for clean-up after",
-        "A booking is confirmed at once.",
+        "A booking is confirmed at once, unless a rule asks for approval; the form says so.",
         "You need the facility's training first.",
         "<li>No liquids.</li>",
         "<li>Wear gloves.</li>",
