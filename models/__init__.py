@@ -39,6 +39,7 @@ from models.network import Network, NetworkFacility
 from models.notice import HookKind, NoticeWish, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
+from models.process import Changeover, Utility
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
 from models.replan import Proposal, Replan
@@ -77,6 +78,7 @@ __all__ = [
     "Category",
     "Certificate",
     "CertificateState",
+    "Changeover",
     "Chemical",
     "Closure",
     "ClosureKind",
@@ -153,6 +155,7 @@ __all__ = [
     "Transfer",
     "TransferState",
     "Usage",
+    "Utility",
     "WaitlistEntry",
     "WaitlistInstrument",
     "WaitlistOffer",

@@ -22,6 +22,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 """An integer key; SQLite counts up only in a column that is called INTEGER."""
 
 Json = JSON().with_variant(JSONB, "postgresql")
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 Money = Numeric(14, 2)
 """An amount in yuan with its two decimals."""

@@ -1,7 +1,7 @@
 """Bookings and what they hold."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
@@ -11,7 +11,7 @@ from booking.domain import lifecycle
 from booking.domain.lifecycle import Action, State
 from booking.domain.replanning import IfSilent
 from models.account import Person
-from models.base import Base, UtcDateTime, by_value
+from models.base import Base, JsonOrNull, UtcDateTime, by_value
 from models.instrument import Instrument
 
 
@@ -100,7 +100,10 @@ class Booking(Base):
 
 
 class BookingItem(Base):
-    """One instrument of a booking with its span of use; it stays when the ledger's row is gone."""
+    """One instrument of a booking with its span of use; it stays when the ledger's row is gone.
+
+    As a step of a process it has its `process`: the family of work, its lag after the step before, what it draws.
+    """
 
     __tablename__ = "booking_item"
     __table_args__ = (
@@ -115,6 +118,7 @@ class BookingItem(Base):
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     quantity: Mapped[int] = mapped_column(default=1)
+    process: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
 
     booking: Mapped[Booking] = relationship(lazy="raise", back_populates="items")
     instrument: Mapped[Instrument] = relationship(lazy="raise")
