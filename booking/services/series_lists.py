@@ -137,7 +137,7 @@ def _dates(session: Session, series_ids: Iterable[UUID]) -> dict[UUID, list[_Dat
         Booking.ends_at,
     ).where(Booking.series_id.in_(list(series_ids)), Booking.series_day.is_not(None))
     found: dict[UUID, list[_Date]] = {}
-    for series_id, whose, day, state, start, end in session.execute(query).tuples():
+    for series_id, whose, day, state, start, end in session.execute(query):
         if series_id is not None and day is not None:
             found.setdefault(series_id, []).append(_Date(whose, day, state, start, end))
     return found

@@ -276,6 +276,10 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
         "check_out": Action.CHECK_OUT in moves,
         "extend": Action.CHANGE in moves and booking.starts_at <= now < booking.ends_at,
         "hand_over": booking.state in transfers.AHEAD and booking.starts_at > now,
+        "swap": booking.state in transfers.AHEAD
+        and booking.starts_at > now
+        and len(booking.items) == 1
+        and booking.person_id == who.person_id,
         "feedback": booking.state is State.ENDED
         or (booking.state is State.CONFIRMED and booking.ends_at <= now),
     }

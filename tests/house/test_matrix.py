@@ -37,8 +37,10 @@ from booking.services import (
     faults,
     holds,
     kiosks,
+    papers,
     qualifications,
     series,
+    series_papers,
     transfers,
     waitlist,
 )
@@ -238,6 +240,10 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     yesterday = NOW - timedelta(days=1)
     planned = book(at, SOON, SOON + hours, placed=NOW)
     repeated = _series(session, who, at, things.purpose)
+    pending = _series(session, who, asks, things.purpose)
+    (waits,) = bookings.of_series(session, series_id=pending.id)
+    shared = papers.Paper(PaperKind.PERMIT, "Licence", "7")
+    listed = series_papers.add(session, actor=who, series_id=repeated.id, paper=shared, now=NOW)
     asked = book(asks, SOON, SOON + hours, placed=NOW)
     begun = book(begins, NOW, NOW + 2 * hours, placed=yesterday)
     running = book(runs, NOW, NOW + 2 * hours, placed=yesterday)
@@ -371,6 +377,9 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "planned": str(planned.id),
         "planned_at": at.code,
         "series": str(repeated.id),
+        "pending": str(pending.id),
+        "waits": f"{waits.id}:{waits.version}",
+        "shared": str(listed.paper.id),
         "asked": str(asked.id),
         "begun": str(begun.id),
         "running": str(running.id),
@@ -927,6 +936,31 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "api-series.cancel": ({"series_id": i["series"]}, {"json": {"scope": "all"}}),
         "api-series.put_back": ({"series_id": i["series"]}, {"json": {"day": SERIES_DAYS[1].isoformat()}}),
+        "api-series.listing": ({"facility": t.facility} if case.thing else {}, {}),
+        "api-series.decide": ({"series_id": i["pending"]}, {"json": {"decision": "approve"}}),
+        "api-series.chemicals": ({"series_id": i["series"]}, {}),
+        "api-series.papers_of": ({"series_id": i["series"]}, {}),
+        "api-series.add_paper": (
+            {"series_id": i["series"], "kind": "permit", "title": "x", "number": "1"},
+            {},
+        ),
+        "api-series.remove_paper": ({"series_id": i["series"], "paper_id": i["shared"]}, {}),
+        "web.facility_series": ({"facility": t.facility}, {}),
+        "web.series_approvals": ({"series_id": i["pending"]}, {}),
+        "web.decide_series": (
+            {"series_id": i["pending"]},
+            {"data": {"decision": "approve", f"dates-{i['pending']}": i["waits"]}},
+        ),
+        "web.series_chemicals": ({"series_id": i["series"]}, {}),
+        "web.declare_series_chemicals": (
+            {"series_id": i["series"]},
+            {"data": {"chemical-1": "Acetone", "version": "1"}},
+        ),
+        "web.add_series_paper": (
+            {"series_id": i["series"]},
+            {"data": {"kind": "permit", "title": "x", "number": "1"}},
+        ),
+        "web.remove_series_paper": ({"series_id": i["series"], "paper_id": i["shared"]}, {"data": {}}),
         "web.new_series": ({"instrument": i["planned_at"]}, {}),
         "web.place_series": ({}, {"data": typed}),
         "web.series": ({"series_id": i["series"]}, {}),

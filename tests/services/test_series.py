@@ -11,17 +11,28 @@ from sqlalchemy.orm import Session
 
 from booking import db, wording
 from booking.domain.access import Actor, Forbidden, NotFound, Role
-from booking.domain.lifecycle import State
+from booking.domain.chemicals import Hazard, Substance
+from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.recurrence import Clock, Pattern, parse
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, series
+from booking.services import (
+    approval_steps,
+    approvals,
+    bookings,
+    papers,
+    series,
+    series_approvals,
+    series_lists,
+    series_papers,
+)
 from booking.services.bookings import KeyReused, Stale
 from booking.services.series import Edit, Otherwise, Plan, Scope
 from booking.services.series_dates import Choice, Way
 from models import (
     Booking,
+    BookingPaper,
     Category,
     Certificate,
     CertificateState,
@@ -29,6 +40,7 @@ from models import (
     Instrument,
     Membership,
     Occupation,
+    PaperKind,
     Person,
     Qualification,
     RuleKind,
@@ -686,3 +698,321 @@ def _empty(session: Session) -> None:
             session.delete(booking)
     session.flush()
     session.execute(Series.__table__.delete())
+
+
+# --- what holds for all dates ---------------------------------------------------------------------
+
+ACETONE = Substance("Acetone", cas="67-64-1", hazards=frozenset({Hazard.HAZARDOUS}))
+PRECURSOR = Substance("Toluene", hazards=frozenset({Hazard.DRUG_PRECURSOR_3}))
+
+
+def brought(session, row) -> dict[date, list[str]]:
+    """What is declared for each date, by its names."""
+    made = bookings.of_series(session, series_id=row.id)
+    found = approval_steps.declared_for(session, booking_ids=[one.id for one in made])
+    return {one.series_day: [substance.name for substance in found.get(one.id, ())] for one in made}
+
+
+def test_chemicals_are_declared_once_for_all_dates_and_judged(session, ada, tam, sem):
+    data = {"stage": 1, "approvers": {"role": "manager"}, "when": [{"condition": "hazardous"}]}
+    make_rule(session, "Safety", 1, kind=RuleKind.APPROVAL, data=data, instrument_id=sem.id)
+    plan = replace(weekly(sem), chemicals=(ACETONE,))
+    found = series.preview(session, actor=ada, plan=plan, now=NOW)
+    assert [one.needs_approval for one in found.dates] == [True] * 4
+    assert not any(
+        one.needs_approval for one in series.preview(session, actor=ada, plan=weekly(sem), now=NOW).dates
+    )
+    row = place(session, ada, plan)
+    assert brought(session, row) == {day(week): ["Acetone"] for week in range(4)}
+    assert {one.state for one in bookings.of_series(session, series_id=row.id)} == {State.REQUESTED}
+    assert approvals.waiting(session, actor=tam, now=NOW) == 4
+
+
+def test_a_permit_that_is_missing_refuses_every_date(session, ada, sem):
+    data = {"approvers": None, "permit_for": ["drug_precursor_3"]}
+    make_rule(session, "Permit", 1, kind=RuleKind.APPROVAL, data=data, instrument_id=sem.id)
+    plan = replace(weekly(sem), chemicals=(PRECURSOR,))
+    with pytest.raises(Refused) as refused:
+        place(session, ada, plan)
+    assert reasons(refused) == [(day(week).isoformat(), "permit_missing") for week in range(4)]
+    row = place(session, ada, replace(plan, chemicals=(replace(PRECURSOR, permit_number="7"),)))
+    with pytest.raises(Refused):
+        change(session, ada, row, Scope.ALL, chemicals=[PRECURSOR])
+    assert brought(session, row) == {day(week): ["Toluene"] for week in range(4)}
+
+
+def test_what_is_declared_later_holds_for_all_that_are_ahead_and_for_dates_to_come(session, ada, sem):
+    row = place(session, ada, weekly(sem, choices={day(3): Choice(Way.SKIP)}))
+    change(session, ada, row, Scope.ALL, chemicals=[ACETONE], now=at(day(1), 8).start)
+    assert brought(session, row) == {day(0): [], day(1): ["Acetone"], day(2): ["Acetone"]}
+    series.put_back(session, actor=ada, series_id=row.id, day=day(3), now=NOW)
+    change(session, ada, row, Scope.ALL, rule=parse("FREQ=WEEKLY;COUNT=5", FIRST))
+    assert brought(session, row)[day(3)] == brought(session, row)[day(4)] == ["Acetone"]
+    cancel(session, ada, row, Scope.THIS, day(0))
+    change(session, ada, row, Scope.ALL, chemicals=[])
+    assert brought(session, row)[day(4)] == []
+
+
+def put_paper(session, actor, row, title="SDS", content=b"%PDF-1.7 acetone", now=NOW):
+    paper = papers.Paper(PaperKind.SDS, title, content=content)
+    return series_papers.add(session, actor=actor, series_id=row.id, paper=paper, now=now)
+
+
+def kept(session) -> int:
+    """How often content is kept."""
+    return session.scalar(select(func.count()).where(BookingPaper.content.is_not(None)))
+
+
+def contents(session, actor, row) -> dict[date, list[bytes]]:
+    return {
+        one.series_day: [
+            papers.read(session, actor=actor, booking_id=one.id, paper_id=paper.id, now=NOW)[1]
+            for paper in papers.of_booking(session, booking_id=one.id)
+        ]
+        for one in bookings.of_series(session, series_id=row.id)
+    }
+
+
+def test_a_paper_stands_beside_every_date_and_its_content_is_kept_once(session, ada, ben, cleo, sem):
+    row = place(session, ada, weekly(sem, choices={day(3): Choice(Way.SKIP)}))
+    shared = put_paper(session, ada, row)
+    assert shared.dates == 3
+    series.put_back(session, actor=ada, series_id=row.id, day=day(3), now=NOW)
+    new = change(session, ada, row, Scope.FOLLOWING, day(2), start_minute=600)
+    every = {**contents(session, ada, row), **contents(session, ada, new)}
+    assert every == {day(week): [b"%PDF-1.7 acetone"] for week in range(4)}
+    assert kept(session) == 1
+    with pytest.raises(NotFound):
+        put_paper(session, cleo, row)
+    with pytest.raises(NotFound):
+        series_papers.listing(session, actor=cleo, series_id=row.id, now=NOW)
+
+
+def test_the_content_of_a_paper_outlives_the_date_that_kept_it(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    first = put_paper(session, ada, row).paper
+    assert first.same_as is None
+    papers.remove(session, actor=ada, booking_id=first.booking_id, paper_id=first.id, now=NOW)
+    session.expire_all()
+    assert contents(session, ada, row) == {
+        day(0): [],
+        **{day(week): [b"%PDF-1.7 acetone"] for week in (1, 2, 3)},
+    }
+    assert kept(session) == 1
+    (left,) = series_papers.listing(session, actor=ada, series_id=row.id, now=NOW)
+    assert left.dates == 3
+    later = at(day(1), 10).start
+    series_papers.remove(session, actor=ada, series_id=row.id, paper_id=left.paper.id, now=later)
+    session.expire_all()
+    assert {on for on, found in contents(session, ada, row).items() if found} == {day(1)}  # it was there
+    assert kept(session) == 1
+
+
+def test_papers_are_no_more_than_a_booking_may_have_and_only_their_people_take_them_away(
+    session, ada, ben, tam, sem
+):
+    row = place(session, ben, weekly(sem))
+    for number in range(20):
+        put_paper(session, ben, row, f"Paper {number}")
+    with pytest.raises(Refused) as refused:
+        put_paper(session, ben, row)
+    assert [reason.code for reason in refused.value.reasons] == ["too_many_papers"]
+    first = series_papers.listing(session, actor=ben, series_id=row.id, now=NOW)[0]
+    with pytest.raises(Forbidden):  # she leads his group, and did not add it
+        series_papers.remove(session, actor=ada, series_id=row.id, paper_id=first.paper.id, now=NOW)
+    series_papers.remove(session, actor=tam, series_id=row.id, paper_id=first.paper.id, now=NOW)
+    assert len(series_papers.listing(session, actor=ben, series_id=row.id, now=NOW)) == 19
+    cancel(session, ben, row, Scope.ALL)
+    with pytest.raises(Refused) as refused:
+        put_paper(session, ben, row)
+    assert [reason.code for reason in refused.value.reasons] == ["nothing_ahead"]
+
+
+# --- another pattern ------------------------------------------------------------------------------
+
+
+def states_of(session, actor, row) -> dict[str, str]:
+    return {on.isoformat(): found[0] for on, found in standing(session, actor, row).items()}
+
+
+def test_what_follows_may_go_by_another_pattern(session, ada, sem):
+    row = place(session, ada, weekly(sem))
+    rule = parse("FREQ=DAILY;INTERVAL=2;COUNT=3", day(2))
+    new = change(session, ada, row, Scope.FOLLOWING, day(2), rule=rule, start_minute=780)
+    assert list(states_of(session, ada, row).values()) == ["confirmed", "confirmed"]
+    assert states_of(session, ada, new) == {
+        "2026-11-23": "confirmed",
+        "2026-11-25": "confirmed",
+        "2026-11-27": "confirmed",
+        "2026-11-30": "cancelled",
+    }
+
+
+def test_dates_are_left_out_and_let_in_by_a_change(session, ada, sem):
+    row = place(session, ada, weekly(sem, excluded=[day(1)]))
+    change(session, ada, row, Scope.ALL, excluded=frozenset({day(2)}))
+    assert list(states_of(session, ada, row).values()) == ["confirmed", "confirmed", "cancelled", "confirmed"]
+    monthly = parse("FREQ=MONTHLY;BYDAY=2MO;COUNT=3", FIRST)
+    change(session, ada, row, Scope.ALL, rule=monthly, excluded=frozenset({date(2026, 12, 14)}))
+    found = states_of(session, ada, row)
+    assert {on: found[on] for on in ("2026-11-09", "2026-12-14", "2027-01-11")} == {
+        "2026-11-09": "confirmed",
+        "2026-12-14": "excluded",
+        "2027-01-11": "confirmed",
+    }
+    with pytest.raises(Invalid) as error:
+        change(session, ada, row, Scope.ALL, excluded=frozenset({date(2026, 12, 15)}))
+    assert error.value.errors == {"excluded": "unknown"}
+
+
+def test_a_new_date_of_another_pattern_has_a_choice_of_its_own(session, ada, ben, sem):
+    row = place(session, ada, weekly(sem, "FREQ=WEEKLY;COUNT=2"))
+    wednesday = day(0) + timedelta(days=2)
+    take(session, ben, sem, at(wednesday))
+    edit = {"rule": parse("FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4", FIRST)}
+    with pytest.raises(Refused) as refused:
+        change(session, ada, row, Scope.ALL, **edit)
+    assert reasons(refused) == [(wednesday.isoformat(), "taken")]
+    choice = {wednesday: Choice(Way.OTHER, span=at(wednesday, 13))}
+    change(session, ada, row, Scope.ALL, **edit, choices=choice)
+    assert standing(session, ada, row)[wednesday] == ("confirmed", at(wednesday, 13))
+
+
+def test_the_seventeenth_date_is_taken_between_the_look_and_the_command(session, ada, ben, sem):
+    plan = weekly(sem, "FREQ=WEEKLY;COUNT=26", choices={day(3): Choice(Way.OTHER, span=at(day(3), 14))})
+    assert series.preview(session, actor=ada, plan=plan, now=NOW).allowed
+    take(session, ben, sem, at(day(16), 10))
+    before = count(session, Booking), count(session, Event), count(session, Occupation)
+    with pytest.raises(Refused) as refused:
+        place(session, ada, plan)
+    assert reasons(refused) == [(day(16).isoformat(), "taken")]
+    session.expire_all()
+    assert (count(session, Booking), count(session, Event), count(session, Occupation)) == before
+    fresh = series.preview(session, actor=ada, plan=plan, now=NOW)
+    assert [one.day for one in fresh.dates if one.reasons] == [day(16)]
+    assert fresh.dates[3].item.span == at(day(3), 14)
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def listed(session, actor, now=NOW, **more):
+    found, total = series_lists.own(session, actor=actor, now=now, **more)
+    assert total == len(found)
+    return [(one.series.id, one.next_at, one.done, one.ahead, one.waiting, one.skipped) for one in found]
+
+
+def test_my_series_come_by_their_next_date_with_their_figures(session, ada, ben, sem):
+    furnace = make_instrument(session, sem.facility, approval_required=True)
+    row = place(session, ada, weekly(sem, choices={day(3): Choice(Way.SKIP)}))
+    asked = place(session, ada, weekly(furnace, "FREQ=WEEKLY;COUNT=2", start=NINE - 60))
+    theirs = place(session, ada, weekly(sem, start=13 * 60, booked_for=ben.person_id))
+    cancel(session, ada, row, Scope.THIS, day(1))
+    assert listed(session, ada) == [
+        (asked.id, at(day(0), 8).start, 0, 2, 2, 0),
+        (row.id, at(day(0)).start, 0, 2, 0, 2),
+        (theirs.id, at(day(0), 13).start, 0, 4, 0, 0),
+    ]
+    assert [one[0] for one in listed(session, ben)] == [theirs.id]
+    later = at(day(2), 8).start
+    assert (row.id, at(day(2)).start, 1, 1, 0, 2) in listed(session, ada, later)
+    assert [one[0] for one in listed(session, ada, at(day(9)).start, over=True)] != []
+    assert listed(session, ada, at(day(9)).start) == []
+    assert series_lists.any_going_on(session, actor=ada, now=NOW) == 2
+
+
+def test_staff_see_the_series_of_their_facility(session, ada, ben, tam, cleo, sem):
+    place(session, ada, weekly(sem))
+    place(session, ada, weekly(make_instrument(session)))
+    found, total = series_lists.of_facility(session, actor=tam, facility_id=sem.facility_id, now=NOW)
+    assert (total, [one.person.name for one in found]) == (1, ["Ada"])
+    for who in (ada, ben, cleo):
+        with pytest.raises(Forbidden):
+            series_lists.of_facility(session, actor=who, facility_id=sem.facility_id, now=NOW)
+
+
+def test_a_list_costs_as_much_for_many_series_as_for_one(session, ada, sem):
+    def statements_of_list() -> int:
+        told: list[str] = []
+
+        def note(_conn, _cursor, statement, *_rest) -> None:
+            told.append(statement)
+
+        event.listen(session.connection(), "before_cursor_execute", note)
+        series_lists.own(session, actor=ada, now=NOW)
+        event.remove(session.connection(), "before_cursor_execute", note)
+        return len(told)
+
+    place(session, ada, weekly(sem))
+    session.expunge_all()
+    one = statements_of_list()
+    for number in range(3):
+        place(session, ada, weekly(sem, start=NINE + 120 * (number + 1)))
+    session.expunge_all()
+    assert statements_of_list() == one <= 6
+
+
+# --- decided together -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(session, ada, tam, sem) -> Series:
+    """Four requests of Ada's that wait for Tam."""
+    furnace = make_instrument(session, sem.facility, approval_required=True)
+    return place(session, ada, weekly(furnace))
+
+
+def of_dates(session, row) -> list[UUID]:
+    return [one.id for one in bookings.of_series(session, series_id=row.id)]
+
+
+def decide(session, actor, row, said, **more):
+    return series_approvals.decide(session, actor=actor, series_id=row.id, said=said, **{"now": NOW, **more})
+
+
+def test_dates_are_approved_and_rejected_in_one_go(session, ada, tam, asked):
+    waiting = series_approvals.asked(session, actor=tam, series_id=asked.id, now=NOW)
+    assert [len(group) for group in series_approvals.grouped(waiting)] == [4]
+    first, second, third, fourth = of_dates(session, asked)
+    done = decide(session, tam, asked, {first: True, second: False, third: True}, comment="Audit")
+    assert [one.id for one in done.approved] == [first, third]
+    assert [one.id for one in done.rejected] == [second]
+    states = [found[0] for found in standing(session, ada, asked).values()]
+    assert states == ["confirmed", "rejected", "confirmed", "requested"]
+    left = series_approvals.asked(session, actor=tam, series_id=asked.id, now=NOW)
+    assert [one.booking.id for one in left] == [fourth]
+    told = session.scalars(select(Event).order_by(Event.id)).all()[-1]
+    assert (told.kind, told.data["approved"], told.data["rejected"]) == ("series.decided", 2, 1)
+
+
+def test_a_decision_on_several_dates_is_all_or_nothing(session, ada, tam, asked):
+    first, second, *_rest = of_dates(session, asked)
+    seen = dict.fromkeys((first, second), 1)
+    bookings.cancel(session, actor=ada, booking_id=second, now=NOW)
+    before = count(session, Event)
+    for error, versions in ((Stale, seen), (WrongMove, None)):
+        with pytest.raises(error), session.begin_nested():
+            decide(session, tam, asked, {first: True, second: True}, versions=versions)
+    assert count(session, Event) == before
+    assert standing(session, ada, asked)[day(0)][0] == "requested"
+
+
+def test_nobody_else_decides_on_a_series(session, ada, ben, cleo, tam, sem, asked):
+    said = dict.fromkeys(of_dates(session, asked), True)
+    for who in (cleo, ben):
+        with pytest.raises(NotFound):
+            series_approvals.asked(session, actor=who, series_id=asked.id, now=NOW)
+        with pytest.raises((NotFound, Forbidden)), session.begin_nested():
+            decide(session, who, asked, said)
+    other = place(session, ada, weekly(sem))
+    with pytest.raises(NotFound):
+        decide(session, tam, other, said)
+    with pytest.raises(Invalid):
+        decide(session, tam, asked, {})
+
+
+def test_of_two_decisions_at_once_one_counts(session, tam, asked):
+    said = dict.fromkeys(of_dates(session, asked), True)
+    decide(session, tam, asked, said)
+    with pytest.raises(WrongMove):
+        decide(session, tam, asked, said)
