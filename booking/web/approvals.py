@@ -288,7 +288,7 @@ def _or_forbidden(do: Callable[[], Answer]) -> Answer:
 
 
 def _places(booking: Booking) -> str:
-    return ", ".join(name_of(item.instrument) for item in booking.items)
+    return wording.joined(name_of(item.instrument) for item in booking.items)
 
 
 def _inbox_page(

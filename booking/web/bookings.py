@@ -342,7 +342,11 @@ def _value(name: str, value: Any, zone: str) -> str:
     """Say what a change was from or to, as the event keeps it."""
     if name == "items":
         return "; ".join(
-            f"{code}: {i18n.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end), zone)}"
+            _(
+                "%(what)s: %(note)s",
+                what=code,
+                note=i18n.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end), zone),
+            )
             + (f" × {quantity}" if quantity > 1 else "")
             for code, start, end, quantity in value
         )

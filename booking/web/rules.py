@@ -505,7 +505,7 @@ def when_word(rule: policy.Rule) -> str:
         parts.append(
             f"{rule.opens // 60:02}:{rule.opens % 60:02}–{rule.closes // 60:02}:{rule.closes % 60:02}"
         )
-    return ", ".join(parts)
+    return wording.joined(parts)
 
 
 def figure(rule: policy.Rule, *, typed: bool = False) -> str:
