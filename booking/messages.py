@@ -12,8 +12,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
-from booking import i18n, wording
+from booking import i18n, plan_words, wording
 from booking.services.notifications import DIGEST, Notice
+
+HOME_ZONE = "Asia/Shanghai"
+"""The clock of readers who chose none."""
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -58,7 +61,7 @@ def digest(notices: Sequence[Notice], *, public_url: str) -> tuple[Text, list[Br
         "person": notices[0].person,
         "count": len(found),
         "entries": [
-            {"at": notice.event.at, "zone": notice.person.zone or "Asia/Shanghai", "brief": said}
+            {"at": notice.event.at, "zone": notice.person.zone or HOME_ZONE, "brief": said}
             for notice, said in zip(notices, found, strict=True)
         ],
         "public_url": public_url.rstrip("/"),
@@ -79,6 +82,7 @@ def path_of(notice: Notice) -> str:
     about = notice.about
     return path.format(
         series=notice.event.data.get("series", ""),
+        proposal=notice.event.data.get("proposal_id", ""),
         instrument=about["instrument"].code if "instrument" in about else "",
         facility=about["facility"].code if "facility" in about else "",
     )
@@ -89,12 +93,15 @@ _QUALIFICATIONS, _CREDIT = "/qualifications", "/credit"
 PATHS: Mapping[str, str] = {
     "booking.waiting": "/approvals",
     "approval.reminded": "/approvals",
+    "delegation.made": "/approvals",
+    "delegation.ended": "/approvals",
     "approval.escalated": "/approvals",
     "series.placed": "/series/{series}",
     "series.changed": "/series/{series}",
     "series.cancelled": "/series/{series}",
     "series.decided": "/series/{series}",
     "series.expired": "/series/{series}",
+    "proposal.made": "/proposals/{proposal}",
     "waitlist.offered": "/waitlist",
     "waitlist.silent": "/waitlist",
     "waitlist.lapsed": "/waitlist",
@@ -103,6 +110,7 @@ PATHS: Mapping[str, str] = {
     "transfer.declined": "/transfers",
     "transfer.withdrawn": "/transfers",
     "transfer.lapsed": "/transfers",
+    "transfer.missed": "/transfers",
     "qualification.requested": "/facilities/{facility}/qualifications",
     "qualification.scheduled": _QUALIFICATIONS,
     "qualification.session_cancelled": _QUALIFICATIONS,
@@ -124,6 +132,11 @@ PATHS: Mapping[str, str] = {
     "membership.granted": "/account",
     "membership.refused": "/account",
     "webhook.switched_off": "/account/webhooks",
+    "role.given": "/account",
+    "role.taken": "/account",
+    "badge.changed": "/account/badge",
+    "person.password_changed": "/password-resets",
+    "person.enabled": "/account",
     "person.signed_up": "/account",
     "person.password_reset_asked": "/account",
 }
@@ -155,6 +168,8 @@ def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
         "about": notice.about,
         "others": notice.others,
         "qualification": _named(notice.event.data),
+        "place": _named(notice.event.data),
+        "zone": notice.person.zone or HOME_ZONE,
         "actor_name": notice.actor_name,
         "by_self": notice.event.actor_id == notice.person.id,
         "public_url": public_url,
@@ -188,7 +203,11 @@ def _before(notice: Notice) -> list[str]:
     changes = notice.event.data.get("changes", {})
     zone = notice.items[0].instrument.facility.zone if notice.items else "UTC"
     return [
-        f"{code}, {i18n.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end), zone)}"
+        i18n.gettext(
+            "%(what)s, %(when)s",
+            what=code,
+            when=i18n.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end), zone),
+        )
         for code, start, end, _ in changes.get("items", [[]])[0]
     ]
 
@@ -218,7 +237,9 @@ def _environment() -> Environment:
         instant=datetime.fromisoformat,
         day=date.fromisoformat,
         deed_name=wording.deed_name,
+        role_name=wording.role_name,
         channel_name=wording.channel_name,
+        silence=plan_words.silence_sentence,
     )
     environment.filters.update(
         datetime=i18n.format_datetime,

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from booking import i18n
+from booking import i18n, plan_words
 from booking.domain import vocabulary
+from booking.domain.access import Role
 from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When
 from booking.domain.chemicals import Hazard
 from booking.domain.lifecycle import Action, State
@@ -375,6 +376,20 @@ def _transfer_moved(_params: Params) -> str:
     return _("The booking was moved after it was offered. It has to be offered anew.")
 
 
+def _swap_gone(_params: Params) -> str:
+    return _("Nobody has this time any more; look at the list anew.")
+
+
+def _swap_several(_params: Params) -> str:
+    return _("A booking of several instruments cannot be swapped for another time.")
+
+
+def _swap_needs_approval(_params: Params) -> str:
+    return _(
+        "At the other time the facility would have to approve this booking anew; change the booking instead."
+    )
+
+
 def _other_person_refused(_params: Params) -> str:
     return _("The rules do not let the other person have your booking. Ask them.")
 
@@ -514,6 +529,44 @@ def _date_stands(_params: Params) -> str:
     return _("This date has its booking.")
 
 
+def _changeover(p: Params) -> str:
+    return _(
+        "%(instrument)s: from %(before)s to %(after)s there must be %(needed)s between two uses; there are %(gap)s.",
+        instrument=p["instrument"],
+        before=p["before"],
+        after=p["after"],
+        needed=duration(p["needed"]),
+        gap=duration(p["minutes"]),
+    )
+
+
+def _lag(p: Params) -> str:
+    return _(
+        "%(instrument)s: this step must start %(least)s to %(most)s after the one before.",
+        instrument=p["instrument"],
+        least=duration(p["least"]),
+        most=duration(p["most"]),
+    )
+
+
+def _utility_full(p: Params) -> str:
+    name = i18n.name_of({"name_zh": p["name_zh"], "name_en": p["name_en"]}) or p["utility"]
+    return _(
+        "%(name)s: %(asked)s %(unit)s asked for, %(free)s of %(capacity)s left.",
+        name=name,
+        **{part: p[part] for part in ("asked", "unit", "free", "capacity")},
+    )
+
+
+def _no_route(p: Params) -> str:
+    return _(
+        "No route is free from %(start)s to %(end)s. Step %(step)d is the first that cannot be reached.",
+        start=_moment(p, "start"),
+        end=_moment(p, "end"),
+        step=p["step"],
+    )
+
+
 REASONS: dict[str, Callable[[Params], str]] = {
     "taken": _taken,
     "past": _past,
@@ -543,6 +596,9 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "transfer_over": _transfer_over,
     "transfer_moved": _transfer_moved,
     "other_person_refused": _other_person_refused,
+    "swap_gone": _swap_gone,
+    "swap_several": _swap_several,
+    "swap_needs_approval": _swap_needs_approval,
     "too_late": _too_late,
     "banned": _banned,
     "fault_settled": _fault_settled,
@@ -562,6 +618,10 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "too_many_ahead": _too_many_ahead,
     "too_close": _too_close,
     "date_stands": _date_stands,
+    "changeover": _changeover,
+    "lag": _lag,
+    "utility_full": _utility_full,
+    "no_route": _no_route,
 }
 """Every code of a refusal and how it is said."""
 
@@ -598,6 +658,7 @@ ERRORS: dict[str, str] = {
     "not_https": mark("The address must begin with https://."),
     "not_public": mark("This address does not lead into the public internet."),
     "past": mark("These days have passed."),
+    **plan_words.ERRORS,
 }
 """Every code of what may be wrong with a field, and its sentence before it is translated."""
 
@@ -823,6 +884,18 @@ def joined(words: Iterable[str]) -> str:
     return _(", ").join(words)
 
 
+def role_name(role: str) -> str:
+    """Name what somebody is somewhere."""
+    return {
+        Role.MEMBER: _("Member of the organisation"),
+        Role.LEADER: _("Leads the organisation's bookings"),
+        Role.OPERATOR: _("Operates the facility's instruments"),
+        Role.MANAGER: _("Manages the facility"),
+        Role.OFFICER: _("Officer of the network"),
+        Role.ADMINISTRATOR: _("Administers Yiqi"),
+    }[Role(role)]
+
+
 def deed_name(deed: str) -> str:
     """Name what gives or costs points of credit."""
     return {
@@ -965,7 +1038,7 @@ def event_sentence(kind: str, data: Params) -> str:
         "qualification.withdrawn": _("Request for a qualification withdrawn"),
         "qualification.expiring": _("Qualification runs out"),
         "qualification.flagged": _("Bookings whose qualification was taken away"),
-        "transfer.asked": _("Offered to a colleague"),
+        "transfer.asked": _("Swap of times asked for") if data.get("blind") else _("Offered to a colleague"),
         "transfer.accepted": _("Offer accepted"),
         "transfer.declined": _("Offer declined"),
         "transfer.withdrawn": _("Offer withdrawn"),

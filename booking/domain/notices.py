@@ -70,6 +70,8 @@ class Hearer(enum.StrEnum):
     """Who may decide the open step of `data["step_id"]`, and who does so in their place."""
     PERSON = "person"
     """`data["person_id"]`."""
+    TAKER = "taker"
+    """The person to whom the booking of `data["transfer_id"]` was offered."""
     LINK = "link"
     """The owner of the one-time link `data["link_id"]`."""
     LEADERS = "leaders"
@@ -100,6 +102,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "booking.rejected": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.expired": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.displaced": (Telling(_OWNER, _T.BOOKINGS),),
+    "proposal.made": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
     "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),
@@ -108,6 +111,9 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "approval.reminded": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
     "approval.escalated": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
     "approval.expired": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
+    "approval.unanswered": (Telling(Hearer.APPROVERS, _T.REQUESTS),),
+    "delegation.made": (Telling(_PERSON, _T.REQUESTS),),
+    "delegation.ended": (Telling(_PERSON, _T.REQUESTS),),
     # --- series ---
     "series.placed": (Telling(_PERSON, _T.BOOKINGS),),
     "series.changed": (Telling(_PERSON, _T.BOOKINGS),),
@@ -123,7 +129,14 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "transfer.accepted": (Telling(_PERSON, _T.TRANSFERS),),
     "transfer.declined": (Telling(_PERSON, _T.TRANSFERS),),
     "transfer.withdrawn": (Telling(_PERSON, _T.TRANSFERS),),
-    "transfer.lapsed": (Telling(_PERSON, _T.TRANSFERS),),
+    "transfer.lapsed": (
+        Telling(_PERSON, _T.TRANSFERS),
+        Telling(Hearer.TAKER, _T.TRANSFERS, "transfer.missed"),
+    ),
+    "booking.handed_over": (
+        Telling(_PERSON, _T.BOOKINGS),
+        Telling(Hearer.MANAGERS, _T.FACILITY, "booking.changed_hands"),
+    ),
     # --- qualifications ---
     "qualification.requested": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "qualification.scheduled": (Telling(_PERSON, _T.TRAINING),),
@@ -150,6 +163,11 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),
+    "person.password_changed": (Telling(_PERSON, _T.ACCOUNT),),
+    "person.enabled": (Telling(_PERSON, _T.ACCOUNT),),
+    "person.role_given": (Telling(_PERSON, _T.MEMBERS, "role.given"),),
+    "person.role_taken": (Telling(_PERSON, _T.MEMBERS, "role.taken"),),
+    "badge.changed": (Telling(_PERSON, _T.ACCOUNT),),
     "webhook.switched_off": (Telling(_PERSON, _T.ACCOUNT),),
 }
 """Every kind of event of which somebody hears. Whoever is meant twice is told in the first form."""
@@ -168,10 +186,12 @@ NOT_OF_ONES_OWN = frozenset(
 )
 """Of these the one who did it needs no message; of a booking everybody gets word, as a receipt."""
 
-CANNOT_WAIT = frozenset({"waitlist.offered", *(k for k, told in TOLD.items() if told[0].topic is _T.ACCOUNT)})
+CANNOT_WAIT = frozenset(
+    {"waitlist.offered", "proposal.made", *(k for k, told in TOLD.items() if told[0].topic is _T.ACCOUNT)}
+)
 """Of these the answer has a deadline, or somebody sits and waits for the letter."""
 
-CAN_WAIT = frozenset({"approval.expired"})
+CAN_WAIT = frozenset({"approval.expired", "approval.unanswered", "transfer.lapsed"})
 """Of these nothing is left to be done, however soon the time that they are about begins."""
 
 SOON = timedelta(hours=2)

@@ -433,7 +433,14 @@ def _set_password(
         )
         .values(used_at=now)
     )
-    events.record(session, actor=actor, kind="person.password_changed", now=now, subject=_subject(person))
+    events.record(
+        session,
+        actor=actor,
+        kind="person.password_changed",
+        now=now,
+        subject=_subject(person),
+        person_id=str(person.id),
+    )
 
 
 # --- who belongs to an organisation ---------------------------------------------------------------
@@ -625,8 +632,9 @@ def grant(
         now=now,
         facility_id=facility.id if facility else None,
         subject=_subject(person),
+        person_id=str(person.id),
         role=role.value,
-        place=next((place.code for place in places.values() if place), ""),
+        **_called(next((place for place in places.values() if place), None)),
     )
     return made
 
@@ -676,6 +684,7 @@ def take_role(session: Session, *, actor: Actor, person_id: UUID, membership_id:
     if found.role is Role.ADMINISTRATOR and someone.id == actor.person_id:
         raise Refused([Reason("own_account")])
     someone.memberships.remove(found)
+    place = _place_of(session, found)
     events.record(
         session,
         actor=actor,
@@ -683,8 +692,25 @@ def take_role(session: Session, *, actor: Actor, person_id: UUID, membership_id:
         now=now,
         facility_id=found.facility_id,
         subject=_subject(someone),
+        person_id=str(someone.id),
         role=found.role.value,
+        **_called(place),
     )
+
+
+def _place_of(session: Session, held: Membership) -> Place | None:
+    if held.organisation_id is not None:
+        return session.get_one(Organisation, held.organisation_id)
+    if held.facility_id is not None:
+        return session.get_one(Facility, held.facility_id)
+    return session.get_one(Network, held.network_id) if held.network_id is not None else None
+
+
+def _called(place: Place | None) -> dict[str, Any]:
+    """Give what an event keeps of the place of a role."""
+    if place is None:
+        return {"place": ""}
+    return {"place": place.code, "name_zh": place.name_zh, "name_en": place.name_en}
 
 
 def disable(session: Session, *, actor: Actor, person_id: UUID, now: datetime) -> None:
@@ -713,7 +739,14 @@ def enable(session: Session, *, actor: Actor, person_id: UUID, now: datetime) ->
     if someone.state is PersonState.ACTIVE:
         return
     someone.state = PersonState.ACTIVE
-    events.record(session, actor=actor, kind="person.enabled", now=now, subject=_subject(someone))
+    events.record(
+        session,
+        actor=actor,
+        kind="person.enabled",
+        now=now,
+        subject=_subject(someone),
+        person_id=str(someone.id),
+    )
 
 
 def end_sessions(session: Session, *, actor: Actor, person_id: UUID, now: datetime) -> None:

@@ -26,6 +26,7 @@ from models import (
     Person,
     PersonState,
     StepState,
+    Transfer,
 )
 
 Managers = Mapping[int, set[UUID]]
@@ -140,7 +141,8 @@ def _approvers(case: Case) -> set[UUID]:
     """Give those who have not spoken on the step and are what they were asked as, and who speaks in their place."""
     step = _step(case, case.event)
     expired = case.event.kind == "approval.expired"
-    if step is None or (step.state is not StepState.OPEN and not expired):
+    over = expired or case.event.kind == "approval.unanswered"
+    if step is None or (step.state is not StepState.OPEN and not over):
         return set()
     people = _silent(case, step)
     if expired:
@@ -186,6 +188,13 @@ def _person(case: Case) -> set[UUID]:
     return {person_id} if person_id else set()
 
 
+def _taker(case: Case) -> set[UUID]:
+    transfer_id = key(case.event, "transfer_id")
+    found = case.session.get(Transfer, transfer_id) if transfer_id else None
+    # Who is asked to swap times with nobody they know hears of nobody.
+    return {found.to_id} if found and not case.event.data.get("blind") else set()
+
+
 def _link(case: Case) -> set[UUID]:
     link_id = key(case.event, "link_id")
     link = case.session.get(OneTimeLink, link_id) if link_id else None
@@ -215,6 +224,7 @@ _HEARERS: Mapping[Hearer, Callable[[Case], set[UUID]]] = {
     Hearer.UNLESS_STEPS: _unless_steps,
     Hearer.APPROVERS: _approvers,
     Hearer.PERSON: _person,
+    Hearer.TAKER: _taker,
     Hearer.LINK: _link,
     Hearer.LEADERS: _leaders,
 }

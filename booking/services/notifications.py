@@ -35,6 +35,8 @@ from models import (
     Organisation,
     Person,
     PersonState,
+    Proposal,
+    ProposalState,
     Purpose,
     Reminder,
     Transfer,
@@ -565,7 +567,11 @@ def _link(session: Session, event: Event, person_id: UUID, now: datetime) -> One
     return None
 
 
-_PURPOSES = {"step_id": Purpose.DECIDE_STEP, "offer_id": Purpose.ANSWER_OFFER}
+_PURPOSES = {
+    "step_id": Purpose.DECIDE_STEP,
+    "offer_id": Purpose.ANSWER_OFFER,
+    "proposal_id": Purpose.ANSWER_PROPOSAL,
+}
 """Links to answer from the mail are found by what they are about."""
 
 
@@ -599,7 +605,12 @@ def _still_lacking(session: Session, event: Event, now: datetime) -> bool:
 
 
 _OF_ORGANISATIONS = {"person.membership_granted", "person.membership_refused"}
-_NAMED: Mapping[str, type[Base]] = {"person": Person, "offer": WaitlistOffer, "transfer": Transfer}
+_NAMED: Mapping[str, type[Base]] = {
+    "person": Person,
+    "offer": WaitlistOffer,
+    "transfer": Transfer,
+    "proposal": Proposal,
+}
 
 
 def _over(
@@ -614,7 +625,7 @@ def _over(
     """Tell whether the message would say what is no longer so."""
     if telling.to is notices.Hearer.LINK:
         return link is None
-    if telling.topic is Topic.REQUESTS and event.kind != "approval.expired":
+    if telling.topic is Topic.REQUESTS and event.kind not in _OF_WHAT_IS_OVER:
         return booking is None or booking.state is not State.REQUESTED or not items
     if event.kind == "booking.reminded":
         moved = booking is None or event.data.get("start") != booking.starts_at.isoformat()
@@ -622,11 +633,23 @@ def _over(
     if event.kind == "waitlist.offered":
         offer = about.get("offer")
         return offer is None or offer.state is not OfferState.OPEN or offer.deadline <= now
+    if event.kind == "proposal.made":
+        proposal = about.get("proposal")
+        return proposal is None or proposal.state is not ProposalState.OPEN
     if event.kind == "qualification.flagged":
         return not about["lacking"]
+    if event.kind == "transfer.lapsed" and telling.to is notices.Hearer.PERSON:
+        # Who gave the booking up knows that nobody takes it over.
+        return booking is None or booking.state in {State.CANCELLED, State.WITHDRAWN}
     if event.kind == "transfer.asked":
         return "transfer" not in about or about["transfer"].state is not TransferState.OPEN
     return False
+
+
+_OF_WHAT_IS_OVER = frozenset(
+    {"approval.expired", "approval.unanswered", "delegation.made", "delegation.ended"}
+)
+"""Of requests, these say what is so whether or not one still waits."""
 
 
 def _set(session: Session, delivery_id: UUID, **values: Any) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from booking import i18n
+from booking import i18n, wording
 from booking.db import reading, transaction
 from booking.domain.access import Role, Scope
 from booking.domain.rules import Invalid
@@ -121,7 +121,7 @@ def _account_page(form: dict[str, str], errors: dict[str, str]) -> str:
         zones=[(zone, zone.replace("_", " ")) for zone in zones],
         places=places,
         asked=asked,
-        role_name=role_name,
+        role_name=wording.role_name,
     )
 
 
@@ -351,7 +351,7 @@ def show_people() -> str:
         page_size=page_size,
         page_url=page_url,
         words=words,
-        role_name=role_name,
+        role_name=wording.role_name,
     )
 
 
@@ -375,8 +375,8 @@ def _person_page(person_id: UUID, form: dict[str, str], errors: dict[str, str]) 
         "accounts/person.html",
         person=someone,
         places=places,
-        roles=[(role.value, role_name(role)) for role in Role],
-        role_name=role_name,
+        roles=[(role.value, wording.role_name(role)) for role in Role],
+        role_name=wording.role_name,
         offered=[
             (title, [(place.code, name_of(place)) for place in rows]) for title, rows in offered if rows
         ],
@@ -459,18 +459,6 @@ def end_persons_sessions(person_id: UUID) -> Response:
 
 
 # --- words ----------------------------------------------------------------------------------------
-
-
-def role_name(role: Role) -> str:
-    """Name what somebody is somewhere."""
-    return {
-        Role.MEMBER: _("Member of the organisation"),
-        Role.LEADER: _("Leads the organisation's bookings"),
-        Role.OPERATOR: _("Operates the facility's instruments"),
-        Role.MANAGER: _("Manages the facility"),
-        Role.OFFICER: _("Officer of the network"),
-        Role.ADMINISTRATOR: _("Administers Yiqi"),
-    }[role]
 
 
 def scope_name(scope: Scope | str) -> str:

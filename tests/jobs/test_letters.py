@@ -29,6 +29,7 @@ from booking.services import (
 )
 from models import (
     ApprovalStep,
+    Booking,
     ClosureKind,
     Delivery,
     EntryState,
@@ -299,6 +300,24 @@ def of_step(kind):
     return story
 
 
+def _tam(session) -> str:
+    return str(cast.tam(session).id)
+
+
+def changed_hands(session, ada, tam, furnace, pool):
+    about_booking("booking.handed_over", from_name="Ben", to_name="Ada")(session, ada, tam, furnace, pool)
+    return tam.person_id, "booking.handed_over"
+
+
+def missed(session, ada, tam, furnace, pool):
+    ben_id, _kind = transfer_asked(session, ada, tam, furnace, pool)
+    found = session.scalars(select(Transfer)).one()
+    told = {"person_id": str(ada.person_id), "transfer_id": str(found.id)}
+    booking = session.get_one(Booking, found.booking_id)
+    events.record(session, actor=SYSTEM, kind="transfer.lapsed", now=NOW, booking=booking, **told)
+    return ben_id, "transfer.lapsed"
+
+
 def _offer(session) -> str:
     place = session.scalars(select(Instrument).where(Instrument.code == "PILOT-01")).one()
     end, ada = START + timedelta(hours=2), cast.ada(session)
@@ -424,6 +443,17 @@ STORIES = {
     "membership.granted": membership("granted"),
     "membership.refused": membership("refused"),
     "webhook.switched_off": switched_off,
+    "approval.unanswered": of_step("approval.unanswered"),
+    "delegation.made": said("delegation.made", "tam", person_id=_tam),
+    "delegation.ended": said("delegation.ended", "tam", person_id=_tam),
+    "booking.handed_over": about_booking("booking.handed_over", from_name="Ben", to_name="Ada"),
+    "booking.changed_hands": changed_hands,
+    "transfer.missed": missed,
+    "badge.changed": said("badge.changed", "tam", person_id=_tam),
+    "person.password_changed": said("person.password_changed"),
+    "person.enabled": said("person.enabled"),
+    "role.given": said("person.role_given", role="manager", name_zh="中试平台", name_en="Pilot platform"),
+    "role.taken": said("person.role_taken", role="administrator"),
 }
 
 

@@ -10,7 +10,18 @@ from booking.domain.lifecycle import State
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
-from booking.services import accounts, approvals, bookings, closures, expiry, notifications
+from booking.services import (
+    accounts,
+    approvals,
+    approvals_due,
+    bookings,
+    closures,
+    delegations,
+    expiry,
+    kiosks,
+    notifications,
+    transfers,
+)
 from models import (
     ClosureKind,
     Delivery,
@@ -21,6 +32,8 @@ from models import (
     Person,
     PersonState,
     Reminder,
+    Rule,
+    RuleKind,
 )
 from tests import cast
 from tests.factories import make_facility, make_instrument
@@ -149,6 +162,122 @@ def test_the_owner_hears_of_the_end_of_a_request(session, ada, tam, furnace, dec
         expiry.expire(session, actor=SYSTEM, booking_id=booking.id, now=booking.starts_at)
     dispatch(session)
     assert ("Ada", f"booking.{decision}") in heard(session)
+
+
+# --- who hears of what is done to them -------------------------------------------------------------
+
+
+def all_mailed(session, now=NOW) -> set[tuple[str, str]]:
+    """Who gets which letter, of all that happened."""
+    dispatch(session, now)
+    rows = session.execute(
+        select(Person.name, Event.kind)
+        .join(Delivery, Delivery.person_id == Person.id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Delivery.channel == Channel.MAIL)
+    )
+    return {(name, kind) for name, kind in rows}
+
+
+def test_both_hear_of_a_booking_that_changed_hands_and_so_does_the_facility(session, ada, tam, sem):
+    ben = cast.actor_of(session, cast.ben(session))
+    booking = place(session, ada, sem)
+    dispatch(session)
+    asked = transfers.offer(session, actor=ada, booking_id=booking.id, to=ben.person_id, now=NOW)
+    transfers.accept(session, actor=ben, transfer_id=asked.id, now=NOW)
+    assert all_mailed(session) == {
+        ("Ada", "booking.placed"),
+        ("Ben", "transfer.asked"),
+        ("Ada", "transfer.accepted"),
+        ("Ben", "booking.handed_over"),
+        ("Tam", "booking.handed_over"),
+    }
+    forms = {
+        who.name: notice_to(session, who.person_id, "booking.handed_over").template for who in (ben, tam)
+    }
+    assert forms == {"Ben": "booking.handed_over", "Tam": "booking.changed_hands"}
+
+
+def test_both_hear_of_an_offer_that_lapsed_unless_the_booking_was_given_up(session, ada, sem):
+    ben = cast.actor_of(session, cast.ben(session))
+    first, second = place(session, ada, sem), place(session, ada, sem, start=NOW + 3 * DAY)
+    for booking in (first, second):
+        transfers.offer(session, actor=ada, booking_id=booking.id, to=ben.person_id, now=NOW)
+    bookings.cancel(session, actor=ada, booking_id=second.id, now=NOW)
+    dispatch(session)
+    transfers.lapse(session, now=NOW + 2 * DAY)
+    heard = all_mailed(session, NOW + 2 * DAY)
+    assert {one for one in heard if one[1] == "transfer.lapsed"} == {
+        ("Ada", "transfer.lapsed"),
+        ("Ben", "transfer.lapsed"),
+    }
+    query = (
+        select(Delivery.id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Event.kind == "transfer.lapsed", Delivery.channel == Channel.MAIL)
+    )
+    told = [
+        notifications.notice(session, delivery_id=one, now=NOW + 2 * DAY) for one in session.scalars(query)
+    ]
+    assert sorted((one.person.name, one.template, one.booking.id == first.id) for one in told if one) == [
+        ("Ada", "transfer.lapsed", True),
+        ("Ben", "transfer.missed", False),
+        ("Ben", "transfer.missed", True),
+    ]
+
+
+def test_who_decides_for_somebody_hears_of_it_and_of_its_end(session, ada, tam):
+    ben = cast.actor_of(session, cast.ben(session))
+    made = delegations.make(
+        session, actor=ada, delegate="ben@example.org", starts_at=NOW, ends_at=NOW + DAY, now=NOW
+    )
+    delegations.end(session, actor=ada, delegation_id=made.id, now=NOW)
+    assert all_mailed(session) == {("Ben", "delegation.made"), ("Ben", "delegation.ended")}
+    assert not notice_to(session, ben.person_id, "delegation.made").over
+
+
+def test_who_did_not_answer_in_time_hears_that_it_counts_as_a_yes(session, ada, tam, sem):
+    session.add(
+        Rule(
+            facility_id=sem.facility_id,
+            kind=RuleKind.APPROVAL,
+            name="Review",
+            data={"approvers": {"role": "manager"}, "deadline_days": 1, "on_silence": "approve"},
+            valid_from=NOW.date() - DAY,
+            created_at=NOW,
+        )
+    )
+    session.flush()
+    booking = place(session, ada, sem, start=NOW + 9 * DAY)
+    dispatch(session)
+    (step_id,) = approvals_due.due(session, now=NOW + 5 * DAY)
+    approvals_due.settle(session, step_id=step_id, now=NOW + 5 * DAY)
+    assert booking.state is State.CONFIRMED
+    late = {one for one in all_mailed(session, NOW + 5 * DAY) if "requested" not in one[1]}
+    assert late == {("Tam", "approval.opened"), ("Tam", "approval.unanswered"), ("Ada", "booking.approved")}
+    assert notice_to(session, tam.person_id, "approval.unanswered", NOW + 5 * DAY) is not None
+
+
+def test_people_hear_what_is_done_to_their_account(session, ada, tam, sem):
+    root, ben = cast.actor_of(session, cast.root(session)), cast.ben(session)
+    place(session, cast.actor_of(session, ben), sem)
+    made = accounts.grant(session, actor=root, person=ben, role=Role.OPERATOR, facility=sem.facility, now=NOW)
+    accounts.take_role(session, actor=root, person_id=ben.id, membership_id=made.id, now=NOW)
+    accounts.disable(session, actor=root, person_id=ben.id, now=NOW)
+    accounts.enable(session, actor=root, person_id=ben.id, now=NOW)
+    kiosks.enrol(session, actor=tam, facility_id=sem.facility_id, email=ben.email, number_hash=b"7", now=NOW)
+    accounts.change_password(session, actor=ada, password_hash=accounts.PasswordHash("x"), now=NOW)
+    assert all_mailed(session) == {
+        ("Ben", "booking.placed"),
+        ("Ben", "person.role_given"),
+        ("Ben", "person.role_taken"),
+        ("Ben", "person.enabled"),
+        ("Ben", "badge.changed"),
+        ("Ada", "person.password_changed"),
+    }
+    urgent = select(Event.kind).join(Delivery, Delivery.event_id == Event.id)
+    inbox = set(session.scalars(urgent.where(Delivery.channel == Channel.INBOX)))
+    assert inbox == {"booking.placed", "person.role_given", "person.role_taken"}
 
 
 def test_the_displaced_hear_of_a_breakdown(session, ada, tam, sem):

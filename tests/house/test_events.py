@@ -1,0 +1,71 @@
+"""Of every kind of event that services record it is decided who hears, if anybody."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from booking.domain.notices import TOLD
+from tests.house.sources import ROOT
+
+RECORDERS = {"record", "_record", "_note", "note_of", "_tell", "tell", "_step", "_answer", "_mail_link"}
+KIND = re.compile(r"[a-z_]+\.[a-z_]+")
+
+NOBODY = {
+    "what its person did, or stood beside": {"booking.checked_in", "booking.ended", "booking.feedback"},
+    "its owner hears what all steps come to": {"approval.given", "approval.refused"},
+    "it stands with the booking": {"paper.added", "paper.removed"},
+    "its bookings are told one by one": {"closure.made", "closure.lifted"},
+    "one's own place in the line": {
+        "waitlist.joined",
+        "waitlist.left",
+        "waitlist.taken",
+        "waitlist.declined",
+    },
+    "managers put the line in order": {"waitlist.ranked"},
+    "the offer that answers it is told": {"transfer.countered"},
+    "who asks sees it on the page": {
+        *("qualification.defined", "qualification.redefined", "qualification.retired"),
+        *("qualification.needed", "qualification.needed_no_more"),
+        *("qualification.session_planned", "qualification.session_called_off"),
+    },
+    "rules of the house, kept by those who made them": {
+        *("rule.added", "rule.changed", "rule.ended", "credit.rule_set", "credit.rule_ended"),
+        *("facility.changed", "instrument.changed", "instruments.imported", "working_days.announced"),
+        *("kiosk.made", "kiosk.revoked"),
+    },
+    "what one does to one's own account": {
+        *("person.changed", "token.made", "token.revoked", "calendar.made", "calendar.revoked"),
+        *("webhook.added", "webhook.removed", "notices.chosen"),
+    },
+    "drafts and order of wishes, by those who plan": {
+        *("wish.drafted", "wish.pinned", "wish.ranked", "wish.unpinned"),
+    },
+    "told once the address is confirmed": {"person.membership_asked"},
+    "who may not sign in, or is nobody, gets no letter": {
+        *("person.disabled", "person.sessions_ended", "person.password_reset_unknown"),
+    },
+}
+"""Kinds of which nobody hears, by the reason why."""
+
+
+def recorded() -> Iterator[str]:
+    """Every kind that stands in the call of a function that records events."""
+    for path in sorted((ROOT / "booking" / "services").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _name(node.func) in RECORDERS:
+                given = [*node.args, *(word.value for word in node.keywords if word.arg == "kind")]
+                for part in (inner for one in given for inner in ast.walk(one)):
+                    if isinstance(part, ast.Constant) and KIND.fullmatch(str(part.value)):
+                        yield str(part.value)
+
+
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def test_of_every_kind_of_event_it_is_decided_who_hears():
+    silent = set().union(*NOBODY.values())
+    found = set(recorded())
+    assert found > {"booking.changed", "transfer.lapsed", "badge.changed"}
+    assert found - set(TOLD) - silent == set()
+    assert silent & set(TOLD) == set()
