@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, current_app, request, url_for
+from werkzeug.exceptions import HTTPException
 
 from booking import i18n
 from booking.db import Unavailable, reading
@@ -46,8 +47,7 @@ PAGES = (
                 "web.day",
                 "web.rules",
                 "web.rules_of_instrument",
-                "web.new_rule",
-                "web.change_rule",
+                *("web.new_rule", "web.change_rule", "web.approval_rules", "web.report_problem"),
             }
         ),
     ),
@@ -59,7 +59,13 @@ PAGES = (
         frozenset(
             {
                 *("web.new_booking", "web.booking", "web.change_booking", "web.transfers"),
-                *("web.new_series", "web.series", "web.change_series", "web.my_series", "web.series_chemicals"),
+                *(
+                    "web.new_series",
+                    "web.series",
+                    "web.change_series",
+                    "web.my_series",
+                    "web.series_chemicals",
+                ),
             }
         ),
     ),
@@ -178,7 +184,7 @@ def frame() -> Frame:
         language=i18n.language_tag(),
         locale=i18n.current_locale(),
         languages=i18n.LOCALES,
-        address=request.full_path.rstrip("?") if request.method == "GET" else "/",
+        address=request.full_path.rstrip("?") if request.method == "GET" or _shown() else "/",
         pages=_entries(PAGES, who, {"web.approvals": waiting, "web.memberships": _asking(who)}),
         account=_entries(ACCOUNT, who),
         footer=_entries(FOOTER, who),
@@ -240,9 +246,21 @@ def _entries(pages: tuple[Page, ...], who: Actor, counts: dict[str, int] | None 
 
 
 def _here(page: Page) -> str:
-    if request.endpoint == page.endpoint:
+    shown = _shown()
+    if shown == page.endpoint:
         return "page"
-    return "true" if request.endpoint in page.beside else ""
+    return "true" if shown in page.beside else ""
+
+
+def _shown() -> str | None:
+    """Give the page that is shown: a form that was sent and comes back is the page of its address."""
+    if request.method in {"GET", "HEAD"}:
+        return request.endpoint
+    addresses = current_app.create_url_adapter(request)
+    try:
+        return str(addresses.match(method="GET")[0]) if addresses else None
+    except HTTPException:
+        return None
 
 
 def _address(endpoint: str, **values: Any) -> str | None:

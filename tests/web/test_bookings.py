@@ -128,6 +128,15 @@ def test_the_verdict_counts_chemicals_that_are_told_whole(lab):
     assert 'data-button="Ask for approval"' in whole
 
 
+def test_a_form_that_comes_back_is_the_page_of_its_address(lab):
+    lab.book("ben", "SEM", at(9), at(11))
+    here = "/bookings/new?instrument=SEM"
+    page = lab.send("ada", here, **form("SEM", at(9), at(11)))
+    assert page.status_code == 409
+    assert 'href="/bookings" aria-current="true"' in page.text
+    assert value_of(page.text, "next") == here  # where a change of language leads back to
+
+
 def test_a_form_of_no_instrument_leads_to_the_catalogue(lab):
     assert lab.get("ada", "/bookings/new").headers["Location"] == "/instruments"
 
