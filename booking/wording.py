@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -550,7 +551,7 @@ def _lag(p: Params) -> str:
 
 
 def _utility_full(p: Params) -> str:
-    name = i18n.name_of({"name_zh": p["name_zh"], "name_en": p["name_en"]}) or p["utility"]
+    name = i18n.name_of(SimpleNamespace(**{**p, "name": p["utility"]})) or p["utility"]
     return _(
         "%(name)s: %(asked)s %(unit)s asked for, %(free)s of %(capacity)s left.",
         name=name,
@@ -561,8 +562,8 @@ def _utility_full(p: Params) -> str:
 def _no_route(p: Params) -> str:
     return _(
         "No route is free from %(start)s to %(end)s. Step %(step)d is the first that cannot be reached.",
-        start=_moment(p, "start"),
-        end=_moment(p, "end"),
+        start=_time(p, "start"),
+        end=_time(p, "end"),
         step=p["step"],
     )
 
@@ -622,6 +623,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "lag": _lag,
     "utility_full": _utility_full,
     "no_route": _no_route,
+    **plan_words.REFUSALS,
 }
 """Every code of a refusal and how it is said."""
 
@@ -969,6 +971,9 @@ def override_name(code: str) -> str:
         "quota_bookings": _("limit of bookings"),
         "too_many_ahead": _("bookings ahead"),
         "too_close": _("gap between bookings"),
+        "changeover": _("changeover"),
+        "lag": _("time between steps"),
+        "utility_full": _("shared utility"),
         "banned": _("ban"),
     }.get(code, code)
 

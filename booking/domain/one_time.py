@@ -14,6 +14,7 @@ PATHS = {
     "confirm_email": "/confirmations",
     "decide_step": "/decisions",
     "answer_offer": "/offers",
+    "answer_proposal": "/proposals",
 }
 """Where the links of each purpose lead."""
 

@@ -1,5 +1,6 @@
 """Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,6 +42,10 @@ WAITS = timedelta(days=7)
 """So long behind its old end somebody who gives a displaced booking up may wait for time in line."""
 
 
+LINK_TOLD = timedelta(days=7)
+"""So long after its deadline a link still tells what became of the proposal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a repair asks of one booking: another place, or (None) none; `hit` tells it from a neighbour."""
@@ -74,7 +79,8 @@ def make(
     row.proposals.append(proposal)
     session.flush()
     if change.hit:
-        _tell(session, row, proposal, booking, key, now)
+        code = locked.instruments[proposal.instrument_id].code if proposal.instrument_id else ""
+        _tell(session, row, proposal, booking, code, key, now)
     return proposal
 
 
@@ -86,7 +92,7 @@ def answer(session: Session, *, actor: Actor, proposal_id: UUID, answer: Answer,
         stands against it by now
     """
     row, proposal, booking = _locked_proposal(session, proposal_id)
-    if not may(actor, "proposal.answer", Subject(owner_id=booking.person_id, agent_id=booking.booked_by_id)):
+    if not _answers(actor, booking):
         raise NotFound("proposal", proposal_id)
     if proposal.state is _AFTER[answer]:
         return proposal
@@ -198,7 +204,46 @@ def close(session: Session, proposal: Proposal, state: ProposalState, now: datet
     session.flush()
 
 
+def linked(session: Session, *, link_id: UUID, secret: str, now: datetime) -> tuple[Actor, UUID]:
+    """Give whom a mailed link stands for and the proposal that it answers; nothing is answered by that.
+
+    What is over is still told of for a while, so that nobody wonders.
+
+    :raises NotFound: if there is no such link, or its person may not sign in
+    """
+    link = session.get(OneTimeLink, link_id)
+    if link is None or not hmac.compare_digest(link.secret_hash, one_time.hashed(secret)):
+        raise NotFound("link", link_id)
+    if link.purpose is not Purpose.ANSWER_PROPOSAL or link.expires_at + LINK_TOLD <= now:
+        raise NotFound("link", link_id)
+    person = acting.actor_of(session, link.person_id)
+    if person is None:
+        raise NotFound("link", link_id)
+    return person, UUID(link.subject)
+
+
 # --- reading --------------------------------------------------------------------------------------
+
+
+def get(session: Session, *, actor: Actor, proposal_id: UUID) -> Proposal:
+    """Give what is proposed to the actor, answered or not.
+
+    :raises NotFound: if nothing of the kind is
+    """
+    found = session.scalars(select(Proposal).where(Proposal.id == proposal_id).options(*_WHAT)).one_or_none()
+    if found is None or not _answers(actor, found.booking):
+        raise NotFound("proposal", proposal_id)
+    return found
+
+
+def of_booking(session: Session, *, booking_id: UUID) -> Proposal | None:
+    """Give what waits for an answer about a booking."""
+    query = select(Proposal).where(Proposal.booking_id == booking_id, Proposal.state == ProposalState.OPEN)
+    return session.scalars(query.options(*_WHAT)).one_or_none()
+
+
+def _answers(actor: Actor, booking: Booking) -> bool:
+    return may(actor, "proposal.answer", Subject(owner_id=booking.person_id, agent_id=booking.booked_by_id))
 
 
 def mine(session: Session, *, actor: Actor, now: datetime) -> list[Proposal]:
@@ -223,7 +268,10 @@ def loaded() -> Select[Replan]:
 
 
 _WHAT = (
-    joinedload(Proposal.booking).selectinload(Booking.items).joinedload(BookingItem.instrument),
+    joinedload(Proposal.booking)
+    .selectinload(Booking.items)
+    .joinedload(BookingItem.instrument)
+    .joinedload(Instrument.facility),
     joinedload(Proposal.booking).joinedload(Booking.person),
     joinedload(Proposal.instrument).joinedload(Instrument.facility),
 )
@@ -338,7 +386,7 @@ def _keep(
 
 
 def _tell(
-    session: Session, row: Replan, proposal: Proposal, booking: Booking, key: str, now: datetime
+    session: Session, row: Replan, proposal: Proposal, booking: Booking, code: str, key: str, now: datetime
 ) -> None:
     """Record what is proposed, with the link by which it can be answered from the mail."""
     link_id = uuid4()
@@ -365,7 +413,7 @@ def _tell(
         link_id=str(link_id),
         person_id=str(booking.person_id),
         proposed=proposal.kind.value,
-        instrument_id=proposal.instrument_id,
+        instrument=code,
         start=proposal.starts_at.isoformat() if proposal.starts_at else None,
         end=proposal.ends_at.isoformat() if proposal.ends_at else None,
         deadline=proposal.deadline.isoformat() if proposal.deadline else None,

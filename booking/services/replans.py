@@ -316,7 +316,10 @@ def _bookings(session: Session, ids: Collection[UUID]) -> dict[UUID, Booking]:
     query = (
         select(Booking)
         .where(Booking.id.in_(ids))
-        .options(joinedload(Booking.person), selectinload(Booking.items).joinedload(BookingItem.instrument))
+        .options(
+            joinedload(Booking.person),
+            selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
+        )
         .execution_options(populate_existing=True)
     )
     return {booking.id: booking for booking in session.scalars(query)}

@@ -1,0 +1,252 @@
+"""What rounds, runs of the solver, repairs and proposals say: refusals, states and answers in the reader's words."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from booking import i18n
+from booking.domain.replanning import Answer, IfSilent, ProposalKind, ProposalState, ReplanState
+from booking.domain.rounds import RoundState, WishState
+from booking.i18n import gettext as _
+from booking.i18n import mark, ngettext, pgettext
+
+Params = Mapping[str, Any]
+
+
+def _time(params: Params, name: str) -> str:
+    at = params[name]
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return i18n.format_datetime(at, zone=params.get("zone") or "UTC")
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def _round_not_open(params: Params) -> str:
+    return _("This round takes wishes from %(opens)s.", opens=_time(params, "opens_at"))
+
+
+def _round_closed(params: Params) -> str:
+    return _("This round took wishes until %(closes)s.", closes=_time(params, "closes_at"))
+
+
+def _round_over(params: Params) -> str:
+    return _(
+        "The last day for wishes was %(closes)s; set a later one first.", closes=_time(params, "closes_at")
+    )
+
+
+def _round_settled(params: Params) -> str:
+    return {
+        "open": _("This round still takes wishes; close it first."),
+        "closed": _("No draft of this round is published."),
+        "published": _("The draft of this round is published; take it back first."),
+        "confirmed": _("This round is confirmed: its wishes are bookings now."),
+        "cancelled": _("This round was cancelled."),
+    }[params["state"]]
+
+
+def _no_wishes(_params: Params) -> str:
+    return _("Nobody wishes anything of this round yet.")
+
+
+def _wish_settled(params: Params) -> str:
+    return {
+        "served": _("This wish is a booking already; change or cancel the booking."),
+        "unserved": _("This wish was not served; its round is over."),
+    }.get(params["state"], _("This wish was taken back."))
+
+
+def _too_many_wishes(params: Params) -> str:
+    return _(
+        "You have %(most)s wishes in this round already; take one of them back first.", most=params["most"]
+    )
+
+
+def _no_plan(_params: Params) -> str:
+    return _("This run has no plan that could be used; start it again.")
+
+
+def _draft_outdated(params: Params) -> str:
+    return _(
+        "The wish of %(person)s no longer fits: the calendar or the rules have changed. Run the round again.",
+        person=params["person"],
+    )
+
+
+def _replan_sent(_params: Params) -> str:
+    return _("The people concerned have been asked already.")
+
+
+def _nothing_displaced(params: Params) -> str:
+    if not params["by_hand"]:
+        return _("This closure meets no booking.")
+    return ngettext(
+        "%(num)d booking is met that only a person can move: it has begun, or takes several instruments.",
+        "%(num)d bookings are met that only a person can move: they have begun, or take several instruments.",
+        params["by_hand"],
+    )
+
+
+def _repair_outdated(params: Params) -> str:
+    return ngettext(
+        "%(num)d booking has changed since these repairs were looked for. Look for them again.",
+        "%(num)d bookings have changed since these repairs were looked for. Look for them again.",
+        params["bookings"],
+    )
+
+
+def _proposal_over(params: Params) -> str:
+    return {
+        "accepted": _("You have taken the proposed time already."),
+        "cancelled": _("You have given the booking up already."),
+        "waiting": _("You have given the booking up already and wait in line."),
+        "overtaken": _("The booking was changed meanwhile; this proposal no longer fits."),
+        "withdrawn": _("The facility took this proposal back."),
+    }.get(params["state"], _("The time to answer is over."))
+
+
+def _no_place(_params: Params) -> str:
+    return _("No other time was found for this booking.")
+
+
+REFUSALS: dict[str, Callable[[Params], str]] = {
+    "round_not_open": _round_not_open,
+    "round_closed": _round_closed,
+    "round_over": _round_over,
+    "round_settled": _round_settled,
+    "no_wishes": _no_wishes,
+    "wish_settled": _wish_settled,
+    "too_many_wishes": _too_many_wishes,
+    "no_plan": _no_plan,
+    "draft_outdated": _draft_outdated,
+    "replan_sent": _replan_sent,
+    "nothing_displaced": _nothing_displaced,
+    "repair_outdated": _repair_outdated,
+    "proposal_over": _proposal_over,
+    "no_place": _no_place,
+}
+"""Every code of a refusal that plans bring, and how it is said."""
+
+ERRORS: dict[str, str] = {
+    "outside_round": mark("It must lie within the days of the round."),
+    "outside_window": mark("It must lie within the window of the wish."),
+    "after_first_day": mark("Wishes must be closed before the first day of the round."),
+    "nested": mark("Of two promises neither category may lie in the other's."),
+    "one_promise": mark("Give hours of this round or hours of the year, not both."),
+}
+"""What may be wrong with a field of a round."""
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def round_state(state: RoundState) -> str:
+    """Name where a round stands."""
+    return {
+        RoundState.OPEN: pgettext("a round", "Takes wishes"),
+        RoundState.CLOSED: pgettext("a round", "Being allotted"),
+        RoundState.PUBLISHED: pgettext("a round", "Draft published"),
+        RoundState.CONFIRMED: pgettext("a round", "Confirmed"),
+        RoundState.CANCELLED: pgettext("a round", "Cancelled"),
+    }[state]
+
+
+def wish_state(state: WishState) -> str:
+    """Name what became of a wish."""
+    return {
+        WishState.WAITING: pgettext("a wish", "Waiting"),
+        WishState.SERVED: pgettext("a wish", "Booked"),
+        WishState.UNSERVED: pgettext("a wish", "Not served"),
+        WishState.WITHDRAWN: pgettext("a wish", "Taken back"),
+    }[state]
+
+
+def replan_state(state: ReplanState) -> str:
+    """Name where a replan stands."""
+    return {
+        ReplanState.OPEN: _("To be chosen"),
+        ReplanState.SENT: _("People are asked"),
+        ReplanState.OVER: _("All answered"),
+    }[state]
+
+
+def proposal_state(state: ProposalState) -> str:
+    """Name what became of a proposal."""
+    return {
+        ProposalState.OPEN: _("Waits for an answer"),
+        ProposalState.ACCEPTED: _("Moved"),
+        ProposalState.CANCELLED: _("Given up"),
+        ProposalState.WAITING: _("Given up, waits in line"),
+        ProposalState.SILENT: _("No answer"),
+        ProposalState.OVERTAKEN: _("No longer fits"),
+        ProposalState.WITHDRAWN: _("Taken back"),
+    }[state]
+
+
+def proposal_kind(kind: ProposalKind) -> str:
+    """Name what is proposed."""
+    return {
+        ProposalKind.LATER: _("Another time"),
+        ProposalKind.ELSEWHERE: _("An equal instrument"),
+        ProposalKind.NO_PLACE: _("No place"),
+    }[kind]
+
+
+def answer_done(answer: Answer) -> str:
+    """Say what an answer has done."""
+    return {
+        Answer.ACCEPT: _("Moved. The new time is yours."),
+        Answer.CANCEL: _("The booking is given up; nothing is counted against you."),
+        Answer.WAIT: _("The booking is given up; you wait in line for another time."),
+    }[answer]
+
+
+def repair_name(kind: str) -> str:
+    """Name what a repair looks to."""
+    return {
+        "least": _("Least disturbance"),
+        "others_stay": _("Nobody else is moved"),
+        "keep_time": _("Times are kept"),
+        "keep_instrument": _("Instruments are kept"),
+        "next_best": _("Next best"),
+        "nearest": _("Each to the nearest time"),
+    }.get(kind, kind)
+
+
+def if_silent_name(agreed: IfSilent) -> str:
+    """Name what shall become of a displaced booking of which its owner says nothing."""
+    return {
+        IfSilent.STAY: _("Ask me; without my word nothing happens"),
+        IfSilent.MOVE: _("Move it to the proposed time"),
+        IfSilent.CANCEL: _("Cancel it"),
+        IfSilent.WAIT: _("Cancel it and put me in line"),
+    }[agreed]
+
+
+def silence_sentence(agreed: str, kind: str) -> str:
+    """Say what happens if somebody does not answer a proposal."""
+    if agreed == IfSilent.MOVE.value and kind != ProposalKind.NO_PLACE.value:
+        return _("If you say nothing, the booking is moved, as you agreed.")
+    if agreed == IfSilent.CANCEL.value:
+        return _("If you say nothing, the booking is cancelled free of charge, as you agreed.")
+    if agreed == IfSilent.WAIT.value:
+        return _("If you say nothing, the booking is cancelled and you wait in line, as you agreed.")
+    return _("If you say nothing, the booking stays as it is, and the facility gets in touch with you.")
+
+
+def phase(name: str) -> str:
+    """Say what a run of the solver does at the moment."""
+    return {
+        "": _("Starting"),
+        "greedy": _("A first plan"),
+        "bound": _("How good a plan can be"),
+        "search": _("Looking for better plans"),
+        "prove": _("Proving the best plan"),
+        "nearest": _("A first repair"),
+        "least": _("The least disturbing repair"),
+        "others_stay": _("A repair that moves nobody else"),
+        "keep_time": _("A repair that keeps times"),
+        "keep_instrument": _("A repair that keeps instruments"),
+    }.get(name, _("Working"))
