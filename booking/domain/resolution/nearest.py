@@ -51,10 +51,26 @@ def cheapest(
         spans = standing.field.spans[mover.number]
         points = [own + sums[end] - sums[start] for own, (start, end) in zip(points, spans, strict=True)]
     usable = [standing.free(mover, step, against) for step in range(len(mover.steps))]
-    total, chosen = cheapest_chain(mover, points, usable)
-    if not chosen:
-        return np.inf, None
-    return total, tuple(place_of(mover, step, candidate) for step, candidate in enumerate(chosen))
+    for _ in mover.steps:
+        total, chosen = cheapest_chain(mover, points, usable)
+        if not chosen:
+            break
+        places = tuple(place_of(mover, step, candidate) for step, candidate in enumerate(chosen))
+        clash = _own_clash(standing, mover, places)
+        if clash is None:
+            return total, places
+        # The cleaning after one step meets another: that one goes to other instruments.
+        usable[clash] &= mover.moves[clash].instruments != places[clash][0]
+    return np.inf, None
+
+
+def _own_clash(standing: Standing, mover: Mover, places: tuple[Place, ...]) -> int | None:
+    spans = standing.field.spans_of(mover, places)
+    for step in range(1, len(spans)):
+        start, end = spans[step]
+        if any(a < end and start < b for a, b in spans[:step]):
+            return step
+    return None
 
 
 def squeeze(standing: Standing, mover: Mover) -> bool:

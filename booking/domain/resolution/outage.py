@@ -80,7 +80,7 @@ class Case:
 
 def case_of(pool: Pool, plan: Mapping[int, Sequence[Place]], outage: Outage, weights: Disturbance) -> Case:
     """Strike a pool with an outage and find the bookings that cannot stay where they are."""
-    instruments = struck(pool, outage)
+    instruments = struck(pool, plan, outage)
     changed = {
         n for n, (old, new) in enumerate(zip(pool.instruments, instruments, strict=True)) if old != new
     }
@@ -99,14 +99,16 @@ def case_of(pool: Pool, plan: Mapping[int, Sequence[Place]], outage: Outage, wei
     return Case(after, {n: tuple(places) for n, places in plan.items()}, hit, outage.now, weights)
 
 
-def struck(pool: Pool, outage: Outage) -> tuple[Instrument, ...]:
-    """The instruments of a pool as they are after an outage."""
+def struck(pool: Pool, plan: Mapping[int, Sequence[Place]], outage: Outage) -> tuple[Instrument, ...]:
+    """The instruments of a pool as they are after an outage, which leaves alone what ended before it was known."""
     instruments = list(pool.instruments)
     for number, windows in outage.staffed.items():
-        instruments[number] = replace(instruments[number], staffed=tuple(windows))
+        instruments[number] = _staffed(instruments[number], windows, outage.now)
     for day in outage.closed_days:
-        instruments = [_closed(instrument, day) for instrument in instruments]
-    for number, start, end in outage.down:
+        instruments = [_closed(instrument, day, outage.now) for instrument in instruments]
+    cleaned = _cleaned(pool, plan, outage)
+    for number, begin, end in outage.down:
+        start = max(begin, cleaned.get(number, 0), outage.now)
         if start < end:
             blocked = tuple(sorted((*instruments[number].blocked, (start, end))))
             instruments[number] = replace(instruments[number], blocked=blocked)
@@ -160,11 +162,27 @@ def read_outage(document: Mapping[str, Any]) -> Outage:
     )
 
 
-def _closed(instrument: Instrument, day: int) -> Instrument:
+def _cleaned(pool: Pool, plan: Mapping[int, Sequence[Place]], outage: Outage) -> dict[int, int]:
+    """Until when instruments are cleaned after runs that ended before the outage was known."""
+    until: dict[int, int] = {}
+    for number, places in plan.items() if outage.now else ():
+        for step, (instrument, start) in zip(pool.wishes[number].steps, places, strict=True):
+            end = start + step.duration
+            if end <= outage.now:
+                until[instrument] = max(until.get(instrument, 0), end + pool.instruments[instrument].clean)
+    return until
+
+
+def _closed(instrument: Instrument, day: int, now: int) -> Instrument:
     # A window that covers the whole day belongs to an instrument that never closes.
     start, end = day * DAY, (day + 1) * DAY
     kept = tuple((a, b) for a, b in instrument.staffed if b <= start or a >= end or (a <= start and b >= end))
-    return instrument if kept == instrument.staffed else replace(instrument, staffed=kept)
+    return instrument if kept == instrument.staffed else _staffed(instrument, kept, now)
+
+
+def _staffed(instrument: Instrument, windows: Sequence[Span], now: int) -> Instrument:
+    past = [(a, min(b, now)) for a, b in instrument.staffed if (a, b) not in windows and a < now]
+    return replace(instrument, staffed=tuple(sorted({*windows, *past})))
 
 
 def _stands(

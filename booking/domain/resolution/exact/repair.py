@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -15,6 +16,9 @@ from booking.domain.resolution.field import Placing, Standing, cost_of
 from booking.domain.resolution.moves import Mover
 from booking.domain.resolution.problem import Place
 from booking.domain.resolution.starts import Slots
+
+Run: TypeAlias = tuple[int, int, tuple[int, int], cp_model.IntVar]
+"""A candidate: its span, its mover and step, whether it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class _Model:
         self.kept = kept
         self.model = cp_model.CpModel()
         self.taken: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-        self.runs: list[tuple[int, int, int, cp_model.IntVar]] = []
+        self.runs: list[Run] = []
         self.draws: defaultdict[int, list[tuple[int, int, int, cp_model.IntVar]]] = defaultdict(list)
         self.points: list[cp_model.LinearExprT] = []
         for mover in movers:
@@ -106,7 +110,7 @@ class _Model:
         for at, literal in zip(kept.tolist(), literals, strict=True):
             place = int(moves.instruments[at]), int(moves.starts[at])
             self.points.append(int(moves.costs[at]) * literal)
-            self.runs.append((int(starts[at]), int(ends[at]), mover.number, literal))
+            self.runs.append((int(starts[at]), int(ends[at]), (mover.number, step), literal))
             model.add_hint(literal, now is not None and now[step] == place)
             if moved is not None and place != mover.before[step]:
                 model.add_implication(literal, moved)
@@ -149,15 +153,13 @@ class _Model:
         return tuple(places)
 
 
-def cliques(
-    runs: Sequence[tuple[int, int, int, cp_model.IntVar]],
-) -> Iterator[list[cp_model.IntVar]]:
-    """The largest sets of candidates that share a slot, where more than one mover is in it.
+def cliques(runs: Sequence[Run]) -> Iterator[list[cp_model.IntVar]]:
+    """The largest sets of candidates that share a slot, where more than one step of somebody is in it.
 
     In an interval graph they are found at starts after which an end comes before the next start.
     """
     ordered = sorted(runs, key=lambda run: (run[0], run[1]))
-    active: list[tuple[int, int, int, cp_model.IntVar]] = []
+    active: list[Run] = []
     for at, run in enumerate(ordered):
         active = [other for other in active if other[1] > run[0]]
         active.append(run)
