@@ -86,6 +86,7 @@ def _nothing_displaced(params: Params) -> str:
         "%(num)d booking is met that only a person can move: it has begun, or takes several instruments.",
         "%(num)d bookings are met that only a person can move: they have begun, or take several instruments.",
         params["by_hand"],
+        num=params["by_hand"],
     )
 
 
@@ -94,6 +95,7 @@ def _repair_outdated(params: Params) -> str:
         "%(num)d booking has changed since these repairs were looked for. Look for them again.",
         "%(num)d bookings have changed since these repairs were looked for. Look for them again.",
         params["bookings"],
+        num=params["bookings"],
     )
 
 

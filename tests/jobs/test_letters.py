@@ -26,6 +26,7 @@ from booking.services import (
     notice_wishes,
     notifications,
     qualifications,
+    replans,
 )
 from models import (
     ApprovalStep,
@@ -39,6 +40,7 @@ from models import (
     MembershipRequest,
     OfferState,
     Person,
+    SolverRun,
     Transfer,
     TransferState,
     WaitlistEntry,
@@ -380,6 +382,29 @@ def taken_away(kind, to):
     return story
 
 
+def proposed(session, ada, tam, furnace, pool):
+    """A story of a tester that breaks down while Ada has it, and of another time for her."""
+    booking = place(session, ada, item(pool))
+    made = closures.make(
+        session,
+        actor=tam,
+        facility_id=furnace.facility_id,
+        instrument_id=pool.id,
+        span=Span(START, START + timedelta(hours=4)),
+        kind=ClosureKind.BREAKDOWN,
+        reason="A fuse has <b>blown</b>",
+        imposed=True,
+        now=NOW,
+    )
+    row = replans.begin(session, actor=tam, closure_id=made[0].id, now=NOW)
+    run = session.get_one(SolverRun, row.run_id)
+    slot = (START + timedelta(hours=6) - datetime.fromisoformat(run.names["start"])) // timedelta(minutes=15)
+    change = {"wish": 0, "hit": True, "after": [[0, slot]], "cost": 124, "slots": 24}
+    run.result = {"repairs": [{"kind": "least", "cost": 124, "changes": [change]}]}
+    replans.send(session, actor=tam, replan_id=row.id, chosen=0, key=KEY, now=NOW)
+    return booking.person_id, "proposal.made"
+
+
 DATES = {
     "series": str(UUID(int=5)),
     "dates": 3,
@@ -414,6 +439,7 @@ STORIES = {
         "series.decided", approved=2, rejected=1, comment="The third is an audit", **DATES
     ),
     "series.expired": said("series.expired", **DATES),
+    "proposal.made": proposed,
     "waitlist.offered": said("waitlist.offered", offer_id=_offer),
     "waitlist.silent": said("waitlist.silent"),
     "waitlist.lapsed": said("waitlist.lapsed"),
