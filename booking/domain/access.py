@@ -129,6 +129,7 @@ RULES: dict[str, Rule] = {
     "wish.withdraw": _rule(Scope.BOOK, _R.OWNER, _R.MANAGER),
     "rule.read": _rule(Scope.READ, _R.ANYONE),
     "rule.edit": _rule(Scope.MANAGE, _R.MANAGER, _R.OFFICER),
+    "process.edit": _rule(Scope.MANAGE, _R.MANAGER),
     "rule.override": _rule(Scope.MANAGE, _R.MANAGER),
     "working_day.edit": _rule(Scope.MANAGE),
     "closure.make": _rule(Scope.MANAGE, _R.MANAGER),

@@ -75,7 +75,7 @@ def first_start(
     """
     if not _allows(policy, length):
         return None
-    for span in merge(_allowed(spans, policy, now)):
+    for span in merge(allowed(spans, policy, now)):
         start = on_step(max(span.start, starting.start) if starting else span.start, policy.step, zone_name)
         if start + length <= span.end:
             return start if starting is None or start < starting.end else None
@@ -101,7 +101,7 @@ def nearest_starts(
         return []
     step = timedelta(minutes=policy.step)
     found: list[datetime] = []
-    for span in merge(_allowed(spans, policy, now)):
+    for span in merge(allowed(spans, policy, now)):
         first = on_step(max(span.start, starting.start) if starting else span.start, policy.step, zone_name)
         last = min(span.end - length, starting.end - SOON) if starting else span.end - length
         if first > last:
@@ -124,7 +124,7 @@ def longest_uses(
     step = timedelta(minutes=policy.step)
     longest = timedelta(minutes=policy.longest) if policy.longest else within.duration
     found = []
-    for span in merge(_allowed(intersect(spans, [within]), policy, now)):
+    for span in merge(allowed(intersect(spans, [within]), policy, now)):
         start = on_step(max(span.start, starting.start), policy.step, zone_name)
         length = min(span.end - start, longest) // step * step
         if start < starting.end and length >= timedelta(minutes=policy.shortest):
@@ -161,7 +161,8 @@ def _allows(policy: Policy, length: timedelta) -> bool:
     return policy.shortest <= minutes <= longest and minutes % policy.step == 0
 
 
-def _allowed(spans: Iterable[Span], policy: Policy, now: datetime) -> Sequence[Span]:
+def allowed(spans: Iterable[Span], policy: Policy, now: datetime) -> Sequence[Span]:
+    """Give what of the spans is neither too soon nor too far ahead."""
     earliest = now + timedelta(minutes=policy.notice)
     latest = None if policy.horizon is None else now + timedelta(minutes=policy.horizon)
     return [

@@ -19,12 +19,26 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """What a use is as a step of a process: what it works on, its lag after the step before, what it draws.
+
+    `lag` holds the least and the most minutes after the end of the step before, None for the first step; `draws`
+    are amounts of the facility's shared utilities by their ids.
+    """
+
+    family: str = ""
+    lag: tuple[int, int] | None = None
+    draws: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A wish for units of one instrument over a span of use, set-up and clean-up not counted."""
 
     instrument_id: int
     span: Span
     quantity: int = 1
+    process: Process | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from booking.services import (
     manners,
     occupation,
     policies,
+    processes,
     qualification_needs,
 )
 from booking.services.approval_steps import Planned
@@ -320,6 +321,7 @@ def change(
     before = _values(booking) | _declared(session, booking, chemicals)
     after(booking.state, Action.CHANGE)
     more, overrode = False, dict[str, Any]()
+    items = None if items is None else processes.inherited(items, booking.items)
     if items is not None and list(items) != _items(booking):
         _check_items(items)
         more, overrode = _retime(session, actor, booking, items, locked, now, chemicals, override)
@@ -945,6 +947,7 @@ def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[
             starts_at=item.span.start,
             ends_at=item.span.end,
             quantity=item.quantity,
+            process=processes.kept(item.process),
         )
         for position, item in enumerate(items)
     ]
@@ -1137,7 +1140,10 @@ def _manages(actor: Actor, booking: Booking) -> bool:
 
 
 def _items(booking: Booking) -> list[Item]:
-    return [Item(row.instrument_id, Span(row.starts_at, row.ends_at), row.quantity) for row in booking.items]
+    return [
+        Item(row.instrument_id, Span(row.starts_at, row.ends_at), row.quantity, processes.of(row))
+        for row in booking.items
+    ]
 
 
 def _spans(booking: Booking) -> dict[int, Span]:

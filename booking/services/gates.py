@@ -12,7 +12,7 @@ from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
 from booking.domain.spans import Span
-from booking.services import approval_steps, credit, qualification_needs, quotas
+from booking.services import approval_steps, credit, processes, qualification_needs, quotas
 from models import Instrument
 
 _Read = TypeVar("_Read")
@@ -64,6 +64,9 @@ GATES: tuple[Gate, ...] = (
     approval_steps.permits_missing,
     credit.banned,
     quotas.gate,
+    processes.changeover,
+    processes.lags,
+    processes.shared,
 )
 """All are asked, by `place`, `change` and `dry_run` alike."""
 

@@ -119,14 +119,18 @@ def _take_turns(
     session: Session, wish: "Wish", asked: Iterable[_Asked], limits: Iterable[tuple[Quota, list[Item]]]
 ) -> None:
     """Wait for others who count the same bookings; on one instrument its own lock is enough."""
-    if not session.connection().get_execution_options().get("write"):
-        return
     wide = [(quota.party, _party(quota, wish), quota.rule.place) for quota, _ in limits]
     wide += [(Party.PERSON, wish.person_id, one.concurrent.place) for one in asked if one.concurrent]
     here = (PlaceKind.INSTRUMENT, PlaceKind.SHEET)
-    parties = sorted({f"{party.value}:{whose}" for party, whose, place in wide if place.kind not in here})
+    take_turns(session, {f"{party.value}:{whose}" for party, whose, place in wide if place.kind not in here})
+
+
+def take_turns(session: Session, parties: Iterable[str]) -> None:
+    """Let commands that write and count the same come one after the other."""
+    if not session.connection().get_execution_options().get("write"):
+        return
     make = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    for party in parties:  # in order, so that two commands never wait for each other
+    for party in sorted(parties):  # in order, so that two commands never wait for each other
         session.execute(
             make(QuotaLock)
             .values(party=party, turns=1)
