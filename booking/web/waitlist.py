@@ -21,7 +21,7 @@ from booking.http.identity import actor, utc_now
 from booking.http.locale import speak_as_the_letter
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
-from booking.i18n import name_of
+from booking.i18n import name_of, pgettext
 from booking.services import catalogue, facilities, instruments, projects, waitlist
 from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
@@ -77,7 +77,7 @@ def state_words() -> dict[str, str]:
         EntryState.WAITING.value: _("Waiting"),
         EntryState.OFFERED.value: _("Offered to you"),
         EntryState.SERVED.value: _("Booked"),
-        EntryState.LEFT.value: _("Given up"),
+        EntryState.LEFT.value: pgettext("a place in the line", "Given up"),
         EntryState.LAPSED.value: _("Over"),
     }
 
