@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import mul
 from typing import TypeAlias
 
 import numpy as np
@@ -154,7 +155,7 @@ class Board:
             points -= int(tables.cost[at.start + np.searchsorted(tables.address[at], address)])
         return points
 
-    def best(self, number: int, prices: Prices) -> tuple[float, Spots] | None:
+    def best(self, number: int, prices: Prices | None) -> tuple[float, Spots] | None:
         """The cheapest free place of a wish: what it costs with prices, less what floors pay; caps not looked at."""
         steps = self.tables.steps(number)
         if not steps:
@@ -163,7 +164,7 @@ class Board:
             return self._best_single(steps[0], prices)
         return self._best_route(number, steps, prices)
 
-    def _best_single(self, step: int, prices: Prices) -> tuple[float, Spots] | None:
+    def _best_single(self, step: int, prices: Prices | None) -> tuple[float, Spots] | None:
         least, spot = FAR, (0, 0)
         for block in self.tables.blocks(step):
             addresses, costs = self.free(block, prices)
@@ -173,14 +174,15 @@ class Board:
                     least, spot = float(costs[index]), (block, int(addresses[index]))
         return None if least == FAR else (least, (spot,))
 
-    def free(self, block: int, prices: Prices) -> tuple[Whole, Real]:
-        """The addresses of a block that are free now, and what each costs."""
+    def free(self, block: int, prices: Prices | None) -> tuple[Whole, Real]:
+        """The addresses of a block that are free now, and what each costs, with prices or without."""
         tables = self.tables
         at = tables.candidates(block)
         addresses, length = tables.address[at], int(tables.block_length[block])
-        costs = tables.cost[at] + (prices.slots[addresses + length] - prices.slots[addresses])
-        if len(prices.floors):
-            costs -= tables.block_floors[block] @ prices.floors
+        costs = tables.cost[at].astype(np.float64)
+        if prices is not None:
+            costs += prices.slots[addresses + length] - prices.slots[addresses]
+            costs -= sum(map(mul, tables.block_floors[block].tolist(), prices.floors.tolist()))
         first, last = int(addresses[0]), int(addresses[-1])
         busy = self.owner[first : last + length] >= 0
         if busy.any():
@@ -193,16 +195,17 @@ class Board:
         return addresses, costs
 
     def _drawn(
-        self, block: int, addresses: Whole, costs: Real, utility: int, amount: int, prices: Prices
+        self, block: int, addresses: Whole, costs: Real, utility: int, amount: int, prices: Prices | None
     ) -> tuple[Whole, Real]:
         starts = addresses - self.tables.block_instrument[block] * self.tables.stride
         ends = starts + self.tables.block_duration[block]
         lacking = np.concatenate(([0], (self.utilities_left[utility] < amount).cumsum()))
         enough = lacking[ends] == lacking[starts]
-        priced = costs + amount * (prices.utilities[utility][ends] - prices.utilities[utility][starts])
-        return addresses[enough], priced[enough]
+        if prices is not None:
+            costs = costs + amount * (prices.utilities[utility][ends] - prices.utilities[utility][starts])
+        return addresses[enough], costs[enough]
 
-    def _best_route(self, number: int, steps: range, prices: Prices) -> tuple[float, Spots] | None:
+    def _best_route(self, number: int, steps: range, prices: Prices | None) -> tuple[float, Spots] | None:
         wish = self.tables.pool.wishes[number]
         open_, close = wish.window
         costs, blocks = [], []
@@ -216,7 +219,7 @@ class Board:
         tails = route_costs(costs, [step.duration for step in wish.steps], gaps)
         return self._traced(wish, tails, blocks, gaps)
 
-    def _dense(self, step: int, prices: Prices, first: int, span: int) -> tuple[Real, Whole]:
+    def _dense(self, step: int, prices: Prices | None, first: int, span: int) -> tuple[Real, Whole]:
         """The least cost of a step by its start in the window, and the block that gives it."""
         least, which = np.full(span, FAR), np.zeros(span, dtype=np.int64)
         for block in self.tables.blocks(step):
