@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from booking import i18n, plan_words
 from booking.domain import vocabulary
 from booking.domain.access import Role
-from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When
+from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When, Who
 from booking.domain.chemicals import Hazard
 from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
@@ -841,6 +841,15 @@ def paper_name(kind: str) -> str:
 def approval_name(step: str) -> str:
     """Name a step of approval; one that no rule names is the facility's own."""
     return step or _("Approval by the facility")
+
+
+def role_of_approvers(who: Who) -> str:
+    """Name whose word a step of approval asks for by role."""
+    return {
+        Who.MANAGER: _("Managers of the facility"),
+        Who.LEADER: _("Leaders of the organisation that books"),
+        Who.PROJECT_LEADER: _("Leader of the project"),
+    }[who]
 
 
 def step_state_name(state: StepState) -> str:

@@ -53,6 +53,11 @@ class Transfer(Base):
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    @property
+    def blind(self) -> bool:
+        """Tell whether times alone are swapped, between two who do not learn of each other."""
+        return bool(self.terms.get("blind"))
+
     booking: Mapped[Booking] = relationship(lazy="raise", foreign_keys=[booking_id])
     for_booking: Mapped[Booking | None] = relationship(lazy="raise", foreign_keys=[for_booking_id])
     giver: Mapped[Person] = relationship(lazy="raise", foreign_keys=[from_id])

@@ -10,16 +10,20 @@ from booking.api.schemas.bookings import NothingIn
 from booking.api.schemas.transfers import (
     DeclineIn,
     ExchangeIn,
+    SlotsOut,
+    SwapIn,
     TransferIn,
     TransferOut,
     TransfersIn,
     TransfersOut,
 )
-from booking.db import reading, transaction
+from booking.db import Session, reading, transaction
+from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.services import acting, bookings, transfers
+from booking.services import acting, bookings, swaps, transfers
+from booking.services.swaps import Seen
 from models import Transfer
 
 blp = Blueprint("api-transfers", __name__, description="Bookings that change hands.")
@@ -39,7 +43,8 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
         found, total = transfers.listing(
             session, actor=actor(), states=wanted["state"], page=page, page_size=page_size
         )
-    return {"items": found, "total": total, "next": next_url(total, page, page_size)}
+        shown = swaps.seen(session, actor=actor(), found=found)
+    return {"items": shown, "total": total, "next": next_url(total, page, page_size)}
 
 
 @blp.post("/transfers")
@@ -71,10 +76,10 @@ def offer(wanted: dict[str, Any]) -> tuple[Transfer, dict[str, str]]:
 @needs("transfer.list")
 @blp.response(200, TransferOut)
 @problems(404)
-def one(transfer_id: UUID) -> Transfer:
+def one(transfer_id: UUID) -> Transfer | Seen:
     """Read an offer"""
     with reading() as session:
-        return transfers.get(session, actor=actor(), transfer_id=transfer_id)
+        return _told(session, transfers.get(session, actor=actor(), transfer_id=transfer_id))
 
 
 @blp.post("/transfers/<uuid:transfer_id>/acceptance")
@@ -82,14 +87,15 @@ def one(transfer_id: UUID) -> Transfer:
 @blp.arguments(NothingIn, required=False)
 @blp.response(200, TransferOut)
 @problems(404, 409, 412)
-def accept(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer:
+def accept(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer | Seen:
     """Accept an offer
 
     Who takes a booking must pass everything that is asked of a person: qualifications, limits, bans. State
-    and approvals stay.
+    and approvals stay. In a swap of times both must pass all that is asked of their booking at its new time.
     """
     with transaction() as session:
-        return transfers.accept(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
+        found = swaps.answer(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
+        return _told(session, found)
 
 
 @blp.post("/transfers/<uuid:transfer_id>/refusal")
@@ -97,12 +103,13 @@ def accept(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer:
 @blp.arguments(DeclineIn, required=False)
 @blp.response(200, TransferOut)
 @problems(404, 409)
-def decline(wanted: dict[str, Any], transfer_id: UUID) -> Transfer:
+def decline(wanted: dict[str, Any], transfer_id: UUID) -> Transfer | Seen:
     """Decline an offer"""
     with transaction() as session:
-        return transfers.decline(
+        found = transfers.decline(
             session, actor=actor(), transfer_id=transfer_id, note=wanted["note"], now=utc_now()
         )
+        return _told(session, found)
 
 
 @blp.post("/transfers/<uuid:transfer_id>/exchange")
@@ -124,7 +131,57 @@ def exchange(wanted: dict[str, Any], transfer_id: UUID) -> Transfer:
 @blp.arguments(NothingIn, required=False)
 @blp.response(200, TransferOut)
 @problems(404, 409)
-def withdraw(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer:
+def withdraw(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer | Seen:
     """Take an offer back"""
     with transaction() as session:
-        return transfers.withdraw(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
+        return _told(
+            session, transfers.withdraw(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
+        )
+
+
+@blp.get("/bookings/<uuid:booking_id>/swaps")
+@needs("booking.swap")
+@blp.response(200, SlotsOut)
+@problems(404, 409)
+def slots(booking_id: UUID) -> dict[str, Any]:
+    """List times to swap with
+
+    Times that others have in the next four weeks on the same instrument or an equal one; whose they are is not told.
+    """
+    now = utc_now()
+    with reading() as session:
+        booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
+        found = swaps.slots(session, booking=booking, now=now)
+    items = [
+        {"instrument_id": one.instrument.code, "start": one.span.start, "end": one.span.end} for one in found
+    ]
+    return {"items": items, "total": len(items)}
+
+
+@blp.post("/bookings/<uuid:booking_id>/swaps")
+@needs("booking.swap")
+@blp.arguments(SwapIn)
+@blp.response(201, TransferOut)
+@problems(404, 409, 412)
+def swap(wanted: dict[str, Any], booking_id: UUID) -> Transfer | Seen:
+    """Ask for another's time
+
+    Whoever has it may give it for the time of one's own booking. Both bookings stay whose they are and move into each
+    other's place, both or neither; neither person is told of the other.
+    """
+    with transaction() as session:
+        made = swaps.propose(
+            session,
+            actor=actor(),
+            booking_id=booking_id,
+            instrument=wanted["instrument_id"],
+            span=Span(wanted["start"], wanted["end"]),
+            note=wanted["note"],
+            now=utc_now(),
+        )
+        return _told(session, made)
+
+
+def _told(session: Session, found: Transfer) -> Transfer | Seen:
+    (shown,) = swaps.seen(session, actor=actor(), found=[found])
+    return shown

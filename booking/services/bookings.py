@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -251,10 +251,22 @@ def dry_run(
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(policies.told(session, stand, items, case.instruments, case.timetables))
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
-    steps = tuple(approval_steps.planned(session, actor=actor, wish=wish))
+    steps = tuple(_steps_ahead(session, actor, known, wish))
     conditions = tuple(gates.conditions(session, wish))
     unannounced = policies.unannounced(session, items, case.instruments)
     return Verdict(not reasons, reasons, estimate, bool(steps), conditions, steps, unannounced, wish)
+
+
+def _steps_ahead(session: Session, actor: Actor, known: Booking | None, wish: Wish) -> list[Planned]:
+    """Give the steps that a wish would have to pass; a change that takes no more than before asks for none."""
+    if known is None:
+        return approval_steps.planned(session, actor=actor, wish=wish)
+    declared = approval_steps.declared(session, booking_id=known.id) if wish.chemicals is not None else []
+    brought = wish.chemicals is not None and substances.grows(declared, wish.chemicals)
+    if not brought and all(_within(item, known.items) for item in wish.items):
+        return []
+    by = VISITOR if known.state is State.REQUESTED else actor
+    return approval_steps.planned(session, actor=by, wish=wish)
 
 
 def cleared(
@@ -735,6 +747,79 @@ def lock_for(
     :raises Stale: if the version is not the booking's
     """
     return _lock_booking(session, actor, booking_id, action, version)[0]
+
+
+def items_of(booking: Booking) -> list[Item]:
+    """Give the items of a booking as rules see them."""
+    return _items(booking)
+
+
+def stand_against(
+    session: Session, *, actor: Actor, booking: Booking, items: Sequence[Item], now: datetime
+) -> list[Reason]:
+    """Give what the rules would say against other items for a booking, were their time free."""
+    locked = occupation.unlocked(session, {item.instrument_id for item in [*items, *_items(booking)]})
+    case = _case(session, locked, items, now, booking.person_id)
+    return _against(session, actor, booking, items, replace(case, claims=[]), now, before=_spans(booking))
+
+
+def trade(
+    session: Session,
+    *,
+    actor: Actor,
+    moves: Sequence[tuple[Booking, Sequence[Item]]],
+    now: datetime,
+    swap: UUID,
+) -> None:
+    """Move locked bookings into each other's place, all or none; of another's lacks the actor hears no more than that.
+
+    :raises WrongMove: if the state of one allows no change
+    :raises Refused: with every reason
+    """
+    places = {item.instrument_id for booking, items in moves for item in [*items, *_items(booking)]}
+    locked = occupation.unlocked(session, places)
+    before = {booking.id: (_values(booking), _spans(booking)) for booking, _ in moves}
+    for booking, items in moves:
+        booking.apply(Action.CHANGE)
+        _check_items(items)
+        occupation.release(session, booking_id=booking.id, now=now)
+        _replace_items(session, booking, items, locked.instruments)
+    reasons: list[Reason] = []
+    for booking, items in moves:
+        case = _case(session, locked, items, now, booking.person_id)
+        stand = _against(session, actor, booking, items, case, now, before=before[booking.id][1])
+        mine = booking.person_id == actor.person_id
+        if not stand and _steps_anew(session, actor if mine else VISITOR, booking, locked.instruments, now):
+            stand = [Reason("swap_needs_approval")]
+        reasons += stand if mine or not stand else [Reason("other_person_refused")]
+        if not reasons:
+            _take(session, case, booking.id, now)
+    if reasons:
+        raise Refused(reasons)
+    for booking, _items_now in moves:
+        booking.version += 1
+        booking.sequence += 1
+        booking.updated_at = now
+        old, new = before[booking.id][0], _values(booking)
+        who = actor if booking.person_id == actor.person_id else SYSTEM
+        changes = {name: [old[name], new[name]] for name in new if new[name] != old[name]}
+        _record(session, who, "booking.changed", booking, now, changes=changes, swap=str(swap))
+    session.flush()
+
+
+def _against(
+    session: Session,
+    actor: Actor,
+    booking: Booking,
+    items: Sequence[Item],
+    case: _Case,
+    now: datetime,
+    *,
+    before: Mapping[int, Span],
+) -> list[Reason]:
+    wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now)
+    stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
+    return policies.told(session, stand, items, case.instruments, case.timetables)
 
 
 def displaced(session: Session, *, instrument_ids: Iterable[int], span: Span) -> list[Booking]:

@@ -57,7 +57,7 @@ def offer(
     :raises WrongMove: if a booking's state does not allow it
     :raises Refused: if one has begun, or is offered to somebody already
     """
-    booking, other = _lock(session, booking_id, for_booking_id)
+    booking, other = lock_both(session, booking_id, for_booking_id)
     booking = bookings.get(session, actor=actor, booking_id=booking_id)
     if not bookings.may_on(actor, "booking.hand_over", booking):
         raise Forbidden("booking.hand_over")
@@ -81,14 +81,16 @@ def exchange(
     :raises Refused: if the offer is over, or a booking has begun or is offered to somebody already
     """
     require(actor, "transfer.answer")
-    asked = _of_mine(session, actor, transfer_id)
-    booking, other = _lock(session, booking_id, asked.booking_id)
-    asked = _take_up(session, asked.id)
+    asked = of_mine(session, actor, transfer_id)
+    if asked.blind:
+        raise NotFound("transfer", transfer_id)
+    booking, other = lock_both(session, booking_id, asked.booking_id)
+    asked = take_up(session, asked.id)
     if other is None or booking.person_id != actor.person_id or booking.id == other.id:
         raise NotFound("booking", booking_id)
     made = _open(session, actor, booking, other, asked.from_id, note, now)
     asked.state, asked.answered_at = TransferState.DECLINED, now
-    _note(session, actor, "transfer.countered", asked, other, now, person_id=None)
+    note_of(session, actor, "transfer.countered", asked, other, now, person_id=None)
     session.flush()
     return made
 
@@ -114,10 +116,8 @@ def _open(
 ) -> Transfer:
     given = [booking, *([other] if other is not None else [])]
     for one in given:
-        _require_ahead(one, now)
-    known = select(Transfer.id).where(Transfer.state == TransferState.OPEN, Transfer.booking_id == booking.id)
-    if session.scalar(known) is not None:
-        raise Refused([Reason("transfer_open")])
+        require_ahead(one, now)
+    require_unasked(session, booking)
     made = Transfer(
         booking_id=booking.id,
         for_booking_id=other.id if other is not None else None,
@@ -130,12 +130,27 @@ def _open(
     )
     session.add(made)
     session.flush()
-    _note(session, actor, "transfer.asked", made, booking, now, person_id=to, note=made.note)
+    note_of(session, actor, "transfer.asked", made, booking, now, person_id=to, note=made.note)
     session.flush()
     return get(session, actor=actor, transfer_id=made.id)
 
 
-def _require_ahead(booking: Booking, now: datetime) -> None:
+def require_unasked(session: Session, booking: Booking) -> None:
+    """Let a booking be offered once at a time.
+
+    :raises Refused: if it is offered already
+    """
+    known = select(Transfer.id).where(Transfer.state == TransferState.OPEN, Transfer.booking_id == booking.id)
+    if session.scalar(known) is not None:
+        raise Refused([Reason("transfer_open")])
+
+
+def require_ahead(booking: Booking, now: datetime) -> None:
+    """Let a booking change hands as long as it has not begun.
+
+    :raises WrongMove: if its state allows no change
+    :raises Refused: if it has begun
+    """
     after(booking.state, Action.CHANGE)
     if booking.state not in AHEAD or booking.starts_at <= now:
         raise Refused([Reason("already_started", {"start": booking.starts_at})])
@@ -161,16 +176,18 @@ def accept(session: Session, *, actor: Actor, transfer_id: UUID, now: datetime) 
     :raises Refused: if the offer is over, a booking was moved or has begun, or the rules stand against a person
     """
     require(actor, "transfer.answer")
-    seen = _of_mine(session, actor, transfer_id)
-    booking, other = _lock(session, seen.booking_id, seen.for_booking_id)
-    transfer = _take_up(session, transfer_id)
+    seen = of_mine(session, actor, transfer_id)
+    if seen.blind:  # who swaps times gets nobody's booking
+        raise NotFound("transfer", transfer_id)
+    booking, other = lock_both(session, seen.booking_id, seen.for_booking_id)
+    transfer = take_up(session, transfer_id)
     given = [(booking, transfer.from_id, transfer.to_id)]
     if other is not None:
         given.append((other, transfer.to_id, transfer.from_id))
     for one, owner, _new in given:
         if one.person_id != owner:
             raise Refused([Reason("transfer_over", {"state": TransferState.LAPSED.value})])
-        _require_ahead(one, now)
+        require_ahead(one, now)
         if _terms(one) != transfer.terms.get(str(one.id)):
             raise Refused([Reason("transfer_moved")])
     names = {transfer.from_id: booking.person.name, transfer.to_id: actor.name}
@@ -190,10 +207,12 @@ def accept(session: Session, *, actor: Actor, transfer_id: UUID, now: datetime) 
             comment=f"{names[owner]} → {names[new]}",
             person_id=str(new),
             from_id=str(owner),
+            from_name=names[owner],
+            to_name=names[new],
         )
     transfer.state, transfer.answered_at = TransferState.ACCEPTED, now
-    _note(session, actor, "transfer.accepted", transfer, booking, now, person_id=transfer.from_id)
-    _drop_others(session, actor, transfer, [one for one, _, _ in given], now)
+    note_of(session, actor, "transfer.accepted", transfer, booking, now, person_id=transfer.from_id)
+    drop_others(session, actor, transfer, [one for one, _, _ in given], now)
     session.flush()
     return get(session, actor=actor, transfer_id=transfer.id)
 
@@ -238,7 +257,7 @@ def _judge(
         raise Refused(reasons)
 
 
-def _drop_others(
+def drop_others(
     session: Session, actor: Actor, done: Transfer, given: Iterable[Booking], now: datetime
 ) -> None:
     """End every other offer of these bookings: they are no longer whose they were."""
@@ -256,7 +275,7 @@ def _drop_others(
     for one in others.all():
         one.state, one.answered_at = TransferState.WITHDRAWN, now
         booking = known.get(one.booking_id)
-        _note(session, actor, "transfer.withdrawn", one, booking, now, person_id=one.to_id)
+        note_of(session, actor, "transfer.withdrawn", one, booking, now, person_id=one.to_id)
 
 
 def decline(session: Session, *, actor: Actor, transfer_id: UUID, note: str = "", now: datetime) -> Transfer:
@@ -266,11 +285,11 @@ def decline(session: Session, *, actor: Actor, transfer_id: UUID, note: str = ""
     :raises Refused: if it is over
     """
     require(actor, "transfer.answer")
-    transfer = _take_up(session, _of_mine(session, actor, transfer_id).id)
+    transfer = take_up(session, of_mine(session, actor, transfer_id).id)
     transfer.state, transfer.answered_at = TransferState.DECLINED, now
     reason = note.strip()[:LONGEST_NOTE]
     booking = session.get_one(Booking, transfer.booking_id)
-    _note(
+    note_of(
         session, actor, "transfer.declined", transfer, booking, now, person_id=transfer.from_id, note=reason
     )
     session.flush()
@@ -289,14 +308,14 @@ def withdraw(session: Session, *, actor: Actor, transfer_id: UUID, now: datetime
     if seen.from_id != actor.person_id and not bookings.may_on(actor, "booking.hand_over", booking):
         raise Forbidden("booking.hand_over")
     require(actor, "transfer.answer")
-    transfer = _take_up(session, transfer_id)
+    transfer = take_up(session, transfer_id)
     transfer.state, transfer.answered_at = TransferState.WITHDRAWN, now
-    _note(session, actor, "transfer.withdrawn", transfer, booking, now, person_id=transfer.to_id)
+    note_of(session, actor, "transfer.withdrawn", transfer, booking, now, person_id=transfer.to_id)
     session.flush()
     return get(session, actor=actor, transfer_id=transfer_id)
 
 
-def _of_mine(session: Session, actor: Actor, transfer_id: UUID) -> Transfer:
+def of_mine(session: Session, actor: Actor, transfer_id: UUID) -> Transfer:
     """Give an offer to the actor."""
     found = session.get(Transfer, transfer_id)
     if found is None or found.to_id != actor.person_id:
@@ -304,7 +323,7 @@ def _of_mine(session: Session, actor: Actor, transfer_id: UUID) -> Transfer:
     return found
 
 
-def _take_up(session: Session, transfer_id: UUID) -> Transfer:
+def take_up(session: Session, transfer_id: UUID) -> Transfer:
     """Lock an offer that is open, after the instruments: of two answers the second finds it answered.
 
     :raises Refused: if it is over
@@ -320,7 +339,9 @@ def _take_up(session: Session, transfer_id: UUID) -> Transfer:
     return found
 
 
-def _lock(session: Session, booking_id: UUID, for_booking_id: UUID | None) -> tuple[Booking, Booking | None]:
+def lock_both(
+    session: Session, booking_id: UUID, for_booking_id: UUID | None
+) -> tuple[Booking, Booking | None]:
     """Lock the instruments of one booking or two, in id order, then read them.
 
     :raises NotFound: if there is no such booking
@@ -339,7 +360,7 @@ def _lock(session: Session, booking_id: UUID, for_booking_id: UUID | None) -> tu
     return found[booking_id], found[for_booking_id] if for_booking_id else None
 
 
-def _note(
+def note_of(
     session: Session,
     actor: Actor,
     kind: str,
@@ -351,6 +372,11 @@ def _note(
     note: str = "",
 ) -> None:
     """Record what became of an offer; `person_id` hears of it."""
+    if transfer.blind:
+        # Of a swap of times each hears by their own booking, and of nobody.
+        actor = SYSTEM
+        mine = transfer.for_booking_id if person_id == transfer.to_id else transfer.booking_id
+        booking = session.get_one(Booking, mine)
     events.record(
         session,
         actor=actor,
@@ -361,6 +387,7 @@ def _note(
         transfer_id=str(transfer.id),
         person_id=str(person_id) if person_id else None,
         swap=transfer.for_booking_id is not None,
+        blind=transfer.blind,
         note=note,
     )
 
@@ -465,7 +492,7 @@ def lapse(session: Session, *, now: datetime, limit: int = 100) -> int:
     for transfer in found:
         transfer.state, transfer.answered_at = TransferState.LAPSED, now
         booking = session.get_one(Booking, transfer.booking_id)
-        _note(session, SYSTEM, "transfer.lapsed", transfer, booking, now, person_id=transfer.from_id)
+        note_of(session, SYSTEM, "transfer.lapsed", transfer, booking, now, person_id=transfer.from_id)
     session.flush()
     return len(found)
 

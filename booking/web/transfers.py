@@ -1,7 +1,8 @@
 """Handing over: what is asked of me and by me, offering a booking, and the answers to it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import flash, redirect, render_template, url_for
@@ -9,20 +10,34 @@ from werkzeug.wrappers import Response as Redirect
 
 from booking import wording
 from booking.db import Session, reading, transaction
+from booking.domain import hours
 from booking.domain.lifecycle import WrongMove
 from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.spans import Span
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
-from booking.services import acting, bookings, transfers
+from booking.i18n import name_of
+from booking.services import acting, bookings, swaps, transfers
 from booking.services.bookings import Stale
+from booking.services.swaps import Slot
 from booking.services.transfers import LONGEST_NOTE
 from booking.web import blueprint
 from booking.web.bookings import Answer, booking_page
-from booking.web.forms import LONGEST_ADDRESS, Intake
+from booking.web.forms import LONGEST_ADDRESS, Intake, said
 from booking.web.judgement import sentences
+
+
+class Row(NamedTuple):
+    """A time that somebody else has, as a choice of the form."""
+
+    value: str
+    start: datetime
+    end: datetime
+    place: str
+
 
 LOOKS = {"open": "warn", "accepted": "good", "declined": "bad"}
 
@@ -38,6 +53,7 @@ def _page(*, status: int = 200, problem: Sequence[Reason] = (), stale: bool = Fa
     now, (number, page_size) = utc_now(), page_wanted(default=20, most=100)
     with reading() as session:
         rows, total = transfers.listing(session, actor=actor(), page=number, page_size=page_size)
+        rows = swaps.seen(session, actor=actor(), found=rows)
         own = transfers.exchangeable(session, actor=actor(), now=now)
     page = render_template(
         "transfers/listing.html",
@@ -94,12 +110,15 @@ def offer_booking(booking_id: UUID) -> Answer:
 def accept_transfer(transfer_id: UUID) -> Answer:
     """Take a booking over, or swap."""
     fields()
+    with reading() as session:
+        blind = transfers.get(session, actor=actor(), transfer_id=transfer_id).blind
 
     def done(session: Session) -> str:
-        made = transfers.accept(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
-        return url_for("web.booking", booking_id=made.booking_id)
+        made = swaps.answer(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
+        mine = made.for_booking_id if blind else made.booking_id
+        return url_for("web.booking", booking_id=mine)
 
-    return _answer(done, _("It is yours now, with the same time."))
+    return _answer(done, _("The times are swapped.") if blind else _("It is yours now, with the same time."))
 
 
 @blueprint.post("/transfers/<uuid:transfer_id>/refusal")
@@ -142,6 +161,103 @@ def withdraw_transfer(transfer_id: UUID) -> Answer:
         transfers.withdraw(session, actor=actor(), transfer_id=transfer_id, now=utc_now())
 
     return _answer(done, _("The offer is withdrawn."))
+
+
+# --- swaps of times -------------------------------------------------------------------------------
+
+
+@blueprint.get("/bookings/<uuid:booking_id>/swap", endpoint="swap")
+@needs("booking.swap")
+def choose_swap(booking_id: UUID) -> Answer:
+    """Show the times that others have on the same instrument or an equal one."""
+    return _swap_page(booking_id)
+
+
+def _swap_page(
+    booking_id: UUID,
+    *,
+    status: int = 200,
+    problem: Sequence[Reason] = (),
+    stale: bool = False,
+    errors: Mapping[str, str] | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Answer:
+    now = utc_now()
+    with reading() as session:
+        try:
+            booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
+            found = swaps.slots(session, booking=booking, now=now)
+        except (Refused, WrongMove) as error:
+            return booking_page(booking_id, **_why(error))
+    zone = booking.items[0].instrument.facility.zone
+    return (
+        render_template(
+            "transfers/swap.html",
+            booking=booking,
+            zone=zone,
+            days=_by_day(found, zone),
+            most=swaps.MOST,
+            cut=len(found) == swaps.MOST,
+            ahead=swaps.AHEAD.days,
+            reasons=sentences(problem, zone),
+            stale=stale,
+            errors=said(errors or {}, {"slot": _("Time"), "note": _("A word to them")}),
+            problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
+            typed=dict(typed or {}),
+            longest=LONGEST_NOTE,
+        ),
+        status,
+    )
+
+
+def _by_day(found: Sequence[Slot], zone: str) -> list[tuple[date, list[Row]]]:
+    days: dict[date, list[Row]] = {}
+    for slot in found:
+        start, end = slot.span
+        day = start.astimezone(hours.zone(zone)).date()
+        value = f"{slot.instrument.code} {start.isoformat()} {end.isoformat()}"
+        days.setdefault(day, []).append(Row(value, start, end, name_of(slot.instrument)))
+    return list(days.items())
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/swap", endpoint="ask_swap")
+@needs("booking.swap")
+def ask_swap(booking_id: UUID) -> Answer:
+    """Ask whoever has a time to swap it."""
+    form = fields("slot", "note")
+    intake = Intake(form)
+    note = intake.text("note", longest=LONGEST_NOTE, lines=True)
+    code, span = _slot(intake)
+    if intake.errors or span is None:
+        return _swap_page(booking_id, status=422, errors=intake.errors, typed=form)
+    try:
+        with transaction() as session:
+            swaps.propose(
+                session,
+                actor=actor(),
+                booking_id=booking_id,
+                instrument=code,
+                span=span,
+                note=note,
+                now=utc_now(),
+            )
+    except (Refused, WrongMove, Stale) as error:
+        return _swap_page(booking_id, **_why(error), typed=form)
+    flash(_("Asked. Both bookings stay as they are until they say yes."), "success")
+    return redirect(url_for("web.booking", booking_id=booking_id), 303)
+
+
+def _slot(intake: Intake) -> tuple[str, Span | None]:
+    code, _space, times = intake.raw("slot").partition(" ")
+    start, _space, end = times.partition(" ")
+    try:
+        span = Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+        if span.start.utcoffset() is not None and span.start < span.end:
+            return code, span
+    except (ValueError, TypeError):
+        pass
+    intake.errors["slot"] = "malformed" if code else "required"
+    return code, None
 
 
 def _note(typed: str) -> str:

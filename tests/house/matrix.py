@@ -225,6 +225,7 @@ _TABLE = {
     # --- one's own account ------------------------------------------------------------------------
     Case("web.account", "GET"): _PEOPLE,
     Case("web.submit_account", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.ask_to_join", "POST"): " in 422 422 422 422 422 422 422 422 422",
     Case("web.password", "GET"): _PEOPLE,
     Case("web.submit_password", "POST"): " in 303 303 303 303 303 303 303 303 303",
     Case("web.sessions", "GET"): _PEOPLE,

@@ -755,6 +755,16 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-qualifications.withdraw": (paper, {"json": {}}),
         "api-qualifications.decide": (paper, {"json": {"decision": "grant"}}),
         "api-transfers.offer": ({}, {"json": {"booking_id": i["planned"], "to": "ada@example.org"}}),
+        "api-transfers.slots": ({"booking_id": i["planned"]}, {}),
+        "api-transfers.swap": (
+            {"booking_id": i["planned"]},
+            {"json": {"instrument_id": i["planned_at"], "start": rfc(LATER[0]), "end": rfc(LATER[1])}},
+        ),
+        "web.swap": ({"booking_id": i["planned"]}, {}),
+        "web.ask_swap": (
+            {"booking_id": i["planned"]},
+            {"data": {"slot": f"{i['planned_at']} {rfc(LATER[0])} {rfc(LATER[1])}", "note": ""}},
+        ),
         "api-transfers.one": (handing, {}),
         "api-transfers.accept": (handing, {"json": {}}),
         "api-transfers.decline": (handing, {"json": {}}),

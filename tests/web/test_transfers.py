@@ -113,3 +113,56 @@ def test_a_booking_for_another_person_is_theirs_and_both_see_it(lab):
     assert "For others" in lab.get("ada", "/bookings").text
     assert "Ben ·" in text_of(lab.get("ada", "/bookings", show="for_others").text)
     assert "Microscope" in lab.get("ben", "/bookings").text
+
+
+# --- swaps of times -------------------------------------------------------------------------------
+
+
+def slot(code: str, start, end) -> str:
+    return f"{code} {start.isoformat()} {end.isoformat()}"
+
+
+def test_times_are_swapped_by_two_who_do_not_learn_of_each_other(lab):
+    mine = lab.book("ben", "SEM", at(9), at(10), purpose="films")
+    theirs = lab.book("cleo", "SEM2", at(13), at(15), purpose="secret alloy")
+    page = lab.get("ben", f"/bookings/{mine}").text
+    assert f"/bookings/{mine}/swap" in page
+    assert "/swap" not in lab.get("ada", f"/bookings/{mine}").text  # she leads, but it is his time
+    chosen = lab.get("ben", f"/bookings/{mine}/swap")
+    told = text_of(chosen.text)
+    assert "Second microscope" in told
+    for secret in ("Cleo", "secret", "Company", str(theirs)):
+        assert secret not in chosen.text
+    for who, status in (("cleo", 404), ("ada", 403), ("tam", 403)):
+        assert lab.client(who).get(f"/bookings/{mine}/swap").status_code == status
+    empty = lab.send("ben", f"/bookings/{mine}/swap", note="")
+    assert (empty.status_code, "Time: This is needed." in text_of(empty.text)) == (422, True)
+    gone = lab.send("ben", f"/bookings/{mine}/swap", slot=slot("SEM2", at(13), at(14)), note="")
+    assert (gone.status_code, "Nobody has this time any more" in gone.text) == (409, True)
+    asked = lab.send(
+        "ben", f"/bookings/{mine}/swap", slot=slot("SEM2", at(13), at(15)), note="My sample dries"
+    )
+    assert asked.status_code == 303
+    own_page = text_of(lab.get("ben", f"/bookings/{mine}").text)
+    assert "A swap for another's time is asked for" in own_page
+    lists = {who: lab.get(who, "/transfers").text for who in ("ben", "cleo")}
+    assert "You asked for another's time" in text_of(lists["ben"])
+    assert "Somebody wants to swap times with you" in text_of(lists["cleo"])
+    assert "My sample dries" in lists["cleo"]
+    for secret in ("Cleo", "secret", str(theirs)):
+        assert secret not in lists["ben"].split("<main", 1)[1]
+    for secret in ("Ben", "films", str(mine)):
+        assert secret not in lists["cleo"].split("<main", 1)[1]
+    with db.reading() as session:
+        transfer = session.scalars(select(Transfer.id)).one()
+    assert lab.send("ada", f"/transfers/{transfer}/acceptance").status_code == 404
+    done = lab.send("cleo", f"/transfers/{transfer}/acceptance")
+    assert done.headers["Location"] == f"/bookings/{theirs}"
+    page = lab.get("cleo", f"/bookings/{theirs}").text
+    assert "The times are swapped." in page
+    assert "secret alloy" in page
+    assert "Ben" not in page
+    assert lab.booking(theirs).starts_at == at(9)
+    assert lab.booking(mine).items[0].instrument.code == "SEM2"
+    history = lab.get("ben", f"/bookings/{mine}").text
+    assert "Cleo" not in history

@@ -50,14 +50,38 @@ class ExchangeIn(In):
     note = Text(longest=LONGEST_NOTE, lines=True, load_default="")
 
 
-class HandedOut(Out):
-    """A booking that is to change hands."""
+class SlotOut(Out):
+    """A time that somebody else has."""
 
-    id = fields.UUID(required=True)
+    instrument_id = fields.String(required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
+
+
+class SlotsOut(Out):
+    """Times that others have, the next first."""
+
+    items = fields.List(fields.Nested(SlotOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class SwapIn(In):
+    """Which time is wanted, and a word to whoever has it."""
+
+    instrument_id = Text(longest=40, required=True)
+    start = Instant(required=True, metadata={"example": "2026-11-23T09:00:00+08:00"})
+    end = Instant(required=True, metadata={"example": "2026-11-23T11:00:00+08:00"})
+    note = Text(longest=LONGEST_NOTE, lines=True, load_default="")
+
+
+class HandedOut(Out):
+    """A booking that is to change hands; of one that the reader may not see the time alone."""
+
+    id = fields.UUID(required=True, allow_none=True)
     items = fields.List(fields.Nested(BookingItemOut), required=True)
     start = Instant(required=True, attribute="starts_at")
     end = Instant(required=True, attribute="ends_at")
-    state = Choice(State, required=True)
+    state = Choice(State, required=True, allow_none=True)
     purpose = fields.String(required=True)
 
 
@@ -67,8 +91,12 @@ class TransferOut(Out):
     id = fields.UUID(required=True)
     booking = fields.Nested(HandedOut, required=True)
     for_booking = fields.Nested(HandedOut, required=True, allow_none=True)
-    giver = fields.Nested(PersonOut, required=True)
-    taker = fields.Nested(PersonOut, required=True)
+    giver = fields.Nested(PersonOut, required=True, allow_none=True)
+    taker = fields.Nested(PersonOut, required=True, allow_none=True)
+    blind = fields.Boolean(
+        required=True,
+        metadata={"description": "A swap of times alone: neither person is told of the other."},
+    )
     note = fields.String(required=True)
     state = Choice(TransferState, required=True)
     asked_at = Instant(required=True)
