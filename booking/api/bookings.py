@@ -35,7 +35,17 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
 from booking.http.problems import alternative_out, reason_out
-from booking.services import acting, alternatives, approvals, bookings, facilities, instruments, waitlist
+from booking.services import (
+    acting,
+    alternatives,
+    approval_steps,
+    approvals,
+    bookings,
+    facilities,
+    instruments,
+    waitlist,
+)
+from booking.services.approval_steps import Foretold
 from booking.services.availability import Alternative
 from models import Booking
 
@@ -103,6 +113,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             chemicals=order["chemicals"],
             now=now,
         )
+        steps = approval_steps.foretold(session, steps=verdict.steps)
         instead: list[Alternative] = []
         if not verdict.allowed:
             if verdict.wish is not None:
@@ -119,6 +130,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
             "lines": verdict.estimate.lines,
         },
         "needs_approval": verdict.needs_approval,
+        "steps": [_foretold(step) for step in steps],
         "conditions": [reason_out(reason) for reason in verdict.conditions],
         "unannounced_years": list(verdict.unannounced),
     }
@@ -346,6 +358,21 @@ def extend(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             session, actor=actor(), booking_id=booking_id, minutes=wanted["minutes"], now=utc_now()
         )
     return _told(booking)
+
+
+def _foretold(step: Foretold) -> dict[str, Any]:
+    rule = step.rule
+    return {
+        "facility_id": step.facility.code,
+        "name": rule.name,
+        "stage": rule.stage,
+        "need": rule.need,
+        "conditions": [condition.told() for condition in rule.when],
+        "role": rule.approvers.role if rule.approvers else None,
+        "people": step.people,
+        "deadline_days": rule.deadline_days,
+        "on_silence": rule.on_silence,
+    }
 
 
 def _plain(order: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,17 @@ from sqlalchemy.orm import Session, selectinload
 
 from booking.domain import approvals
 from booking.domain.access import Actor, Role, Subject, may
-from booking.domain.approvals import PLAIN, Approvers, Facts, Standing, StepRule, StepState, When, Who
+from booking.domain.approvals import (
+    MANAGERS,
+    PLAIN,
+    Approvers,
+    Facts,
+    Standing,
+    StepRule,
+    StepState,
+    When,
+    Who,
+)
 from booking.domain.chemicals import Hazard, Substance, hazards_of, unpermitted
 from booking.domain.hours import zone
 from booking.domain.lifecycle import State
@@ -47,6 +57,15 @@ class Planned:
     rule: StepRule
 
 
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A step that would be asked for: where, by which rule, and the people whom the rule names."""
+
+    facility: Facility
+    rule: StepRule
+    people: tuple[Person, ...]
+
+
 # --- what a wish needs ----------------------------------------------------------------------------
 
 
@@ -76,6 +95,23 @@ def planned(session: Session, *, actor: Actor, wish: "Wish") -> list[Planned]:
         (step for step in needed if not _asks_oneself(session, step, wish)),
         key=lambda step: (step.rule.stage, step.facility_id, step.rule.name),
     )
+
+
+def foretold(session: Session, *, steps: Iterable[Planned]) -> list[Foretold]:
+    """Give with each step that would be asked for where it is, and the people that its rule names."""
+    found = list(steps)
+    places = policies.facilities_of(session, {step.facility_id for step in found})
+    named = {person for step in found for person in (step.rule.approvers or MANAGERS).people}
+    query = select(Person).where(Person.id.in_(named), Person.state == PersonState.ACTIVE)
+    people = {row.id: row for row in session.scalars(query.order_by(Person.name))} if named else {}
+    return [
+        Foretold(
+            places[step.facility_id],
+            step.rule,
+            tuple(row for key, row in people.items() if key in (step.rule.approvers or MANAGERS).people),
+        )
+        for step in found
+    ]
 
 
 def permits_missing(session: Session, wish: "Wish") -> list[Reason]:

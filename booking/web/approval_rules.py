@@ -190,7 +190,7 @@ def _page(
         problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
         conditions=[(one.value, _condition_name(one)) for one in When if one is not When.ALWAYS],
         hazards=[(one.value, wording.hazard_name(one)) for one in Hazard],
-        whos=[(one.value, _who_name(one)) for one in Who] + [(BY_NAME, _("People by name"))],
+        whos=[(one.value, wording.role_of_approvers(one)) for one in Who] + [(BY_NAME, _("People by name"))],
         nobody=(NOBODY, _("Nobody: only permits are asked for")),
         needs_of=[(Need.ANY.value, _("One of them")), (Need.ALL.value, _("All of them"))],
         silences=[(one.value, _silence_name(one)) for one in Silence],
@@ -232,16 +232,8 @@ def _line(line: Line) -> dict[str, Any]:
 
 def _whom_words(whom: Approvers, people: Mapping[Any, str]) -> str:
     if whom.role is not None:
-        return _who_name(whom.role)
+        return wording.role_of_approvers(whom.role)
     return wording.joined(people.get(person, "?") for person in whom.people)
-
-
-def _who_name(who: Who) -> str:
-    return {
-        Who.MANAGER: _("Managers of the facility"),
-        Who.LEADER: _("Leaders of the organisation that books"),
-        Who.PROJECT_LEADER: _("Leader of the project"),
-    }[who]
 
 
 def _silence_name(silence: Silence) -> str:

@@ -9,13 +9,15 @@ from booking import i18n, wording
 from booking.db import Session
 from booking.domain import hours
 from booking.domain.access import Subject, may
+from booking.domain.approvals import When
 from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.identity import actor
 from booking.i18n import name_of
-from booking.services import alternatives, availability, bookings, instruments, waitlist
+from booking.services import alternatives, approval_steps, availability, bookings, instruments, waitlist
+from booking.services.approval_steps import Planned
 from booking.services.availability import Alternative
 from booking.services.bookings import Estimate
 from booking.web import timeline
@@ -38,6 +40,16 @@ class Said:
     overridable: bool
     qualification: str = ""
     """The code of what could be asked for instead."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A step of approval that would be asked for: its name, why, who decides, and until when."""
+
+    name: str
+    why: str
+    who: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,7 @@ class Judgement:
 
     allowed: bool | None = None
     needs_approval: bool = False
+    steps: Sequence[Ahead] = ()
     reasons: Sequence[Said] = ()
     conditions: Sequence[Said] = ()
     alternatives: Sequence[Instead] = ()
@@ -140,6 +153,7 @@ def judge(
         unannounced=verdict.unannounced,
         allowed=not reasons,
         needs_approval=verdict.needs_approval,
+        steps=_ahead(session, verdict.steps),
         reasons=sentences(reasons, zone),
         conditions=sentences(verdict.conditions, zone),
         alternatives=_instead(session, found, places[0]),
@@ -149,6 +163,33 @@ def judge(
         strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
         zone=zone,
     )
+
+
+def _ahead(session: Session, steps: Sequence[Planned]) -> list[Ahead]:
+    """Word the steps that the facility would ask for; that there is one of its own is said already."""
+    if not any(step.rule.name for step in steps):
+        return []
+    return [
+        Ahead(
+            wording.approval_name(step.rule.name),
+            wording.joined(
+                wording.condition_sentence(one.told())
+                for one in step.rule.when
+                if one.when is not When.ALWAYS
+            ),
+            wording.joined(person.name for person in step.people)
+            if step.people or step.rule.approvers is None or step.rule.approvers.role is None
+            else wording.role_of_approvers(step.rule.approvers.role),
+            i18n.ngettext(
+                "an answer within %(num)d working day",
+                "an answer within %(num)d working days",
+                step.rule.deadline_days,
+            )
+            if step.rule.deadline_days
+            else "",
+        )
+        for step in approval_steps.foretold(session, steps=steps)
+    ]
 
 
 def _excepts(places: Sequence[Instrument]) -> bool:

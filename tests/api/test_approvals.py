@@ -63,6 +63,38 @@ def test_a_dry_run_knows_the_chemicals(world: World):
     assert "needs a permit here" in reason["message"]
 
 
+def test_a_dry_run_foretells_the_steps_and_a_change_that_takes_no_more_asks_for_none(world: World):
+    cleo = world.get("/me", who="cleo").json["id"]
+    ask_for(world, data=SAFETY["data"] | {"deadline_days": 2})
+    long = {"when": [{"condition": "over_minutes", "value": 90}]}
+    ask_for(world, name="Process", data={"stage": 2, "approvers": {"people": [cleo]}, **long})
+    wish = {"instrument_id": "SEM", "start": at(1), "end": at(3), "chemicals": [ACETONE]}
+    told = world.post("/bookings/dry-run", json=wish).json
+    safety, process = told["steps"]
+    assert safety == {
+        "facility_id": "LAB",
+        "name": "Safety",
+        "stage": 1,
+        "need": "any",
+        "conditions": [{"condition": "hazardous"}],
+        "role": "manager",
+        "people": [],
+        "deadline_days": 2,
+        "on_silence": "expire",
+    }
+    assert process["people"] == [{"id": cleo, "name": "Cleo"}]
+    assert (process["role"], process["stage"], process["deadline_days"]) == (None, 2, None)
+    assert process["conditions"] == [{"condition": "over_minutes", "value": 90}]
+    booking = world.post("/bookings", json={**wish, "end": at(2), "chemicals": []})
+    moved = {"instrument_id": "SEM", "booking_id": booking.json["id"], "start": at(1)}
+    ask = lambda **more: world.post("/bookings/dry-run", json=moved | more).json  # noqa: E731 - asks thrice
+    shorter, longer = ask(end=at(1.5)), ask(end=at(3))
+    assert (shorter["needs_approval"], shorter["steps"]) == (False, [])
+    assert [step["name"] for step in longer["steps"]] == ["Process"]
+    hazard = ask(end=at(1.5), chemicals=[ACETONE])
+    assert [step["name"] for step in hazard["steps"]] == ["Safety"]
+
+
 def test_chemicals_are_changed_with_the_version_and_repeated_with_the_key(world: World):
     headers = {"Idempotency-Key": "a"}
     wish = {"instrument_id": "SEM", "start": at(9), "end": at(10), "chemicals": [ACETONE]}

@@ -474,6 +474,7 @@ def test_a_dry_run_tells_the_price_and_writes_nothing(world: World):
             "lines": [{"amount": "900.00", "hours": "1.5", "rate": "600.00", "unit": "hour", "quantity": 1}],
         },
         "needs_approval": False,
+        "steps": [],
         "conditions": [],
         "unannounced_years": [],
     }

@@ -25,6 +25,7 @@ from booking.api.schemas.fields import (
 )
 from booking.api.schemas.paging import PageIn, PageOut
 from booking.api.schemas.problems import AlternativeOut, ReasonOut
+from booking.domain.approvals import Need, Silence, Who
 from booking.domain.calendars import event_uid
 from booking.domain.lifecycle import State
 from booking.domain.pricing import Unit
@@ -339,6 +340,36 @@ class ConditionsOut(Out):
     items = fields.List(fields.Nested(ReasonOut), required=True)
 
 
+class ForetoldOut(Out):
+    """A step of approval that a wish would have to pass."""
+
+    facility_id = fields.String(required=True, metadata={"example": "DG-SLAB"})
+    name = fields.String(required=True, metadata={"description": "Empty: the facility's own approval."})
+    stage = fields.Integer(
+        required=True, metadata={"description": "Steps of one stage are open side by side."}
+    )
+    need = Choice(Need, required=True)
+    conditions = fields.List(
+        fields.Dict(),
+        required=True,
+        metadata={
+            "description": "Those of the rule's conditions that hold, with their figures: `value` minutes or yuan,"
+            " `opens` and `closes` minutes of the day.",
+            "example": [{"condition": "over_minutes", "value": 480}],
+        },
+    )
+    role = Choice(
+        Who, required=True, allow_none=True, metadata={"description": "Whose word is asked for, by role."}
+    )
+    people = fields.List(
+        fields.Nested(PersonOut), required=True, metadata={"description": "Or who is asked, by name."}
+    )
+    deadline_days = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Working days in which to answer."}
+    )
+    on_silence = Choice(Silence, required=True)
+
+
 class VerdictOut(Out):
     """What would happen to a wish."""
 
@@ -346,7 +377,14 @@ class VerdictOut(Out):
     reasons = fields.List(fields.Nested(ReasonOut), required=True)
     alternatives = fields.List(fields.Nested(AlternativeOut), required=True)
     estimate = fields.Nested(EstimateOut, required=True)
-    needs_approval = fields.Boolean(required=True)
+    needs_approval = fields.Boolean(
+        required=True, metadata={"description": "Of a change: whether it has to be approved anew."}
+    )
+    steps = fields.List(
+        fields.Nested(ForetoldOut),
+        required=True,
+        metadata={"description": "The steps of approval that would be asked for, by stage."},
+    )
     conditions = fields.List(
         fields.Nested(ReasonOut),
         required=True,
