@@ -161,6 +161,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "person.membership_granted": (Telling(_PERSON, _T.MEMBERS, "membership.granted"),),
     "person.membership_refused": (Telling(_PERSON, _T.MEMBERS, "membership.refused"),),
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
+    "person.asked_to_join": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_changed": (Telling(_PERSON, _T.ACCOUNT),),

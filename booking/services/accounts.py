@@ -446,6 +446,36 @@ def _set_password(
 # --- who belongs to an organisation ---------------------------------------------------------------
 
 
+def ask_membership(session: Session, *, actor: Actor, organisation: str, now: datetime) -> None:
+    """Ask an organisation, by its code, to be its member; whom one asked before and who has not answered is let be.
+
+    :raises Invalid: if there is no such organisation, or the actor is its member already
+    """
+    require(actor, "account.keep")
+    person = session.scalars(select(Person).filter_by(id=actor.person_id).with_for_update()).one()
+    place = session.scalar(select(Organisation).where(Organisation.code == organisation))
+    if place is None:
+        raise Invalid({"organisation": "unknown" if organisation else "required"})
+    if place.id in actor.organisations:
+        raise Invalid({"organisation": "taken"})
+    asked = session.get(MembershipRequest, person.id)
+    if asked is not None and asked.organisation_id == place.id:
+        return
+    if asked is not None:
+        session.delete(asked)
+        session.flush()
+    session.add(MembershipRequest(person_id=person.id, organisation_id=place.id, asked_at=now))
+    session.flush()
+    events.record(
+        session,
+        actor=actor,
+        kind="person.asked_to_join",
+        now=now,
+        subject=_subject(person),
+        place=place.code,
+    )
+
+
 def membership_requests(session: Session, *, actor: Actor) -> list[Asking]:
     """Give who waits for the actor's word to become a member, the oldest first, at most `MOST_REQUESTS`.
 

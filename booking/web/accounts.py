@@ -107,9 +107,28 @@ def submit_account() -> Answer:
     return redirect(url_for("web.account"), 303)
 
 
+@blueprint.post("/account/organisation")
+@needs("account.keep")
+def ask_to_join() -> Answer:
+    """Ask an organisation to be its member."""
+    form = fields("organisation")
+    try:
+        with transaction() as session:
+            accounts.ask_membership(session, actor=actor(), organisation=form["organisation"], now=utc_now())
+    except Invalid as error:
+        return _account_page({}, sentences(error)), 422
+    flash(_("You have asked. You are a member once one of its leaders agrees."), "success")
+    return redirect(url_for("web.account"), 303)
+
+
 def _account_page(form: dict[str, str], errors: dict[str, str]) -> str:
     with reading() as session:
         person = accounts.own(session, actor=actor())
+        known = [
+            (place.code, name_of(place))
+            for place in organisations.listing(session)
+            if place.id not in actor().organisations
+        ]
         places = accounts.places_of(session, memberships=person.memberships)
         asked = accounts.asked_organisation(session, actor=actor())
     zones = sorted({*ZONES, *([person.zone] if person.zone else [])})
@@ -121,6 +140,7 @@ def _account_page(form: dict[str, str], errors: dict[str, str]) -> str:
         zones=[(zone, zone.replace("_", " ")) for zone in zones],
         places=places,
         asked=asked,
+        organisations=known,
         role_name=wording.role_name,
     )
 

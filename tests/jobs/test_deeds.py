@@ -286,6 +286,8 @@ def test_leaders_hear_of_a_wish_to_belong_once_the_address_is_confirmed(session,
     himself = cast.actor_of(session, cleo)
     events.record(session, actor=himself, kind="person.confirmed", now=NOW, subject=f"person:{cleo.id}")
     assert kinds(told(session)) == {("Ada", "person.confirmed")}
+    events.record(session, actor=himself, kind="person.asked_to_join", now=NOW, subject=f"person:{cleo.id}")
+    assert ("Ada", "person.asked_to_join") in kinds(told(session))
     accounts.grant_membership(session, actor=ada, person_id=cleo.id, now=NOW)
     assert kinds(told(session)) == {("Cleo", "person.membership_granted")}
 

@@ -292,6 +292,23 @@ def test_a_leader_or_the_administrator_makes_who_asked_a_member(session, name):
         accounts.grant_membership(session, actor=actor, person_id=dan.id, now=NOW)
 
 
+def test_who_belongs_nowhere_may_ask_later_and_asks_one_at_a_time(session):
+    dan = newcomer(session, organisation="")
+    who = actor_by_sign_in(session, dan)
+    firm, university = cast.company(session), cast.university(session)
+    for place in (firm, university, university):
+        accounts.ask_membership(session, actor=who, organisation=place.code, now=NOW)
+    assert accounts.asked_organisation(session, actor=who) is university
+    assert kinds(session).count("person.asked_to_join") == 2  # asked twice is asked once
+    ada = cast.actor_of(session, cast.ada(session))
+    accounts.grant_membership(session, actor=ada, person_id=dan.id, now=NOW)
+    member = actor_by_sign_in(session, dan)
+    for code, wrong in ((university.code, "taken"), ("NONE", "unknown"), ("", "required")):
+        with pytest.raises(Invalid) as caught:
+            accounts.ask_membership(session, actor=member, organisation=code, now=NOW)
+        assert caught.value.errors == {"organisation": wrong}
+
+
 def test_a_refused_request_is_gone_and_the_account_stays(session):
     dan = newcomer(session)
     ada = cast.actor_of(session, cast.ada(session))

@@ -318,6 +318,17 @@ def test_the_navigation_counts_who_asks(app, asking, ada, root):
     assert "Requests for membership" not in root.get("/people").text
 
 
+def test_who_belongs_elsewhere_asks_on_the_page_of_the_account(app, ada):
+    cleo = client_of(app, "Cleo")
+    page = cleo.get("/account").text
+    assert '<option value="UNI">' in page
+    assert '<option value="CO">' not in page  # her own
+    assert send(cleo, "/account/organisation", organisation="").status_code == 422
+    assert send(cleo, "/account/organisation", organisation="UNI").status_code == 303
+    assert "Awaiting approval" in cleo.get("/account").text
+    assert "Cleo" in ada.get("/memberships").text
+
+
 # --- everybody ------------------------------------------------------------------------------------
 
 
