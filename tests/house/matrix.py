@@ -226,7 +226,6 @@ _TABLE = {
     Case("web.account", "GET"): _PEOPLE,
     Case("web.submit_account", "POST"): " in 303 303 303 303 303 303 303 303 303",
     Case("web.ask_to_join", "POST"): " in 422 422 422 422 422 422 422 422 422",
-    Case("web.ask_to_join", "POST"): " in 422 422 422 422 422 422 422 422 422",
     Case("web.password", "GET"): _PEOPLE,
     Case("web.submit_password", "POST"): " in 303 303 303 303 303 303 303 303 303",
     Case("web.sessions", "GET"): _PEOPLE,
