@@ -15,8 +15,9 @@ from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Forbidden, Subject, may
+from booking.domain.chemicals import MOST as MOST_CHEMICALS
+from booking.domain.chemicals import Substance, told
 from booking.domain.chemicals import mistakes as mistakes_in
-from booking.domain.chemicals import told
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.resolution.alternatives import MOST_PARTS
@@ -28,7 +29,16 @@ from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import acting, availability, bookings, instruments, policies, projects, waitlist
+from booking.services import (
+    acting,
+    approval_steps,
+    availability,
+    bookings,
+    instruments,
+    policies,
+    projects,
+    waitlist,
+)
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
 from booking.web import blueprint, chemicals
@@ -47,6 +57,7 @@ from booking.web.forms import (
     typed_span,
 )
 from booking.web.judgement import Judgement, Wish, judge
+from booking.web.papers import beside
 from models import Booking, BookingItem, Hold, Instrument, Project
 
 Answer = str | Response | Redirect | tuple[str, int]
@@ -60,6 +71,11 @@ NEW_FIELDS = (
     *("check", "instead"),
 )
 CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
+ALL_CHEMICALS = chemicals.field_names()
+CHANGE_FIELDS = (
+    *("version", "purpose", "confidential", "shown", "declares"),
+    *("check", "instead", "override_reason"),
+)
 ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
 
 
@@ -296,14 +312,18 @@ def _new_wish(
             booked_for = acting.person_called(session, named)
         except Invalid as error:
             intake.errors |= error.errors
-    declared, mistakes = chemicals.read(typed, most=chemicals.ROWS)
-    if typing:
-        declared = [one for one in declared if not mistakes_in([one])]
-    else:
-        intake.errors |= mistakes
+    declared = _told_chemicals(typed, chemicals.ROWS, intake, typing=typing)
     parts = _more(intake, instrument, item.quantity) if item is not None else []
     items = [item, *parts] if item is not None and not intake.errors else None
     return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared)
+
+
+def _told_chemicals(typed: Mapping[str, str], rows: int, intake: Intake, *, typing: bool) -> list[Substance]:
+    declared, mistakes = chemicals.read(typed, most=rows)
+    if typing:
+        return [one for one in declared if not mistakes_in([one])]
+    intake.errors |= mistakes
+    return declared
 
 
 def _confidential(typed: Mapping[str, str]) -> bool | None:
@@ -416,7 +436,8 @@ def show_change(booking_id: UUID) -> Answer:
         asked = {name: value for name in typed if (value := request.args.get(name))}
         if asked:
             typed = {**typed, **asked}
-        wish, places = _changed_wish(session, typed, booking)
+        typed |= {name: request.args.get(name, "") for name in ALL_CHEMICALS}
+        wish, places = _changed_wish(session, typed, booking, typing=True)
         judged = judge(session, wish, places, typed, now, booking_id=booking_id) if asked else Judgement()
     if request.args.get("part") == "verdict":
         return render_template(
@@ -437,9 +458,7 @@ def submit_change(booking_id: UUID) -> Answer:
     with reading() as session:
         booking = _changeable(session, booking_id)
         names = [f"{name}{suffix}" for suffix in _suffixes(booking) for name in ITEM_FIELDS]
-        typed = fields(
-            "version", "purpose", "confidential", "shown", "check", "instead", "override_reason", *names
-        )
+        typed = fields(*CHANGE_FIELDS, *names, *ALL_CHEMICALS, many=chemicals.box_names())
         asked = bool(typed["check"] or typed["instead"])
         typed = _with_instead(typed)
         wish, places = _changed_wish(session, typed, booking)
@@ -457,6 +476,7 @@ def submit_change(booking_id: UUID) -> Answer:
                 items=wish.items,
                 purpose=wish.purpose,
                 confidential=wish.confidential,
+                chemicals=wish.chemicals,
                 override=typed["override_reason"],
                 now=now,
             )
@@ -495,7 +515,7 @@ def _suffixes(booking: Booking) -> list[str]:
 def _typed_now(booking: Booking) -> dict[str, str]:
     """Give what one would type to have the booking as it is."""
     typed = {
-        **dict.fromkeys(("check", "instead", "override_reason"), ""),
+        **dict.fromkeys(("check", "instead", "override_reason", "declares"), ""),
         "version": str(booking.version),
         "purpose": booking.purpose,
         "confidential": "1" if booking.confidential else "",
@@ -510,8 +530,9 @@ def _typed_now(booking: Booking) -> dict[str, str]:
 
 
 def _changed_wish(
-    session: Session, typed: Mapping[str, str], booking: Booking
+    session: Session, typed: Mapping[str, str], booking: Booking, *, typing: bool = False
 ) -> tuple[Wish, list[Instrument]]:
+    """Understand the form; one that shows no chemicals leaves them as they are."""
     intake = Intake(typed)
     items: list[Item] = []
     places: list[Instrument] = []
@@ -522,8 +543,10 @@ def _changed_wish(
         places.append(place)
         items += [item] if item is not None else []
     purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
+    declared = _told_chemicals(typed, MOST_CHEMICALS, intake, typing=typing) if typed["declares"] else None
     whole = items if not intake.errors and len(items) == len(booking.items) else None
-    return Wish(whole, purpose, booking.project_id, _confidential(typed), intake.errors), places
+    wish = Wish(whole, purpose, booking.project_id, _confidential(typed), intake.errors, chemicals=declared)
+    return wish, places
 
 
 def _place(session: Session, code: str, row: BookingItem) -> Instrument:
@@ -555,11 +578,18 @@ def _change_page(
     status: int = 200,
     stale: bool = False,
 ) -> Answer:
+    now = utc_now()
+    with reading() as session:
+        around = beside(session, booking, now)
+        found = approval_steps.declared(session, booking_id=booking.id)
     page = render_template(
         "bookings/change.html",
         booking=booking,
         typed=typed,
-        errors=said(wish.errors, labels(_suffixes(booking))),
+        beside=around,
+        chemical_rows=chemicals.retyped() if request.form.get("declares") else chemicals.typed(found),
+        hazards=chemicals.hazards(),
+        errors=said(wish.errors, labels(_suffixes(booking)) | chemicals.labels()),
         problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
         judged=judged,
         places=list(zip(_suffixes(booking), places, strict=True)),
@@ -570,6 +600,6 @@ def _change_page(
         asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
         longest=LONGEST_TEXT,
         stale=stale,
-        now=utc_now(),
+        now=now,
     )
     return page, status

@@ -17,6 +17,7 @@ from booking.domain.lifecycle import HOLDS, Action, State, WrongMove, possible
 from booking.domain.papers import LONGEST_NUMBER, LONGEST_TITLE
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.http import downloads
+from booking.http.context import local_path
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -274,7 +275,7 @@ def add_paper(booking_id: UUID) -> Answer:
     """Put a paper to a booking."""
     from booking.web.bookings import booking_page  # noqa: PLC0415 - that page shows what is made here
 
-    form = fields("kind", "title", "number")
+    form = fields("kind", "title", "number", "back")
     intake = Intake(form)
     kind = intake.choice("kind", PaperKind)
     title = intake.text("title", longest=LONGEST_TITLE)
@@ -299,7 +300,7 @@ def add_paper(booking_id: UUID) -> Answer:
     except Refused as refusal:
         return booking_page(booking_id, status=409, problem=refusal.reasons)
     flash(_("The paper is with the booking now."), "success")
-    return redirect(url_for("web.booking", booking_id=booking_id), 303)
+    return redirect(local_path(form["back"], url_for("web.booking", booking_id=booking_id)), 303)
 
 
 @blueprint.get("/bookings/<uuid:booking_id>/papers/<uuid:paper_id>")
@@ -317,8 +318,8 @@ def paper(booking_id: UUID, paper_id: UUID) -> Response:
 @needs("paper.add")
 def remove_paper(booking_id: UUID, paper_id: UUID) -> Answer:
     """Take a paper away."""
-    fields()
+    form = fields("back")
     with transaction() as session:
         papers.remove(session, actor=actor(), booking_id=booking_id, paper_id=paper_id, now=utc_now())
     flash(_("The paper is removed."), "success")
-    return redirect(url_for("web.booking", booking_id=booking_id), 303)
+    return redirect(local_path(form["back"], url_for("web.booking", booking_id=booking_id)), 303)

@@ -140,6 +140,53 @@ def test_a_later_declaration_asks_for_approval_and_taking_it_back_does_not(lab):
     )  # the history tells what there was
 
 
+def test_the_form_of_a_change_declares_chemicals_and_only_more_asks_anew(lab):
+    add_rule(lab, "Safety", approvers={"role": "manager"}, when=[{"condition": "hazardous"}])
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    path = f"/bookings/{booking}/change"
+    page = lab.get("ada", path).text
+    assert 'name="declares" value="1"' in page
+    same = {"version": "1", "instrument": "SEM", "quantity": "1", "shown": "1", "declares": "1"}
+    span, acetone = typed(at(9), at(11)), {"chemical-1": "Acetone", "hazard-1": "hazardous"}
+    shorter = typed(at(9), at(10))
+    asks = "Free, but the facility has to approve it."
+    live = {"part": "verdict", "declares": "1", "instrument": "SEM", "quantity": "1"}
+    assert "Possible as you typed it." in lab.get("ada", path, **live, **shorter).text
+    told = text_of(lab.get("ada", path, **live, **shorter, **acetone).text)
+    assert asks in told
+    assert "Safety (since: dangerous chemicals are declared)" in told
+    assert "Managers of the facility" in told
+    wrong = lab.send("ada", path, **same, **span, **acetone, **{"cas-1": "67-64-2"})
+    assert (wrong.status_code, "Acetone" in wrong.text) == (422, True)
+    lab.send("ada", path, **same, **shorter, **acetone)
+    found = lab.booking(booking)
+    assert (found.state, found.ends_at) == (State.REQUESTED, at(10))
+    assert [one.name for one in chemicals_of(booking)] == ["Acetone"]
+    lab.send("tam", f"/bookings/{booking}/approval", version=str(found.version))
+    now = {**same, "version": str(lab.booking(booking).version)}
+    assert 'value="Acetone"' in lab.get("ada", path).text
+    lab.send("ada", path, **now, **typed(at(9), at(9, 30)), **acetone)
+    assert lab.booking(booking).state is State.CONFIRMED, "what only shortens asks for nothing"
+    kept = {**now, "version": str(lab.booking(booking).version)}
+    del kept["declares"]
+    lab.send("ada", path, **kept, **typed(at(9), at(9, 15)))
+    assert chemicals_of(booking), "a form without chemicals leaves them as they are"
+    lab.send("ada", path, **{**now, "version": str(lab.booking(booking).version)}, **typed(at(9), at(9, 15)))
+    assert chemicals_of(booking) == []
+    assert lab.booking(booking).state is State.CONFIRMED
+
+
+def test_papers_are_added_from_the_page_of_a_change_which_comes_back(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    path = f"/bookings/{booking}/change"
+    assert f'name="back" value="{path}"' in lab.get("ada", path).text
+    sent = send_paper(lab, "ada", booking, back=path)
+    assert sent.headers["Location"] == path
+    assert "SDS &lt;acetone&gt;" in lab.get("ada", path).text
+    away = send_paper(lab, "ada", booking, back="https://elsewhere.example.org/")
+    assert away.headers["Location"] == f"/bookings/{booking}"
+
+
 def test_a_paper_is_kept_and_given_out_as_a_file_that_nothing_runs(lab):
     booking = lab.book("ada", "SEM", at(9), at(11))
     assert send_paper(lab, "ada", booking).status_code == 303
