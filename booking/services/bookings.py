@@ -883,6 +883,19 @@ def _claim_key(
     return known.booking_id
 
 
+def by_key(session: Session, *, actor: Actor, key: str, fingerprint: str, now: datetime) -> Booking | None:
+    """Give the booking that a key made before; for commands that would look for a time first.
+
+    :raises KeyReused: if the key came before with another fingerprint
+    """
+    known = session.get(RequestKey, (actor.person_id, key)) if actor.person_id else None
+    if known is None or known.created_at <= now - KEY_LIFE:
+        return None
+    if known.fingerprint != fingerprint:
+        raise KeyReused
+    return get(session, actor=actor, booking_id=known.booking_id)
+
+
 def require_visible(actor: Actor, instruments: Iterable[Instrument]) -> None:
     """Let the actor ask for these instruments.
 

@@ -94,6 +94,14 @@ def matrices(session: Session, rows: Iterable[Instrument]) -> dict[int, Matrix]:
     }
 
 
+def changeovers(session: Session, *, facility: Facility, instrument: Instrument | None = None) -> Matrix:
+    """Give the changeovers that stand at a facility, or at one of its instruments."""
+    place = Changeover.facility_id == facility.id
+    if instrument is not None:
+        place = Changeover.instrument_id == instrument.id
+    return {(one.before, one.after): one.minutes for one in session.scalars(select(Changeover).where(place))}
+
+
 def neighbours(
     session: Session, *, instrument_ids: Iterable[int], within: Span, without: object = None
 ) -> dict[int, list[Neighbour]]:

@@ -117,6 +117,9 @@ def book(
     """
     require(actor, "booking.place")
     _check(steps, within)
+    known = bookings.by_key(session, actor=actor, key=key, fingerprint=fingerprint, now=now) if key else None
+    if known is not None:
+        return known
     options = _options(session, actor, steps)
     if places:
         items = _placed(session, steps, options, places, actor.person_id)

@@ -102,6 +102,18 @@ _TABLE = {
         "api-approvals.delegate", "POST"
     ): "401 422 201 201 422 422 422 422 422 422",  # Ada, of Ben's university
     Case("api-approvals.withdraw", "DELETE"): "401 404 404 204 404 404 404 404 404 404",
+    # The thing is a booking of two steps.
+    Case("api-routes.find", "POST"): _MEMBERS,
+    Case("api-routes.find", "POST", "hidden"): "401 404 404 404 404 404 200 200 404 200",
+    Case("api-routes.book", "POST"): "401 201 201 201 201 201 201 201 201 201",
+    Case("api-routes.book", "POST", "hidden"): "401 404 404 404 404 404 409 409 404 409",
+    Case("api-routes.later", "POST"): "401 404 404 200 200 404 200 200 404 200",
+    Case("api-routes.move", "POST"): "401 404 404 200 200 404 200 403 404 200",
+    Case("api-routes.changeovers", "GET"): _ANYBODY,
+    Case("api-routes.set_changeovers", "PUT"): "401 403 403 403 403 403 200 403 403 200",
+    Case("api-routes.utilities", "GET"): _ANYBODY,
+    Case("api-routes.keep_utility", "PUT"): "401 403 403 403 403 403 200 403 403 200",
+    Case("api-routes.drop_utility", "DELETE"): "401 403 403 403 403 403 204 403 403 204",
     Case("api-series.dry_run", "POST"): _MEMBERS,
     Case("api-series.place", "POST"): "401 201 201 201 201 201 201 201 201 201",
     Case("api-series.place", "POST", "hidden"): "401 404 404 404 404 404 409 409 404 409",

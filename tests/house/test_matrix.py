@@ -72,6 +72,7 @@ from models import (
     RuleKind,
     Series,
     SignIn,
+    Utility,
     Webhook,
 )
 from tests import cast
@@ -261,6 +262,20 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         person_id=owner.id, delegate_id=root.id, starts_at=SOON, ends_at=SOON + timedelta(days=1)
     )
     session.add_all([paper, away])
+    first, second = (make_instrument(session, facility) for _ in range(2))
+    process = bookings.place(
+        session,
+        actor=who,
+        items=[
+            Item(first.id, Span(SOON, SOON + hours)),
+            Item(second.id, Span(SOON + hours, SOON + 2 * hours)),
+        ],
+        purpose=things.purpose,
+        project_id=project.id,
+        confidential=True,
+        now=NOW,
+    )
+    session.add(Utility(facility_id=facility.id, code="STEAM", name_zh="蒸汽", capacity=1))
     ended = book(ends, NOW - 3 * hours, NOW - hours, placed=yesterday)
     bookings.check_in(session, actor=who, booking_id=ended.id, now=NOW - 3 * hours)
     bookings.check_out(session, actor=who, booking_id=ended.id, now=NOW - 2 * hours)
@@ -375,6 +390,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "handed": str(handed.id),
         "transfer": str(transfer.id),
         "planned": str(planned.id),
+        "process": str(process.id),
         "planned_at": at.code,
         "series": str(repeated.id),
         "pending": str(pending.id),
@@ -568,6 +584,18 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "api-bookings.one": ({"booking_id": i["planned"]}, {}),
         "api-bookings.conditions": ({"booking_id": i["planned"]}, {}),
+        "api-routes.find": ({}, {"json": {"steps": [{"instrument_id": hidden, "duration": "PT1H"}]}}),
+        "api-routes.book": ({}, {"json": {"steps": [{"instrument_id": hidden, "duration": "PT1H"}]}}),
+        "api-routes.later": ({"booking_id": i["process"]}, {"json": {"after": rfc(LATER[1])}}),
+        "api-routes.move": ({"booking_id": i["process"]}, {"json": {"after": rfc(LATER[1])}}),
+        "api-routes.changeovers": ({"facility": t.facility}, {}),
+        "api-routes.set_changeovers": ({}, {"json": {"facility": t.facility, "changeovers": []}}),
+        "api-routes.utilities": ({"facility_id": t.facility}, {}),
+        "api-routes.keep_utility": (
+            {"facility_id": t.facility, "utility": "STEAM"},
+            {"json": {"name_zh": "蒸汽", "capacity": 2}},
+        ),
+        "api-routes.drop_utility": ({"facility_id": t.facility, "utility": "STEAM"}, {}),
         "api-bookings.change": (
             {"booking_id": i["planned"]},
             {"json": {"purpose": "other"}, "headers": {"If-Match": "*"}},
