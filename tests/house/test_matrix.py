@@ -237,6 +237,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     asks = make_instrument(session, facility, approval_required=True)
     hidden = make_instrument(session, facility, published=False)
     lined, kept = (make_instrument(session, facility) for _ in range(2))
+    first, second = (make_instrument(session, facility) for _ in range(2))
     hours = timedelta(hours=1)
     yesterday = NOW - timedelta(days=1)
     planned = book(at, SOON, SOON + hours, placed=NOW)
@@ -262,7 +263,6 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         person_id=owner.id, delegate_id=root.id, starts_at=SOON, ends_at=SOON + timedelta(days=1)
     )
     session.add_all([paper, away])
-    first, second = (make_instrument(session, facility) for _ in range(2))
     process = bookings.place(
         session,
         actor=who,
