@@ -8,11 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, NotFound, Subject, require
+from booking.domain.lifecycle import State
 from booking.domain.occupation import Kind
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
 from booking.services import availability, bookings, events, occupation
-from models import Booking, Closure, ClosureKind, Instrument
+from models import Booking, BookingItem, Closure, ClosureKind, Instrument, Occupation
+
+AHEAD = frozenset({State.REQUESTED, State.CONFIRMED})
+"""Bookings that still mean to use their time."""
 
 KINDS = {
     ClosureKind.MAINTENANCE: Kind.MAINTENANCE,
@@ -143,6 +147,24 @@ def listing(session: Session, *, actor: Actor, facility_id: int, within: Span) -
         Closure.ends_at > within.start,
     )
     return list(session.scalars(query.order_by(Closure.starts_at)))
+
+
+def struck(session: Session, *, found: Sequence[Booking], now: datetime) -> set[UUID]:
+    """Give which of these bookings, of those still to come, a closure meets; one statement."""
+    ids = [row.id for row in found if row.state in AHEAD and row.ends_at > now]
+    if not ids:
+        return set()
+    query = (
+        select(BookingItem.booking_id)
+        .join(Occupation, Occupation.instrument_id == BookingItem.instrument_id)
+        .where(
+            BookingItem.booking_id.in_(ids),
+            Occupation.kind.in_([Kind.MAINTENANCE, Kind.CLOSURE]),
+            Occupation.starts_at < BookingItem.ends_at,
+            Occupation.ends_at > BookingItem.starts_at,
+        )
+    )
+    return set(session.scalars(query))
 
 
 def _places(session: Session, facility_id: int, instrument_id: int | None) -> Sequence[int]:

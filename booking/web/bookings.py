@@ -29,6 +29,7 @@ from booking.services import (
     acting,
     availability,
     bookings,
+    closures,
     faults,
     projects,
     qualification_needs,
@@ -100,6 +101,7 @@ def show_my_bookings() -> str:
             session, actor=actor(), part=part, page=page, page_size=page_size, now=now
         )
         lacking = qualification_needs.wanting(session, found=rows, now=now)
+        struck = closures.struck(session, found=rows, now=now)
         offers = transfers.waiting(session, actor=actor())
         going_on = series_lists.any_going_on(session, actor=actor(), now=now)
     return render_template(
@@ -109,6 +111,7 @@ def show_my_bookings() -> str:
         offers=offers,
         series=going_on,
         lacking=lacking,
+        struck=struck,
         tabs=[
             (one.value, _part_name(one), counts[one])
             for one in Part

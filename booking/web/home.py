@@ -11,7 +11,7 @@ from booking.domain.lifecycle import State
 from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import approvals, bookings, catalogue, instruments, transfers, waitlist
+from booking.services import approvals, bookings, catalogue, closures, instruments, transfers, waitlist
 from booking.services.catalogue import Filters
 from booking.web import blueprint
 from booking.web.availability import HOME_ZONE, USUAL_LENGTH, kind_options, lengths
@@ -36,6 +36,7 @@ def home() -> str:
             session, actor=who, filters=Filters(), page_size=1, locale=i18n.current_locale()
         )
         upcoming, total = _next(session, who, now)
+        struck = closures.struck(session, found=upcoming, now=now)
         again = _again(session, who, now)
         waiting = approvals.waiting(session, actor=who, now=now) if could(who, "approval.decide") else 0
         offered = waitlist.offered(session, actor=who, now=now) if who.signed_in else 0
@@ -53,6 +54,7 @@ def home() -> str:
         length=USUAL_LENGTH,
         classes=[facet for facet in found.facets["category"] if len(facet.key) == 2],
         upcoming=upcoming,
+        struck=struck,
         more_upcoming=max(0, total - len(upcoming)),
         again=again,
         waiting=waiting,

@@ -95,6 +95,19 @@ def test_a_breakdown_stands_and_tells_whom_it_displaces(session, tam, ada, facil
     assert shorter
 
 
+def test_bookings_ahead_that_a_closure_meets_are_found(session, tam, ada, facility, pool):
+    met, before = place(session, ada, pool), place(session, ada, pool, start=4, end=5)
+    called_off = place(session, ada, pool)
+    closure, _met = make(session, tam, facility, pool, imposed=True, kind=ClosureKind.BREAKDOWN)
+    bookings.cancel(session, actor=ada, booking_id=called_off.id, now=NOW)
+    rows = [met, before, called_off]
+    assert closures.struck(session, found=rows, now=NOW) == {met.id}
+    assert closures.struck(session, found=rows, now=NOW + timedelta(hours=2)) == set()
+    assert closures.struck(session, found=[], now=NOW) == set()
+    closures.lift(session, actor=tam, closure_id=closure.id, now=NOW + timedelta(minutes=1))
+    assert closures.struck(session, found=rows, now=NOW + timedelta(minutes=1)) == set()
+
+
 def test_a_lifted_closure_gives_the_time_back(session, tam, ada, facility, pool):
     closure, _ = make(session, tam, facility)
     within = span(0, 9)
