@@ -252,3 +252,27 @@ def phase(name: str) -> str:
         "keep_time": _("A repair that keeps times"),
         "keep_instrument": _("A repair that keeps instruments"),
     }.get(name, _("Working"))
+
+
+# --- reasons of a draft ---------------------------------------------------------------------------
+
+
+def why(reason: Params) -> str:
+    """Say one reason why a plan serves a wish as it does."""
+    say = WHY.get(str(reason["code"]))
+    return say(reason) if say else _("The plan found no better place.")
+
+
+def _pinned(_params: Params) -> str:
+    return _("The facility has settled this place.")
+
+
+def _left_out(_params: Params) -> str:
+    return _("The facility has left this wish out of the round.")
+
+
+WHY: dict[str, Callable[[Params], str]] = {
+    "pinned": _pinned,
+    "left_out": _left_out,
+}
+"""Every code of a reason that a draft gives, and how it is said."""

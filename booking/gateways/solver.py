@@ -21,7 +21,8 @@ class Solver:
         self._process = process
         self._messages: Queue[dict[str, Any]] = Queue()
         self._errors: list[str] = []
-        threading.Thread(target=self._talk, args=[request], daemon=True).start()
+        self._talking = threading.Thread(target=self._talk, args=[request], daemon=True)
+        self._talking.start()
 
     def next(self, seconds: float) -> dict[str, Any] | None:
         """Give its next message: `progress`, `result` or `error`; None when it said nothing for so long."""
@@ -34,6 +35,11 @@ class Solver:
         """Tell it to answer with the best that it has."""
         with suppress(OSError):  # it has ended by itself
             _write(self._process.stdin, "stop")
+
+    def end(self) -> None:
+        """End it by force, if it still lives, and hear it out."""
+        self._process.kill()
+        self._talking.join()
 
     def _talk(self, request: Mapping[str, Any]) -> None:
         listener = threading.Thread(target=self._note_errors, daemon=True)
@@ -56,19 +62,19 @@ class Solver:
 @contextmanager
 def started(request: Mapping[str, Any]) -> Iterator[Solver]:
     """Start a process for one question; it is gone at the end, however that comes."""
-    process = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+    with subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
         [sys.executable, "-m", PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-    )
-    try:
-        yield Solver(process, request)
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        solver = Solver(process, request)
+        try:
+            yield solver
+        finally:
+            solver.end()
 
 
 def _write(pipe: IO[str] | None, line: str) -> None:

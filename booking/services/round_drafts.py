@@ -152,6 +152,13 @@ def places(run: SolverRun, wishes: Sequence[RoundWish]) -> dict[UUID, Place]:
     }
 
 
+def place_of(wish: RoundWish) -> Place | None:
+    """Give where the published draft puts a wish."""
+    if wish.instrument_id is None or wish.starts_at is None:
+        return None
+    return Place(wish.instrument_id, wish.starts_at, wish.starts_at + timedelta(minutes=wish.minutes))
+
+
 def reasons(run: SolverRun) -> dict[UUID, list[dict[str, Any]]]:
     """Give why a run serves each wish as it does: codes with figures."""
     told: Mapping[str, list[dict[str, Any]]] = run.result.get("reasons", {})

@@ -145,7 +145,7 @@ def pin(
     wish = _lock(session, actor, wish_id, "round.keep")
     _check_waiting(wish)
     if (instrument_id is None) != (starts_at is None):
-        raise Invalid({"starts_at" if starts_at is None else "instrument_id": "required"})
+        raise Invalid({"start" if starts_at is None else "instrument_id": "required"})
     if instrument_id is not None and starts_at is not None:
         _check_place(wish, instrument_id, starts_at)
     known = session.get(RoundPin, wish_id)
@@ -294,7 +294,7 @@ def _check_place(wish: RoundWish, instrument_id: int, starts_at: datetime) -> No
     if instrument_id not in {choice.instrument_id for choice in wish.choices}:
         raise Invalid({"instrument_id": "unknown"})
     if starts_at < wish.window_starts_at or ends_at > wish.window_ends_at:
-        raise Invalid({"starts_at": "outside_window"})
+        raise Invalid({"start": "outside_window"})
 
 
 def _check_reason(reason: str) -> None:

@@ -1,0 +1,306 @@
+"""Rounds: the time of some days that a facility allots to all wishes at once."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate
+
+from booking.api.schemas.approvals import Quantity
+from booking.api.schemas.bookings import PersonOut
+from booking.api.schemas.fields import Choice, Flag, In, Instant, Key, Length, Money, Out, Text, Whole, span
+from booking.api.schemas.replans import RunOut
+from booking.domain.rounds import RoundAction
+from booking.services.round_drafts import FIRST_SEED, USUAL_SECONDS
+from booking.services.round_wishes import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS
+from booking.services.rounds import LONGEST_NAME, LONGEST_NOTE, MOST_SHARES, ShareTerms, Terms
+from booking.services.solver_runs import LONGEST, MOST_SEED
+from models import OrganisationKind, PinKind, RoundState, WishState
+
+MOST_MINUTES = 10_000_000
+_CODES = {"required": "required", "null": "required", "invalid": "malformed"}
+
+
+class ShareIn(In):
+    """What is promised to one kind of organisation."""
+
+    organisation_kind = Choice(OrganisationKind, required=True)
+    category = Text(
+        longest=12,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "On instruments of this class; without it on all."},
+    )
+    floor_minutes = Whole(
+        least=0,
+        most=MOST_MINUTES,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "At least so much of this round."},
+    )
+    annual_minutes = Whole(
+        least=0,
+        most=MOST_MINUTES,
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "Or so much of the year, of which `rounds_left` rounds have the rest to give."
+        },
+    )
+    rounds_left = Whole(least=1, most=1000, load_default=1)
+    subsidy_percent = Whole(
+        least=0, most=100, load_default=0, metadata={"description": "Of the price, from the round's budget."}
+    )
+
+    @post_load
+    def _terms(self, data: dict[str, Any], **_: Any) -> ShareTerms:
+        return ShareTerms(category_code=data.pop("category"), **data)
+
+
+class RoundIn(In):
+    """The terms of a round; the days are local to the facility, and both belong to it."""
+
+    name = Text(longest=LONGEST_NAME, required=True)
+    note = Text(longest=LONGEST_NOTE, lines=True, load_default="")
+    first_day = fields.Date(required=True, error_messages=_CODES)
+    last_day = fields.Date(required=True, error_messages=_CODES)
+    opens_at = Instant(required=True, metadata={"description": "From when wishes are taken."})
+    closes_at = Instant(required=True, metadata={"description": "Until when wishes are taken."})
+    cap_minutes = Whole(
+        least=15,
+        most=MOST_MINUTES,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "No organisation gets more."},
+    )
+    budget = Quantity(allow_none=True, load_default=None, metadata={"description": "For subsidies, in yuan."})
+    reserve_percent = Whole(
+        least=0,
+        most=50,
+        load_default=3,
+        metadata={"description": "So much of each week's open time stays free, at its end."},
+    )
+    shares = fields.List(
+        fields.Nested(ShareIn),
+        load_default=list,
+        validate=validate.Length(max=MOST_SHARES, error="too_large"),
+        error_messages={"null": "required", "invalid": "malformed"},
+    )
+
+    @post_load
+    def _terms(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        facility, budget = data.pop("facility", None), data["budget"]
+        if budget is not None and budget != round(budget, 2):
+            raise ValidationError({"budget": ["malformed"]})
+        return {"facility": facility, "terms": Terms(**data)}
+
+
+class NewRoundIn(RoundIn):
+    """A new round of a facility."""
+
+    facility = Text(longest=40, required=True)
+
+
+class RoundsIn(In):
+    """Of which facility; without one of all."""
+
+    facility = Text(longest=40, load_default="")
+
+
+class ShareOut(Out):
+    """What is promised to one kind of organisation."""
+
+    organisation_kind = Choice(OrganisationKind, required=True)
+    category = fields.String(required=True, allow_none=True, attribute="category_code")
+    floor_minutes = fields.Integer(required=True, allow_none=True)
+    annual_minutes = fields.Integer(required=True, allow_none=True)
+    rounds_left = fields.Integer(required=True)
+    subsidy_percent = fields.Integer(required=True)
+
+
+class RoundOut(Out):
+    """A round."""
+
+    id = fields.UUID(required=True)
+    facility = fields.String(required=True, attribute="facility.code")
+    name = fields.String(required=True)
+    note = fields.String(required=True)
+    first_day = fields.Date(required=True)
+    last_day = fields.Date(required=True)
+    opens_at = Instant(required=True)
+    closes_at = Instant(required=True)
+    state = Choice(RoundState, required=True)
+    cap_minutes = fields.Integer(required=True, allow_none=True)
+    budget = Money(required=True, allow_none=True)
+    reserve_percent = fields.Integer(required=True)
+    shares = fields.List(fields.Nested(ShareOut), required=True)
+    version = fields.Integer(required=True)
+
+
+class RoundsOut(Out):
+    """Rounds, those that take wishes first."""
+
+    items = fields.List(fields.Nested(RoundOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class ActionIn(In):
+    """What shall happen to a round."""
+
+    action = Choice(
+        RoundAction,
+        required=True,
+        metadata={"description": "Not `publish` nor `confirm`, which have calls of their own."},
+    )
+
+
+class WishIn(In):
+    """So long, on any of some instruments, those liked best first, within a window of the round."""
+
+    instruments = fields.List(
+        Text(longest=40),
+        required=True,
+        validate=[
+            validate.Length(min=1, error="required"),
+            validate.Length(max=MOST_INSTRUMENTS, error="too_large"),
+        ],
+        error_messages={"null": "required", "required": "required", "invalid": "malformed"},
+    )
+    duration = Length(required=True, metadata={"format": "duration", "example": "P3D"})
+    start = Instant(
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "Without a window, all days of the round."},
+    )
+    end = Instant(allow_none=True, load_default=None)
+    project_id = Key(allow_none=True, load_default=None)
+    purpose = Text(longest=LONGEST_PURPOSE, lines=True, load_default="")
+    may_move = Flag(
+        load_default=False,
+        metadata={"description": "After an outage it may be moved a little so that others find room."},
+    )
+    keep_waiting = Flag(
+        load_default=True,
+        metadata={"description": "If it is not served it goes on as a place on the waitlist."},
+    )
+
+    @post_load
+    def _understood(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        seconds = data.pop("duration").total_seconds()
+        if seconds % 60:
+            raise ValidationError({"duration": ["out_of_range"]})
+        data["minutes"] = int(seconds // 60)
+        start, end = data.pop("start"), data.pop("end")
+        if (start is None) != (end is None):
+            raise ValidationError({"start" if start is None else "end": ["required"]})
+        data["window"] = span(start, end) if start is not None else None
+        return data
+
+
+class PlaceOut(Out):
+    """Where the published draft puts a wish."""
+
+    instrument_id = fields.String(required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
+
+
+class WhyOut(Out):
+    """One reason: its code, its figures, and the sentence in the reader's language."""
+
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class PinOut(Out):
+    """What the manager has settled about a wish."""
+
+    kind = Choice(PinKind, required=True)
+    instrument_id = fields.String(required=True, allow_none=True)
+    start = Instant(required=True, allow_none=True)
+    reason = fields.String(required=True)
+
+
+class WishOut(Out):
+    """A wish, with what became of it."""
+
+    id = fields.UUID(required=True)
+    round_id = fields.UUID(required=True)
+    person = fields.Nested(PersonOut, required=True)
+    instruments = fields.List(fields.String(), required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
+    duration = fields.String(required=True, metadata={"format": "duration", "example": "PT360M"})
+    priority = fields.Integer(required=True)
+    may_move = fields.Boolean(required=True)
+    keep_waiting = fields.Boolean(required=True)
+    purpose = fields.String(required=True)
+    project_id = fields.UUID(required=True, allow_none=True)
+    state = Choice(WishState, required=True)
+    place = fields.Nested(PlaceOut, required=True, allow_none=True)
+    reasons = fields.List(fields.Nested(WhyOut), required=True)
+    pin = fields.Nested(PinOut, required=True, allow_none=True)
+    booking_id = fields.UUID(required=True, allow_none=True)
+    submitted_at = Instant(required=True)
+
+
+class WishesOut(Out):
+    """Wishes, the first submitted first."""
+
+    items = fields.List(fields.Nested(WishOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class WishPriorityIn(In):
+    """Another priority."""
+
+    priority = Whole(
+        least=1, most=4, required=True, metadata={"description": "4 is the highest; 2 is usual."}
+    )
+    reason = Text(longest=LONGEST_REASON, lines=True, required=True)
+
+
+class PinIn(In):
+    """Where a wish goes; without a place it is left out."""
+
+    instrument_id = Text(longest=40, allow_none=True, load_default=None)
+    start = Instant(allow_none=True, load_default=None)
+    reason = Text(longest=LONGEST_REASON, lines=True, required=True)
+
+
+class RunIn(In):
+    """How long the solver may take, and its seed."""
+
+    seconds = Whole(least=1, most=LONGEST, load_default=USUAL_SECONDS)
+    seed = Whole(least=0, most=MOST_SEED, load_default=FIRST_SEED)
+
+
+class RunPlaceOut(PlaceOut):
+    """Where a run puts a wish."""
+
+    wish_id = fields.UUID(required=True)
+
+
+class RoundRunOut(RunOut):
+    """A run of a round: besides its progress, what it found."""
+
+    served = fields.Integer(required=True, allow_none=True)
+    places = fields.List(fields.Nested(RunPlaceOut), required=True)
+
+
+class RoundRunsOut(Out):
+    """Runs, the newest first."""
+
+    items = fields.List(fields.Nested(RoundRunOut), required=True)
+    total = fields.Integer(required=True)
+
+
+class DraftIn(In):
+    """The run that becomes the draft."""
+
+    run_id = Key(required=True)
+
+
+class OutcomeOut(Out):
+    """What confirming has made."""
+
+    bookings = fields.List(fields.UUID(), required=True)
+    unserved = fields.Integer(required=True)
