@@ -9,7 +9,12 @@ from booking.domain.papers import LARGEST, MEGABYTE, file_name
 UPLOADS = frozenset({"application/octet-stream", "application/pdf", "image/png", "image/jpeg"})
 """What the API takes as a file: types that no other site can send without asking."""
 
-_ROUTES = frozenset({"api-approvals.add", "api-working-days.sheet", "web.add_paper", "web.announce_days"})
+_ROUTES = frozenset(
+    {
+        *("api-approvals.add", "api-series.add_paper", "web.add_paper", "web.add_series_paper"),
+        *("api-working-days.sheet", "web.announce_days"),
+    }
+)
 _SANDBOX = "default-src 'none'; sandbox"
 
 

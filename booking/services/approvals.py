@@ -335,8 +335,9 @@ def asked(session: Session, *, actor: Actor, found: Iterable[Booking], now: date
 
 
 def waiting(session: Session, *, actor: Actor, now: datetime | None = None) -> int:
-    """Count the requests that wait for this person; one statement."""
-    return session.scalar(select(func.count()).select_from(_waiting(actor, now).subquery())) or 0
+    """Count the requests that wait for this person, the dates of a series as one; one statement."""
+    questions = func.count(func.distinct(func.coalesce(Booking.series_id, Booking.id)))
+    return session.scalar(select(questions).where(Booking.id.in_(_waiting(actor, now)))) or 0
 
 
 def takes_part(session: Session, *, actor: Actor, now: datetime) -> bool:

@@ -22,12 +22,16 @@ COMING = (State.REQUESTED, State.CONFIRMED, State.CHECKED_IN)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A series in a line: its rule, when its next date is, how many are done, ahead, and left out or given up."""
+    """A series in a line: its rule, when its next date is, how many are done, ahead, and left out or given up.
+
+    `shown_at` is its next date, or else its last.
+    """
 
     series: Series
     instrument: Instrument
     person: Person
     rule: Rule
+    shown_at: datetime | None
     next_at: datetime | None
     next_ends_at: datetime | None
     waiting: int
@@ -158,6 +162,7 @@ def _summary(
         instrument=instrument,
         person=person,
         rule=rule,
+        shown_at=first.starts_at if first else max((one.starts_at for one in known), default=None),
         next_at=first.starts_at if first else None,
         next_ends_at=first.ends_at if first else None,
         waiting=sum(one.state is State.REQUESTED for one in coming),

@@ -180,3 +180,101 @@ def test_dates_are_cancelled_and_put_back(world_on_both: World):
     assert world.post(f"{path}/cancellation", json={"scope": "all"}).status_code == 200
     again = world.post(f"{path}/cancellation", json={"scope": "all"})
     assert (again.status_code, again.json["reasons"][0]["code"]) == (409, "nothing_ahead")
+
+
+ACETONE = {"name": "Acetone", "cas": "67-64-1", "hazards": ["hazardous"]}
+
+
+def test_chemicals_are_declared_for_all_dates(world_on_both: World):
+    world = world_on_both
+    key = {"Idempotency-Key": "again"}
+    first = world.post("/series", json=order(chemicals=[ACETONE]), headers=key)
+    assert first.json["id"] == world.post("/series", json=order(chemicals=[ACETONE]), headers=key).json["id"]
+    assert world.post("/series", json=order(), headers=key).status_code == 422
+    path = f"/series/{first.json['id']}"
+    assert [one["name"] for one in world.get(f"{path}/chemicals").json["items"]] == ["Acetone"]
+    for date in first.json["dates"]:
+        found = world.get(f"/bookings/{date['booking']['id']}/chemicals").json["items"]
+        assert [one["cas"] for one in found] == ["67-64-1"]
+    changed = world.patch(path, json={"scope": "all", "chemicals": []}, headers={"If-Match": '"1"'})
+    assert changed.status_code == 200
+    assert world.get(f"{path}/chemicals").json["items"] == []
+    assert world.get(f"{path}/chemicals", who="cleo").status_code == 404
+    wrong = world.post("/series", json=order(chemicals=[ACETONE | {"cas": "67-64-2"}]))
+    assert wrong.json["errors"] == {"chemicals.0.cas": "wrong_cas"}
+
+
+def test_papers_come_to_every_date_and_go(world_on_both: World):
+    world = world_on_both
+    series = placed(world)
+    path = f"/series/{series['id']}/papers"
+    told = "kind=sds&title=SDS%20acetone"
+    added = world.post(f"{path}?{told}", data=b"%PDF-1.7", content_type="application/octet-stream")
+    assert added.status_code == 201, added.text
+    assert added.json["dates"] == 4
+    (listed,) = world.get(path).json["items"]
+    assert listed["paper"]["title"] == "SDS acetone"
+    for date in series["dates"]:
+        one = f"/bookings/{date['booking']['id']}/papers"
+        (found,) = world.get(one).json["items"]
+        assert world.get(f"{one}/{found['id']}").data == b"%PDF-1.7"
+    assert world.get(path, who="cleo").status_code == 404
+    assert world.post(f"{path}?{told}", who="cleo").status_code == 404
+    paper = f"{path}/{listed['paper']['id']}"
+    assert world.delete(paper, who="cleo").status_code == 404
+    assert world.delete(paper).status_code == 204
+    assert world.get(path).json["items"] == []
+    assert world.delete(paper).status_code == 404
+
+
+def test_a_change_leaves_dates_out_and_lets_them_in(world: World):
+    series = placed(world, excluded=[day(1)])
+    wish = {"scope": "all", "excluded": [day(2)], "confidential": True}
+    found = world.patch(f"/series/{series['id']}", json=wish, headers={"If-Match": "*"}).json
+    assert states(found) == ["confirmed", "confirmed", "cancelled", "confirmed"]
+    assert [one["booking"]["confidential"] for one in found["dates"]] == [True, True, False, True]
+    unknown = {"scope": "all", "excluded": ["2020-01-01"]}
+    answer = world.patch(f"/series/{series['id']}", json=unknown, headers={"If-Match": "*"})
+    assert answer.status_code == 200  # what is before its first day means nothing to it
+
+
+def test_series_are_listed_with_their_figures(world_on_both: World):
+    world = world_on_both
+    series = placed(world, purpose="Scan", choices=[{"day": day(3), "take": "skip"}])
+    found = world.get("/series").json
+    assert found["total"] == 1
+    (one,) = found["items"]
+    figures = {name: one[name] for name in ("id", "instrument_id", "done", "ahead", "waiting", "skipped")}
+    assert figures == {
+        "id": series["id"],
+        "instrument_id": "SEM",
+        "done": 0,
+        "ahead": 3,
+        "waiting": 0,
+        "skipped": 1,
+    }
+    assert one["next_start"] == series["dates"][0]["booking"]["start"]
+    assert world.get("/series?over=true").json["items"] == []
+    assert world.get("/series", who="cleo").json["total"] == 0
+    assert world.get("/series?facility=LAB", who="cleo").status_code == 403
+
+
+def test_dates_are_decided_together(world_on_both: World):
+    world = world_on_both
+    series = placed(world, instrument_id="XRD")
+    path = f"/series/{series['id']}/approvals"
+    assert world.post(path, json={"decision": "approve"}, who="cleo").status_code == 403
+    odd = {"decision": "approve", "dates": [{"day": day(9), "decision": "later"}]}
+    assert world.post(path, json=odd, who="tam").json["errors"] == {"dates": "unknown"}
+    wish = {
+        "decision": "approve",
+        "comment": "Audit",
+        "dates": [{"day": day(1), "decision": "reject"}, {"day": day(2), "decision": "later"}],
+    }
+    answer = world.post(path, json=wish, who="tam")
+    assert answer.status_code == 200, answer.text
+    assert [one["state"] for one in answer.json["items"]] == ["confirmed", "rejected", "confirmed"]
+    now = world.get(f"/series/{series['id']}").json
+    assert states(now) == ["confirmed", "rejected", "requested", "confirmed"]
+    assert world.post(path, json={"decision": "approve"}, who="tam").status_code == 200
+    assert world.post(path, json={"decision": "approve"}, who="tam").status_code == 404

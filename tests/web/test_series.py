@@ -358,7 +358,8 @@ def test_a_paper_is_put_to_every_date_and_taken_away_again(lab):
     series_id = booked(lab)
     path = f"/series/{series_id}/papers"
     sent = {"kind": "sds", "title": "SDS acetone", "number": ""}
-    file = (BytesIO(b"%PDF-1.7 acetone"), "sds.pdf")
+    pages = b"%PDF-1.7 acetone" + b" " * 300_000
+    file = (BytesIO(pages), "sds.pdf")
     assert lab.send("ada", path, **sent, file=file).status_code == 303
     page = lab.get("ada", f"/series/{series_id}").text
     assert "beside 4 dates" in page
@@ -366,7 +367,7 @@ def test_a_paper_is_put_to_every_date_and_taken_away_again(lab):
         found = re.search(
             rf"/bookings/{one.id}/papers/([0-9a-f-]+)", lab.get("ada", f"/bookings/{one.id}").text
         )
-        assert lab.get("ada", found[0]).data == b"%PDF-1.7 acetone"
+        assert lab.get("ada", found[0]).data == pages
     missing = lab.send("ada", path, kind="sds", title="", number="")
     assert missing.status_code == 422
     assert 'href="#title"' in missing.text
