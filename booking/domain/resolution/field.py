@@ -15,6 +15,7 @@ from booking.domain.resolution.starts import Bits, Slots
 Points: TypeAlias = npt.NDArray[np.float64]
 Placing: TypeAlias = dict[int, tuple[Place, ...] | None]
 """Where each mover of a group goes; None: it is cancelled."""
+Saved: TypeAlias = tuple[Placing, Slots, list[Slots]]
 
 
 class Field:
@@ -98,11 +99,38 @@ class Standing:
             free &= lacks[begin + mover.steps[step].duration] == lacks[begin]
         return free
 
+    def saved(self) -> Saved:
+        """How everything stands, to come back to it."""
+        return dict(self.placing), self.owner.copy(), [slots.copy() for slots in self.left]
+
+    def restore(self, saved: Saved) -> None:
+        """Come back to how everything stood."""
+        self.placing = dict(saved[0])
+        self.owner[:] = saved[1]
+        for slots, before in zip(self.left, saved[2], strict=True):
+            slots[:] = before
+
+    def spent_since(self, saved: Saved) -> int:
+        """The points by which those cost more now who stand elsewhere than they did; who stood nowhere cost nothing."""
+        index = self.field.index
+        return sum(
+            cost_of(index[number], places) - (cost_of(index[number], before) if before is not None else 0)
+            for number, places in self.placing.items()
+            if places != (before := saved[0][number])
+        )
+
+    def guests_of(self, saved: Saved, mover: Mover, places: Sequence[Place]) -> list[int]:
+        """Who stood then where a mover would go."""
+        return self._owners(saved[1], mover, places)
+
     def guests(self, mover: Mover, places: Sequence[Place]) -> list[int]:
         """Who stands where a mover would go."""
+        return self._owners(self.owner, mover, places)
+
+    def _owners(self, owner: Slots, mover: Mover, places: Sequence[Place]) -> list[int]:
         found: set[int] = set()
         for start, end in self.field.spans_of(mover, places):
-            found.update(np.unique(self.owner[start:end]).tolist())
+            found.update(np.unique(owner[start:end]).tolist())
         return sorted(found - {-1, mover.number})
 
     def cost(self) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import numpy as np
 
-from booking.domain.resolution.field import Points, Standing, cheapest_chain, cost_of, place_of
+from booking.domain.resolution.field import Points, Standing, cheapest_chain, place_of
 from booking.domain.resolution.moves import Mover
 from booking.domain.resolution.problem import Place
 from booking.domain.resolution.starts import Bits
 
 Order: TypeAlias = Callable[[Mover], tuple[float, ...]]
+DEPTH = 1
+"""How far a chain goes beyond the neighbour: one who makes room for the one who makes room."""
 TRIES = 8
 """How many neighbours may turn out not to fit elsewhere before a booking is given up."""
 
@@ -73,29 +75,38 @@ def _own_clash(standing: Standing, mover: Mover, places: tuple[Place, ...]) -> i
     return None
 
 
-def squeeze(standing: Standing, mover: Mover) -> bool:
-    """Put a mover where only consenting neighbours stand, each of whom fits elsewhere, if that is cheaper than not to.
+def squeeze(
+    standing: Standing, mover: Mover, depth: int = DEPTH, fixed: frozenset[int] = frozenset()
+) -> bool:
+    """Put a mover that has no place where only consenting neighbours stand who fit elsewhere, if that is worth it.
 
-    A slot of a neighbour costs its share of moving it; a neighbour that fits nowhere else becomes an obstacle.
+    A slot of a neighbour costs its share of moving it; a neighbour that fits nowhere else, not even by making others
+    move in turn, becomes an obstacle.
     """
     index = standing.field.index
-    obstacles = {n for n, places in standing.placing.items() if places is not None and index[n].hit}
-    before = standing.lift(mover)
-    limit = cost_of(mover, before)
+    saved = standing.saved()
+    obstacles = fixed | {n for n, places in standing.placing.items() if places is not None and index[n].hit}
     for _ in range(TRIES):
-        against, prices = _terrain(standing, obstacles)
-        _cost, places = cheapest(standing, mover, prices=prices, against=against)
+        _cost, places = cheapest_over(standing, mover, obstacles)
         if places is None:
             break
-        stuck = _displace(standing, mover, places, limit)
-        if stuck is None:
+        stuck = _displace(standing, mover, places, depth, obstacles)
+        if stuck is None and standing.spent_since(saved) < mover.cancelling:
             return True
-        obstacles |= stuck
-    standing.put(mover, before)
+        obstacles |= {stuck} if stuck is not None else set(standing.guests_of(saved, mover, places))
+        standing.restore(saved)
     return False
 
 
-def _terrain(standing: Standing, obstacles: set[int]) -> tuple[Bits, Points]:
+def cheapest_over(
+    standing: Standing, mover: Mover, obstacles: frozenset[int]
+) -> tuple[float, tuple[Place, ...] | None]:
+    """The cheapest places of a mover where nobody but neighbours stands who might make room."""
+    against, prices = _terrain(standing, obstacles)
+    return cheapest(standing, mover, prices=prices, against=against)
+
+
+def _terrain(standing: Standing, obstacles: frozenset[int]) -> tuple[Bits, Points]:
     against = (
         np.isin(standing.owner, list(obstacles)) if obstacles else np.zeros(len(standing.owner), dtype=bool)
     )
@@ -109,34 +120,20 @@ def _terrain(standing: Standing, obstacles: set[int]) -> tuple[Bits, Points]:
     return against, prices
 
 
-def _displace(standing: Standing, mover: Mover, places: tuple[Place, ...], limit: int) -> set[int] | None:
-    """Move neighbours away and the mover in; those who do not fit elsewhere, and nothing moved, if it fails."""
-    index = standing.field.index
-    guests = [index[number] for number in standing.guests(mover, places)]
-    stood = {guest.number: standing.lift(guest) for guest in guests}
-    was = sum(cost_of(index[number], where) for number, where in stood.items())
+def _displace(
+    standing: Standing, mover: Mover, places: tuple[Place, ...], depth: int, obstacles: frozenset[int]
+) -> int | None:
+    """Move neighbours away and the mover in; one who does not fit elsewhere, if there is one."""
+    guests = [standing.field.index[number] for number in standing.guests(mover, places)]
+    for guest in guests:
+        standing.lift(guest)
     standing.put(mover, places)
-    stuck: set[int] = set()
+    settled = obstacles | {mover.number}
     for guest in guests:
         _cost, elsewhere = cheapest(standing, guest)
-        if elsewhere is None:
-            stuck.add(guest.number)
-            break
-        standing.put(guest, elsewhere)
-    spent = cost_of(mover, places)
-    if not stuck:
-        spent += sum(cost_of(guest, standing.placing[guest.number]) for guest in guests) - was
-        if spent < limit:
-            return None
-        stuck = set(stood)
-    _undo(standing, mover, stood)
-    return stuck
-
-
-def _undo(standing: Standing, mover: Mover, stood: Mapping[int, tuple[Place, ...] | None]) -> None:
-    standing.lift(mover)
-    for number in stood:
-        if standing.placing[number] is not None:
-            standing.lift(standing.field.index[number])
-    for number, where in stood.items():
-        standing.put(standing.field.index[number], where)
+        if elsewhere is not None:
+            standing.put(guest, elsewhere)
+        elif not depth or not squeeze(standing, guest, depth - 1, settled):
+            return guest.number
+        settled |= {guest.number}
+    return None
