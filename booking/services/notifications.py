@@ -515,6 +515,8 @@ def _ways(
             "channel": channel,
             "next_at": leaves,
             "held_until": leaves if leaves > now else None,
+            # What one did oneself is no news, only on record.
+            "read_at": now if to_inbox and event.actor_id == person_id else None,
             "digest": pace in {Pace.DAILY, Pace.WEEKLY} and not urgent and not to_inbox,
             "attempts": 0,
             "error": "",

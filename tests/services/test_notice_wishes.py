@@ -236,10 +236,10 @@ def test_who_reports_a_fault_of_their_own_facility_is_not_told_of_it(session, ta
 # --- the inbox ------------------------------------------------------------------------------------
 
 
-def test_the_inbox_holds_ones_own_the_newest_first_and_counts_the_unread(session, ada, sem):
+def test_the_inbox_holds_ones_own_the_newest_first_and_counts_the_unread(session, ada, tam, sem):
     cleo = cast.actor_of(session, cast.cleo(session))
-    first = place(session, ada, sem)
-    second = place(session, ada, sem, start=NOW + 3 * DAY)
+    first = place(session, tam, sem, booked_for=ada.person_id)
+    second = place(session, tam, sem, start=NOW + 3 * DAY, booked_for=ada.person_id)
     place(session, cleo, sem, start=NOW + 4 * DAY)
     dispatch(session)
     found, total = notifications.inbox(session, actor=ada, now=NOW)
@@ -253,10 +253,19 @@ def test_the_inbox_holds_ones_own_the_newest_first_and_counts_the_unread(session
         notifications.read(session, actor=cleo, delivery_id=found[0].notice.delivery_id, now=NOW)
 
 
-def test_what_comes_after_the_page_was_made_stays_unread(session, ada, sem):
+def test_what_one_did_oneself_is_on_record_and_no_news(session, ada, sem):
     place(session, ada, sem)
     dispatch(session)
-    place(session, ada, sem, start=NOW + 3 * DAY)
+    ((entry,), total) = notifications.inbox(session, actor=ada, now=NOW)
+    assert (total, entry.read_at) == (1, NOW)
+    assert notifications.unread(session, actor=ada) == 0
+    assert len(notifications.claim_due(session, now=NOW, channels=(Channel.MAIL,))) == 1
+
+
+def test_what_comes_after_the_page_was_made_stays_unread(session, ada, tam, sem):
+    place(session, tam, sem, booked_for=ada.person_id)
+    dispatch(session)
+    place(session, tam, sem, start=NOW + 3 * DAY, booked_for=ada.person_id)
     dispatch(session, now=NOW + timedelta(minutes=1))
     notifications.read_all(session, actor=ada, until=NOW, now=NOW + timedelta(minutes=2))
     assert notifications.unread(session, actor=ada) == 1

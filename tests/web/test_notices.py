@@ -22,9 +22,9 @@ def lab(app) -> Lab:
 
 @pytest.fixture
 def told(lab) -> Lab:
-    """Ada was told of two bookings of hers."""
+    """Ada was told of two bookings that Tam made for her."""
     for hour in (9, 12):
-        lab.book("ada", "SEM", at(hour))
+        lab.book("tam", "SEM", at(hour), booked_for=lab.people["ada"])
     with db.transaction() as session:
         notifications.dispatch(session, remind=(), now=datetime.now(UTC))
     return lab
