@@ -29,9 +29,13 @@ MOST_SHOWN = 100
 @needs("working_day.edit")
 def show_working_days() -> Answer:
     """Show the days of a year that differ from their weekday."""
+    return _page(_year())
+
+
+def _year() -> int:
     raw = request.args.get("year", "")
-    year = int(raw) if raw.isascii() and raw.isdecimal() and FIRST <= int(raw) <= LAST else utc_now().year
-    return _page(year)
+    known = len(raw) == 4 and raw.isascii() and raw.isdecimal() and FIRST <= int(raw) <= LAST
+    return int(raw) if known else utc_now().year
 
 
 @blueprint.post("/working-days", endpoint="announce_days")
@@ -49,13 +53,13 @@ def announce_days() -> Answer:
         else:
             days = read(typed["table"])
     except Unreadable as error:
-        return _page(utc_now().year, typed=typed, problems={"table": _problem(error)}), 422
+        return _page(_year(), typed=typed, problems={"table": _problem(error)}), 422
     except sheets.Unreadable as error:
         said = wording.cell_sentence(error.code, error.params)
-        return _page(utc_now().year, typed=typed, problems={"file": said}), 422
+        return _page(_year(), typed=typed, problems={"file": said}), 422
     except BrokenSheet as broken:
         said = {"file": _("Nothing was written.")}
-        return _page(utc_now().year, typed=typed, problems=said, cells=broken.errors), 422
+        return _page(_year(), typed=typed, problems=said, cells=broken.errors), 422
     year = min(one.day for one in days).year
     if typed["try"]:
         with reading() as session:
