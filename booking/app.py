@@ -100,6 +100,7 @@ def _shape_templates(app: Flask) -> None:
     )
     environment.filters.update(
         datetime=i18n.format_datetime,
+        deadline=i18n.format_deadline,
         date=i18n.format_date,
         time=i18n.format_time,
         money=i18n.format_money,

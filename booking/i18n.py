@@ -171,6 +171,14 @@ def format_time(at: datetime, zone: str = "UTC") -> str:
     return format_datetime(at, zone, "time")
 
 
+def format_deadline(at: datetime, zone: str = "UTC") -> str:
+    """Say until when; midnight is 24:00 of the day that ends, so that nobody takes it for the next."""
+    local = at.astimezone(ZoneInfo(zone))
+    if (local.hour, local.minute) != (0, 0):
+        return format_datetime(at, zone)
+    return format_datetime(at - timedelta(minutes=1), zone).replace("23:59", "24:00")
+
+
 def format_span(start: datetime, end: datetime, zone: str = "UTC") -> str:
     """Say from when to when on the clock of a zone, the day once if both are on the same."""
     tz = ZoneInfo(zone)

@@ -243,6 +243,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         datetime=i18n.format_datetime,
+        deadline=i18n.format_deadline,
         date=i18n.format_date,
         time=i18n.format_time,
         duration=i18n.format_duration,

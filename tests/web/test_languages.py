@@ -39,6 +39,13 @@ def test_days_are_those_of_the_zone():
     assert in_each(i18n.format_date, date(2026, 11, 2))[0] == "Mon 2 Nov 2026"
 
 
+def test_what_ends_with_a_day_is_due_on_that_day():
+    midnight = datetime(2026, 11, 24, 16, tzinfo=UTC)
+    said = in_each(i18n.format_deadline, midnight, "Asia/Shanghai")
+    assert said[:2] == ["Tue 24 Nov 2026, 24:00", "2026年11月24日 周二 24:00"]
+    assert in_each(i18n.format_deadline, midnight, "Europe/Berlin")[0] == "Tue 24 Nov 2026, 17:00"
+
+
 def test_a_span_says_its_day_once():
     assert in_each(i18n.format_span, MORNING, MORNING + timedelta(hours=2), "Asia/Shanghai")[0] == (
         "Mon 2 Nov 2026, 09:30 – 11:30"
