@@ -883,6 +883,15 @@ def _claim_key(
     return known.booking_id
 
 
+def require_change(actor: Actor, booking: Booking) -> None:
+    """Let the actor change a booking that they see.
+
+    :raises Forbidden: if they may not
+    """
+    if not may_on(actor, "booking.change", booking):
+        raise Forbidden("booking.change")
+
+
 def by_key(session: Session, *, actor: Actor, key: str, fingerprint: str, now: datetime) -> Booking | None:
     """Give the booking that a key made before; for commands that would look for a time first.
 

@@ -102,6 +102,15 @@ def changeovers(session: Session, *, facility: Facility, instrument: Instrument 
     return {(one.before, one.after): one.minutes for one in session.scalars(select(Changeover).where(place))}
 
 
+def families(session: Session, *, facility: Facility) -> list[str]:
+    """Give the families of work that changeovers of a facility and its instruments name."""
+    own = select(Instrument.id).where(Instrument.facility_id == facility.id)
+    query = select(Changeover.before, Changeover.after).where(
+        or_(Changeover.facility_id == facility.id, Changeover.instrument_id.in_(own))
+    )
+    return sorted({family for pair in session.execute(query) for family in pair})
+
+
 def neighbours(
     session: Session, *, instrument_ids: Iterable[int], within: Span, without: object = None
 ) -> dict[int, list[Neighbour]]:

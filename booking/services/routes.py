@@ -150,7 +150,7 @@ def later(session: Session, *, actor: Actor, booking_id: UUID, within: Span, now
     :raises Invalid: if the booking has one step only, or the span makes no sense
     """
     booking = bookings.get(session, actor=actor, booking_id=booking_id, now=now)
-    steps, rows = _steps_of(session, booking)
+    steps, rows = steps_of(session, booking)
     _check(steps, within)
     options = [[row] for row in rows]
     found = _earliest(session, steps, options, within, booking.person_id, now, without=booking.id)
@@ -248,7 +248,7 @@ def _matching(session: Session, actor: Actor, filters: Filters, quantity: int) -
     return list(session.scalars(query))
 
 
-def _steps_of(session: Session, booking: Booking) -> tuple[list[Step], list[Instrument]]:
+def steps_of(session: Session, booking: Booking) -> tuple[list[Step], list[Instrument]]:
     """Give the steps of a booking as somebody would ask for them."""
     if len(booking.items) < 2:
         raise Invalid({"booking_id": "out_of_range"})

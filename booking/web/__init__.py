@@ -28,6 +28,8 @@ from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
+from booking.web import process_settings as process_settings  # noqa: E402
+from booking.web import processes as processes  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import rules as rules  # noqa: E402
 from booking.web import series as series  # noqa: E402

@@ -176,7 +176,7 @@ def place_booking() -> Answer:
     except KeyReused:
         with reading() as session:
             judged = judge(session, wish, [instrument], typed, now)
-        typed["key"] = _fresh_key()
+        typed["key"] = fresh_key()
         return _new_page(typed, wish, judged, instrument, own, status=409, used=True)
     except Invalid as error:
         wish = _mistaken(wish, error)
@@ -234,7 +234,7 @@ def _from_address(session: Session, instrument: Instrument, now: datetime) -> di
         if request.args.get(name):
             given |= typed_local(name, request.args[name], zone)
     given["quantity"] = given["quantity"] or "1"
-    given["key"] = _fresh_key()
+    given["key"] = fresh_key()
     if not given["shown"]:
         hidden = bookings.confidential_by_default(session, actor=actor(), instrument=instrument)
         given["confidential"] = "1" if hidden else ""
@@ -252,14 +252,15 @@ def _from_address(session: Session, instrument: Instrument, now: datetime) -> di
     return given
 
 
-def _fresh_key() -> str:
+def fresh_key() -> str:
+    """Give a key that makes a form one booking, however often it is sent."""
     return secrets.token_urlsafe(16)
 
 
 def _key(typed: Mapping[str, str]) -> str:
     """Give the form's key; who sends none, or not one of ours, books once a click."""
     key = typed["key"]
-    return key if 0 < len(key) <= LONGEST_CODE and key.isascii() and key.isprintable() else _fresh_key()
+    return key if 0 < len(key) <= LONGEST_CODE and key.isascii() and key.isprintable() else fresh_key()
 
 
 def _with_instead(typed: Mapping[str, str]) -> dict[str, str]:

@@ -59,6 +59,7 @@ PAGES = (
         frozenset(
             {
                 *("web.new_booking", "web.booking", "web.change_booking", "web.transfers"),
+                *("web.new_process", "web.move_process"),
                 *(
                     "web.new_series",
                     "web.series",
@@ -83,6 +84,7 @@ PAGES = (
             {
                 "web.closures",
                 "web.new_closure",
+                "web.facility_processes",
                 "web.facility_waitlist",
                 "web.facility_series",
                 "web.facility_qualifications",

@@ -275,7 +275,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         confidential=True,
         now=NOW,
     )
-    session.add(Utility(facility_id=facility.id, code="STEAM", name_zh="蒸汽", capacity=1))
+    steam = Utility(facility_id=facility.id, code=f"U-{secrets.token_hex(4)}", name_zh="蒸汽", capacity=1)
+    session.add(steam)
     ended = book(ends, NOW - 3 * hours, NOW - hours, placed=yesterday)
     bookings.check_in(session, actor=who, booking_id=ended.id, now=NOW - 3 * hours)
     bookings.check_out(session, actor=who, booking_id=ended.id, now=NOW - 2 * hours)
@@ -391,6 +392,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "transfer": str(transfer.id),
         "planned": str(planned.id),
         "process": str(process.id),
+        "utility": steam.code,
         "planned_at": at.code,
         "series": str(repeated.id),
         "pending": str(pending.id),
@@ -595,7 +597,26 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"facility_id": t.facility, "utility": "STEAM"},
             {"json": {"name_zh": "蒸汽", "capacity": 2}},
         ),
-        "api-routes.drop_utility": ({"facility_id": t.facility, "utility": "STEAM"}, {}),
+        "api-routes.drop_utility": ({"facility_id": t.facility, "utility": i["utility"]}, {}),
+        "web.new_process": ({"facility": t.facility}, {}),
+        "web.place_process": (
+            {},
+            {
+                "data": {
+                    **{"facility": t.facility, "what-1": f"i:{hidden}", "hours-1": "1", "least-1": "0"},
+                    **{"most-1": "1", "find": "1"},
+                    **{f"start_{name}": span_typed(*LATER)[f"start_{name}"] for name in ("date", "time")},
+                }
+            },
+        ),
+        "web.move_process": ({"booking_id": i["process"]}, {}),
+        "web.submit_move": (
+            {"booking_id": i["process"]},
+            {"data": {"date": (SOON + timedelta(days=2)).date().isoformat(), "time": "09:00"}},
+        ),
+        "web.facility_processes": ({"code": t.facility}, {}),
+        "web.set_changeovers": ({"code": t.facility}, {"data": {"before-1": "a", "after-1": "b", "minutes-1": "9"}}),
+        "web.keep_utility": ({"code": t.facility}, {"data": {"code": "N2", "name_zh": "氮气", "capacity": "3"}}),
         "api-bookings.change": (
             {"booking_id": i["planned"]},
             {"json": {"purpose": "other"}, "headers": {"If-Match": "*"}},
