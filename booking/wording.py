@@ -412,17 +412,16 @@ def _whose_rule(params: Params) -> Iterator[str]:
     """Say where a rule stands, and who may override it."""
     if "rule" in params and params.get("at"):
         yield _("(A rule of %(place)s.)", place=_place_name(params))
-    over = params.get("override")
-    if over:
-        names = [_either(name["zh"], name["en"]) for name in over["names"]]
-        yield (
-            _("A manager of %(facility)s may make an exception.", facility=names[0])
-            if len(names) == 1
-            else _(
-                "Only who manages all of these may make an exception: %(facilities)s.",
-                facilities=joined(names),
-            )
-        )
+    if params.get("override"):
+        yield exception(params["override"])
+
+
+def exception(over: Params) -> str:
+    """Say who may override a rule."""
+    names = [_either(name["zh"], name["en"]) for name in over["names"]]
+    if len(names) == 1:
+        return _("A manager of %(facility)s may make an exception.", facility=names[0])
+    return _("Only who manages all of these may make an exception: %(facilities)s.", facilities=joined(names))
 
 
 def _place_name(params: Params) -> str:
@@ -1018,6 +1017,9 @@ def event_sentence(kind: str, data: Params) -> str:
         "appeal.opened": _("Appeal made"),
         "appeal.decided": _("Appeal decided"),
         "booking.displaced": _("Displaced by a closure"),
+        "booking.agreed": _("What may be done after an outage was settled"),
+        "proposal.made": _("Another time proposed"),
+        "proposal.answered": _("Proposal answered"),
         "booking.reminded": _("Reminder sent"),
         "approval.opened": _("Waits for: %(step)s", step=approval_name(str(data.get("step", "")))),
         "approval.reminded": _("Reminded of: %(step)s", step=approval_name(str(data.get("step", "")))),

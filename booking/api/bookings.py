@@ -8,6 +8,7 @@ from flask import Response, url_for
 
 from booking.api.base import Blueprint, problems
 from booking.api.schemas.bookings import (
+    AgreementIn,
     ApprovalIn,
     BookingChangeIn,
     BookingIn,
@@ -37,6 +38,7 @@ from booking.http.paging import next_url
 from booking.http.problems import alternative_out, reason_out
 from booking.services import (
     acting,
+    agreements,
     alternatives,
     approval_steps,
     approvals,
@@ -287,6 +289,21 @@ def decide(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             raise Forbidden(approvals.ACTION) from None
         raise
     return _told(booking)
+
+
+@blp.put("/bookings/<uuid:booking_id>/agreement")
+@needs("booking.agree")
+@blp.arguments(AgreementIn)
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def agree(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Say what may be done after an outage
+
+    Whether the booking may be moved a little so that others find room, and what becomes of it if an outage displaces
+    it and you do not answer.
+    """
+    with transaction() as session:
+        return _told(agreements.agree(session, actor=actor(), booking_id=booking_id, now=utc_now(), **wanted))
 
 
 @blp.post("/bookings/<uuid:booking_id>/check-in")

@@ -123,6 +123,7 @@ RULES: dict[str, Rule] = {
     "waitlist.rank": _rule(Scope.MANAGE, _R.MANAGER),
     "round.see": _rule(Scope.READ, _R.SIGNED_IN),
     "round.keep": _rule(Scope.MANAGE, _R.MANAGER),
+    "booking.agree": _rule(Scope.BOOK, _R.OWNER, _R.AGENT),
     "proposal.answer": _rule(Scope.BOOK, _R.OWNER, _R.AGENT),
     "wish.make": _rule(Scope.BOOK, _R.SIGNED_IN),
     "wish.see": _rule(Scope.READ, _R.OWNER, *_STAFF),

@@ -128,6 +128,12 @@ def by_codes(session: Session, *, actor: Actor, codes: Sequence[str]) -> dict[st
     return found
 
 
+def by_ids(session: Session, *, instrument_ids: Iterable[int]) -> dict[int, Instrument]:
+    """Give instruments with their facilities by their ids."""
+    query = select(Instrument).where(Instrument.id.in_(set(instrument_ids)))
+    return {row.id: row for row in session.scalars(query.options(joinedload(Instrument.facility)))}
+
+
 def codes_of(session: Session, *, instrument_ids: Iterable[int]) -> dict[int, str]:
     """Give the code of each id."""
     query = select(Instrument.id, Instrument.code).where(Instrument.id.in_(set(instrument_ids)))

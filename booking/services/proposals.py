@@ -236,9 +236,11 @@ def get(session: Session, *, actor: Actor, proposal_id: UUID) -> Proposal:
     return found
 
 
-def of_booking(session: Session, *, booking_id: UUID) -> Proposal | None:
-    """Give what waits for an answer about a booking."""
-    query = select(Proposal).where(Proposal.booking_id == booking_id, Proposal.state == ProposalState.OPEN)
+def waiting_for(session: Session, *, actor: Actor, booking: Booking) -> Proposal | None:
+    """Give what waits for this actor's answer about a booking."""
+    if not _answers(actor, booking):
+        return None
+    query = select(Proposal).where(Proposal.booking_id == booking.id, Proposal.state == ProposalState.OPEN)
     return session.scalars(query.options(*_WHAT)).one_or_none()
 
 

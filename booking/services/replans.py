@@ -179,7 +179,7 @@ def send(
     :raises Stale: if the version is not the replan's
     :raises Refused: if people are asked already, there is no such repair, or the calendars have changed since
     """
-    row = _lock(session, actor, replan_id, version)
+    row = lock(session, actor, replan_id, version)
     if row.state is not ReplanState.OPEN:
         raise Refused([Reason("replan_sent")])
     run = session.get(SolverRun, row.run_id) if row.run_id else None
@@ -253,7 +253,7 @@ def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) 
     :raises NotFound: if there is no such replan for this actor
     :raises Forbidden: if the actor does not manage the facility
     """
-    row = _lock(session, actor, replan_id, None)
+    row = lock(session, actor, replan_id, None)
     for one in row.proposals:
         if one.state is ProposalState.OPEN:
             proposals.close(session, one, ProposalState.WITHDRAWN, now)
@@ -289,6 +289,12 @@ def listing(session: Session, *, actor: Actor, facility_id: int) -> list[Replan]
     return list(session.scalars(query.order_by(Replan.created_at.desc()).limit(50)))
 
 
+def of_closures(session: Session, *, closure_ids: Collection[UUID]) -> dict[UUID, Replan]:
+    """Give the replans of closures, by closure."""
+    query = select(Replan).where(Replan.closure_id.in_(closure_ids))
+    return {row.closure_id: row for row in session.scalars(query)}
+
+
 def bookings_of(session: Session, changes: Iterable[Change]) -> dict[UUID, Booking]:
     """Give the bookings that repairs are about, with their owners, items and instruments."""
     return _bookings(session, {one.booking_id for one in changes})
@@ -300,7 +306,13 @@ def run_of(session: Session, *, actor: Actor, replan_id: UUID) -> SolverRun | No
     return session.get(SolverRun, row.run_id) if row.run_id else None
 
 
-def _lock(session: Session, actor: Actor, replan_id: UUID, version: int | None) -> Replan:
+def lock(session: Session, actor: Actor, replan_id: UUID, version: int | None) -> Replan:
+    """Read a replan that the actor may settle, so that nobody else changes it meanwhile.
+
+    :raises NotFound: if there is no such replan
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Stale: if the version is not the replan's
+    """
     session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
     query = proposals.loaded().where(Replan.id == replan_id).execution_options(populate_existing=True)
     row = session.scalars(query).one_or_none()

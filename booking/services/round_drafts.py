@@ -230,6 +230,7 @@ def confirm(
                 Reason("draft_outdated", {"wish": str(wish.id), "person": wish.person.name, "why": why})
             )
         else:
+            booking.may_move = wish.may_move
             wish.booking_id, wish.state = booking.id, WishState.SERVED
             made.append(booking)
     if stand:

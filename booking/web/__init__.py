@@ -30,7 +30,9 @@ from booking.web import notices as notices  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402
+from booking.web import proposals as proposals  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
+from booking.web import replans as replans  # noqa: E402
 from booking.web import rules as rules  # noqa: E402
 from booking.web import series as series  # noqa: E402
 from booking.web import series_approvals as series_approvals  # noqa: E402

@@ -9,13 +9,14 @@ from uuid import UUID
 from flask import Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
-from booking import i18n, wording
+from booking import i18n, plan_words, wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Actor
 from booking.domain.calendars import CalendarItem, FeedHead, Status, event_uid, render_event, render_feed
 from booking.domain.lifecycle import Action, State, WrongMove, possible
 from booking.domain.occupation import Item, Kind
+from booking.domain.replanning import IfSilent
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.context import local_path, public_url_for, settings
@@ -27,11 +28,13 @@ from booking.i18n import gettext as _
 from booking.i18n import name_of
 from booking.services import (
     acting,
+    agreements,
     availability,
     bookings,
     closures,
     faults,
     projects,
+    proposals,
     qualification_needs,
     series_lists,
     transfers,
@@ -196,6 +199,7 @@ def booking_page(
         closed = _closed(session, booking, now)
         conditions = bookings.conditions(session, booking=booking, now=now)
         faulty = _called_faulty(session, booking)
+        proposal = proposals.waiting_for(session, actor=actor(), booking=booking)
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
         colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
@@ -211,6 +215,8 @@ def booking_page(
         conditions=sentences((one for one in conditions if one.code not in LOST), zone),
         lost=sentences((one for one in conditions if one.code in LOST), zone),
         offer=offer,
+        proposal=proposal,
+        silences=[(one.value, plan_words.if_silent_name(one)) for one in IfSilent],
         colleagues=colleagues,
         history=[_deed(line, zone) for line in lines if _worth_telling(line)],
         may_do=_with_decision(deeds(booking, now), booking, around, now),
@@ -277,7 +283,9 @@ def deeds(booking: Booking, now: datetime) -> set[str]:
         "reject": Action.REJECT in moves,
         "check_in": Action.CHECK_IN in moves and check_in_opens(booking) <= now < booking.ends_at,
         "check_out": Action.CHECK_OUT in moves,
-        "extend": Action.CHANGE in moves and booking.starts_at <= now < booking.ends_at,
+        "extend": Action.CHANGE in moves
+        and now < booking.ends_at
+        and (booking.starts_at <= now or booking.state is State.CHECKED_IN),
         "hand_over": booking.state in transfers.AHEAD and booking.starts_at > now,
         "swap": booking.state in transfers.AHEAD
         and booking.starts_at > now
@@ -571,3 +579,24 @@ def _summary(booking: Booking, items: Sequence[BookingItem]) -> str:
 
 
 templates_know()
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/agreement", endpoint="agree")
+@needs("booking.agree")
+def agree(booking_id: UUID) -> Answer:
+    """Say what may be done with a booking after an outage."""
+    intake = Intake(fields("if_silent", "may_move"))
+    if_silent = intake.choice("if_silent", IfSilent)
+    if if_silent is None:
+        raise Invalid(intake.errors)
+    with transaction() as session:
+        agreements.agree(
+            session,
+            actor=actor(),
+            booking_id=booking_id,
+            may_move=bool(intake.typed["may_move"]),
+            if_silent=if_silent,
+            now=utc_now(),
+        )
+    flash(_("Kept."), "success")
+    return redirect(url_for("web.booking", booking_id=booking_id), 303)

@@ -20,7 +20,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import current_locale, name_of, ngettext, pgettext
 from booking.i18n import gettext as _
-from booking.services import catalogue, closures, facilities, instruments
+from booking.services import catalogue, closures, facilities, instruments, replans
 from booking.services.catalogue import Filters
 from booking.web import blueprint
 from booking.web.forms import (
@@ -68,6 +68,7 @@ def show_closures() -> Answer:
         )
         manages = may(actor(), "closure.make", Subject(facility_id=facility.id))
         met = {row.id: _met(session, row) if manages else [] for row in rows}
+        plans = replans.of_closures(session, closure_ids=[row.id for row in rows if row.imposed])
         names = _names(session, facility, rows)
     return render_template(
         "closures/listing.html",
@@ -75,6 +76,7 @@ def show_closures() -> Answer:
         staffed=staffed,
         rows=rows,
         met=met,
+        plans=plans,
         names=names,
         manages=manages,
         kind_words=kind_words(),

@@ -29,6 +29,7 @@ from booking.domain.approvals import Need, Silence, Who
 from booking.domain.calendars import event_uid
 from booking.domain.lifecycle import State
 from booking.domain.pricing import Unit
+from booking.domain.replanning import IfSilent
 from booking.domain.spans import Span
 from booking.http.context import settings
 
@@ -274,6 +275,19 @@ class BookingOut(Out):
     purpose = fields.String(required=True)
     project_id = fields.UUID(required=True, allow_none=True)
     confidential = fields.Boolean(required=True)
+    may_move = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "After an outage it may be moved by a day at most so that others find room."
+        },
+    )
+    if_silent = Choice(
+        IfSilent,
+        required=True,
+        metadata={
+            "description": "What becomes of it if an outage displaces it and its owner does not answer."
+        },
+    )
     booked_for = fields.Nested(
         PersonOut, required=True, attribute="person", metadata={"description": "Whose booking it is."}
     )
@@ -395,3 +409,10 @@ class VerdictOut(Out):
         required=True,
         metadata={"description": "Years judged by weekday alone, though a rule asks for public holidays."},
     )
+
+
+class AgreementIn(In):
+    """What the facility may do with a booking after an outage."""
+
+    may_move = Flag(required=True)
+    if_silent = Choice(IfSilent, required=True)

@@ -1,0 +1,51 @@
+"""Agreements: what the owner of a booking lets the facility do with it after an outage."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from booking.domain.access import Actor
+from booking.domain.lifecycle import Action, after
+from booking.domain.replanning import IfSilent
+from booking.services import bookings, events
+from models import Booking
+
+
+def agree(
+    session: Session,
+    *,
+    actor: Actor,
+    booking_id: UUID,
+    may_move: bool,
+    if_silent: IfSilent,
+    version: int | None = None,
+    now: datetime,
+) -> Booking:
+    """Say whether a booking may be moved a little so that others find room, and what silence shall mean.
+
+    :raises NotFound: if there is no such booking for this actor
+    :raises Forbidden: if it is not theirs to change
+    :raises Stale: if the version is not the booking's
+    :raises WrongMove: if the booking is over
+    """
+    booking = bookings.lock_for(
+        session, actor=actor, booking_id=booking_id, action="booking.agree", version=version
+    )
+    after(booking.state, Action.CHANGE)
+    if (booking.may_move, booking.if_silent) == (may_move, if_silent):
+        return booking
+    booking.may_move, booking.if_silent = may_move, if_silent
+    booking.version += 1
+    booking.updated_at = now
+    events.record(
+        session,
+        actor=actor,
+        kind="booking.agreed",
+        now=now,
+        booking=booking,
+        may_move=may_move,
+        if_silent=if_silent.value,
+    )
+    session.flush()
+    return booking
