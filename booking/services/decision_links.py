@@ -1,7 +1,7 @@
 """Links in letters by which one of those who are asked decides a step; each works once, as long as the step."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from booking.domain import one_time
 from booking.domain.access import Actor, NotFound
 from booking.domain.approvals import StepState
-from booking.services import acting, approval_steps, approvals, bookings
+from booking.services import acting, approval_steps, approvals, bookings, series_approvals
 from booking.services.approvals import Voice
+from booking.services.bookings import Stale
+from booking.services.series_approvals import Waiting
 from models import ApprovalStep, Approver, Booking, Delegation, Event, OneTimeLink, Purpose
 
 KINDS = ("approval.opened", "approval.reminded", "approval.escalated")
@@ -22,13 +24,17 @@ KINDS = ("approval.opened", "approval.reminded", "approval.escalated")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What stands behind a link: who was asked, about what; `voice` is None when the answer is no longer wanted."""
+    """What stands behind a link: who was asked, about what; `voice` is None when the answer is no longer wanted.
+
+    `others` are the dates of the same series that wait for the same word.
+    """
 
     actor: Actor
     booking: Booking
     step: ApprovalStep
     voice: Voice | None
     used: bool
+    others: tuple[Waiting, ...] = ()
 
 
 def write(session: Session, *, key: str, now: datetime) -> None:
@@ -101,7 +107,8 @@ def opened(session: Session, *, link_id: UUID, secret: str, now: datetime) -> Op
     if not used and link.expires_at > now:
         asked = approvals.asked(session, actor=actor, found=[booking], now=now)[booking.id]
         voice = next((one for one in asked.voices if one.step.id == step.id), None)
-    return Opened(actor, booking, step, voice, used)
+    others = series_approvals.beside(session, actor=actor, step=step, now=now) if voice else ()
+    return Opened(actor, booking, step, voice, used, tuple(others))
 
 
 def decide(
@@ -112,9 +119,12 @@ def decide(
     approves: bool,
     comment: str,
     version: int | None,
+    dates: Mapping[UUID, int] | None = None,
     now: datetime,
 ) -> Actor:
     """Decide the step of a link, use the link up, and give whose it is.
+
+    `dates` are those of a series, with their versions, on which the word counts; without it, it is about one alone.
 
     :raises NotFound: if the link does not work
     :raises WrongMove: if the request was decided otherwise
@@ -132,6 +142,9 @@ def decide(
     if link is None or found.used or link.expires_at <= now:
         raise NotFound("link", link_id)
     link.used_at = now
+    if dates is not None:
+        _decide_dates(session, found, approves, comment, dates, now)
+        return found.actor
     command = approvals.approve if approves else approvals.reject
     command(
         session,
@@ -143,3 +156,26 @@ def decide(
         now=now,
     )
     return found.actor
+
+
+def _decide_dates(
+    session: Session,
+    found: Opened,
+    approves: bool,
+    comment: str,
+    dates: Mapping[UUID, int],
+    now: datetime,
+) -> None:
+    mine = {found.booking.id: found.step.id} | {booking.id: step.id for booking, step in found.others}
+    if found.booking.series_id is None or dates.keys() - mine.keys():
+        raise Stale  # one of them waits no more
+    series_approvals.decide(
+        session,
+        actor=found.actor,
+        series_id=found.booking.series_id,
+        said=dict.fromkeys(dates, approves),
+        comment=comment,
+        versions=dates,
+        steps=mine,
+        now=now,
+    )

@@ -63,9 +63,12 @@ def decide(
     said: Mapping[UUID, bool],
     comment: str = "",
     versions: Mapping[UUID, int] | None = None,
+    steps: Mapping[UUID, UUID] | None = None,
     now: datetime,
 ) -> Decided:
     """Say yes or no to dates of a series, each by its booking's id; all of them or none.
+
+    `steps` names for each the one step that is decided; without it all on which the actor may speak.
 
     :raises NotFound: if there is no such date for this actor
     :raises Forbidden: if nobody asks for the actor's word
@@ -91,6 +94,7 @@ def decide(
                 booking_id=booking.id,
                 comment=comment,
                 version=(versions or {}).get(booking.id),
+                step_id=(steps or {}).get(booking.id),
                 series_id=series_id,
                 now=now,
             )
@@ -102,6 +106,24 @@ def decide(
     )
     tell(session, actor=actor, series_id=series_id, decided=decided, comment=comment, now=now)
     return decided
+
+
+def beside(session: Session, *, actor: Actor, step: ApprovalStep, now: datetime) -> list[Waiting]:
+    """Give the other dates of a series that wait for the same word of the actor's as an open step, by start."""
+    booking = session.get_one(Booking, step.booking_id)
+    if booking.series_id is None:
+        return []
+    found = bookings.by_ids(
+        session, ids=session.scalars(_beside(step, booking).where(Booking.id != booking.id))
+    )
+    known = approvals.asked(session, actor=actor, found=found, now=now)
+    same = step.facility_id, step.stage, step.name
+    return [
+        (one, voice.step)
+        for one in found
+        for voice in known[one.id].voices
+        if (voice.step.facility_id, voice.step.stage, voice.step.name) == same
+    ]
 
 
 def lock_together(session: Session, booking_ids: Iterable[UUID]) -> list[Booking]:

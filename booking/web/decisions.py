@@ -11,7 +11,7 @@ from booking.db import reading, transaction
 from booking.domain.access import NotFound
 from booking.domain.lifecycle import WrongMove
 from booking.domain.rules import Invalid, Reason, Refused
-from booking.http.forms import fields
+from booking.http.forms import choices, fields
 from booking.http.guard import open_to_all
 from booking.http.identity import utc_now
 from booking.http.locale import speak_as_the_letter
@@ -19,11 +19,12 @@ from booking.i18n import gettext as _
 from booking.services import approval_steps, decision_links
 from booking.services.bookings import Stale
 from booking.web import blueprint
-from booking.web.approvals import Decision
+from booking.web.approvals import Decision, dates_of, dates_sent
 from booking.web.bookings import version_of
 from booking.web.forms import LONGEST_NOTE, Intake, labels, said
 from booking.web.judgement import sentences
 from booking.web.papers import declared_in_words, steps_in_words
+from models import Booking
 
 Answer = str | Redirect | tuple[str, int]
 
@@ -39,12 +40,15 @@ def decision(link_id: UUID, secret: str) -> Answer:
 @open_to_all
 def decide_by_link(link_id: UUID, secret: str) -> Answer:
     """Approve or reject in the name of the link's person; the link works once."""
-    form = fields("decision", "comment", "version")
+    form = fields("decision", "comment", "version", "together", many=("dates",))
     intake = Intake(form)
     wanted = intake.choice("decision", Decision)
     comment = intake.text("comment", longest=LONGEST_NOTE, lines=True)
     if wanted is Decision.REJECT and not comment and not intake.errors:
         intake.errors["comment"] = "why_not"
+    dates = dates_of(" ".join(choices("dates"))) if form["together"] else None
+    if dates is not None and not dates:
+        intake.errors["dates"] = "required"
     if intake.errors or wanted is None:
         return _page(link_id, secret, errors=intake.errors, comment=form["comment"], status=422)
     try:
@@ -56,6 +60,7 @@ def decide_by_link(link_id: UUID, secret: str) -> Answer:
                 approves=wanted is Decision.APPROVE,
                 comment=comment,
                 version=version_of(form["version"]),
+                dates=dates,
                 now=utc_now(),
             )
     except NotFound:
@@ -103,15 +108,28 @@ def _page(
         zone=zone,
         absent=wording.joined(one.name for one in found.voice.instead_of) if found.voice else "",
         step=steps_in_words([step])[0] if step else None,
+        dates=[(one, dates_sent([one])) for one in _dates(found)],
+        unticked=() if not errors else set(_unticked(found)),
         chemicals=declared_in_words(declared),
         address=url_for("web.decide_by_link", link_id=link_id, secret=secret),
         comment=comment,
         reasons=sentences(reasons, zone),
         stale=stale,
-        errors=said(errors or {}, labels()),
+        errors=said(errors or {}, labels() | {"dates": _("Dates")}),
         problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
     )
     return page, status
+
+
+def _dates(found: decision_links.Opened) -> list[Booking]:
+    """Give the dates of a series on which one word may count; none where the request stands alone."""
+    others = [booking for booking, _step in found.others]
+    return sorted([found.booking, *others], key=lambda one: one.starts_at) if others else []
+
+
+def _unticked(found: decision_links.Opened) -> list[Booking]:
+    ticked = dates_of(" ".join(choices("dates")))
+    return [booking for booking in _dates(found) if booking.id not in ticked]
 
 
 def _why_closed(found: decision_links.Opened) -> str:

@@ -219,7 +219,12 @@ def test_papers_come_to_every_date_and_go(world_on_both: World):
         (found,) = world.get(one).json["items"]
         assert world.get(f"{one}/{found['id']}").data == b"%PDF-1.7"
     assert world.get(path, who="cleo").status_code == 404
-    assert world.post(f"{path}?{told}", who="cleo").status_code == 404
+    assert (
+        world.post(
+            f"{path}?{told}", who="cleo", data=b"%PDF-1.7", content_type="application/octet-stream"
+        ).status_code
+        == 404
+    )
     paper = f"{path}/{listed['paper']['id']}"
     assert world.delete(paper, who="cleo").status_code == 404
     assert world.delete(paper).status_code == 204

@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from booking import db, wording
+from booking.domain import one_time
 from booking.domain.access import Actor, Forbidden, NotFound, Role
 from booking.domain.chemicals import Hazard, Substance
 from booking.domain.lifecycle import State, WrongMove
@@ -21,6 +22,7 @@ from booking.services import (
     approval_steps,
     approvals,
     bookings,
+    decision_links,
     papers,
     series,
     series_approvals,
@@ -40,6 +42,7 @@ from models import (
     Instrument,
     Membership,
     Occupation,
+    OneTimeLink,
     PaperKind,
     Person,
     Qualification,
@@ -1017,3 +1020,44 @@ def test_of_two_decisions_at_once_one_counts(session, tam, asked):
     decide(session, tam, asked, said)
     with pytest.raises(WrongMove):
         decide(session, tam, asked, said)
+
+
+def link_of(session, person_id) -> dict:
+    decision_links.write(session, key="k", now=NOW)
+    row = session.scalars(select(OneTimeLink).where(OneTimeLink.person_id == person_id)).one()
+    return {"link_id": row.id, "secret": one_time.secret("k", row.id)}
+
+
+def test_one_letters_link_decides_the_dates_that_are_ticked(session, ada, tam, asked):
+    link = link_of(session, tam.person_id)
+    assert count(session, OneTimeLink) == 1
+    found = decision_links.opened(session, **link, now=NOW)
+    first, second, third, fourth = of_dates(session, asked)
+    assert [one.id for one, _step in found.others] == [second, third, fourth]
+    said = {"approves": True, "comment": "", "version": None}
+    with pytest.raises(Stale), session.begin_nested():
+        decision_links.decide(session, **link, **said, dates={first: 1, UUID(int=7): 1}, now=NOW)
+    with pytest.raises(Stale), session.begin_nested():
+        decision_links.decide(session, **link, **said, dates={first: 1, second: 9}, now=NOW)
+    decision_links.decide(session, **link, **said, dates={first: 1, second: 1, fourth: 1}, now=NOW)
+    assert [one[0] for one in standing(session, ada, asked).values()] == [
+        "confirmed",
+        "confirmed",
+        "requested",
+        "confirmed",
+    ]
+    assert kinds(session)[-1] == "series.decided"
+    with pytest.raises(NotFound):
+        decision_links.decide(session, **link, **said, dates={third: 1}, now=NOW)
+
+
+def test_a_link_reaches_no_date_of_another_step_or_person(session, ben, cleo, tam, asked):
+    link = link_of(session, tam.person_id)
+    first, second, third, _fourth = bookings.of_series(session, series_id=asked.id)
+    second.person_id = ben.person_id  # handed over
+    steps = approval_steps.current(session, booking_ids=[third.id])[third.id]
+    steps[0].name = "Another"
+    session.flush()
+    found = decision_links.opened(session, **link, now=NOW)
+    assert [one.series_day for one, _step in found.others] == [day(3)]
+    assert found.booking.id == first.id

@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from booking import db
-from booking.domain import recurrence
-from booking.services import approval_steps, bookings, series
-from models import Booking, Person, RuleKind, Series
+from booking.domain import one_time, recurrence
+from booking.services import approval_steps, bookings, decision_links, series
+from models import Booking, OneTimeLink, Person, Purpose, RuleKind, Series
 from tests import cast
 from tests.services.test_policies import make_rule
 from tests.web.lab import SHANGHAI, Lab, at, local, text_of, typed, value_of
@@ -568,3 +568,24 @@ def test_only_those_who_are_asked_decide_on_a_series(lab):
         sent = {f"dates-{series_id}": dates, "decision": "approve", "comment": ""}
         assert lab.send(who, path, **sent).status_code == 403
     assert states(lab, series_id) == ["requested"] * 4
+
+
+def test_the_letters_link_asks_for_all_dates_at_once(lab):
+    series_id = asked(lab)
+    with db.transaction() as session:
+        decision_links.write(session, key="k", now=datetime.now(UTC))
+    with db.reading() as session:
+        (link,) = session.scalars(select(OneTimeLink).where(OneTimeLink.purpose == Purpose.DECIDE_STEP))
+    path = f"/decisions/{link.id}/{one_time.secret('k', link.id)}"
+    client = lab.app.test_client()
+    page = client.get(path).text
+    dates = re.findall(r'name="dates" value="([^"]+)" checked', page)
+    assert len(dates) == 4
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    sent = {"csrf_token": token, "together": "1", "version": "1", "comment": "", "decision": "approve"}
+    none = client.post(path, data=sent)
+    assert none.status_code == 422
+    assert 'href="#dates"' in none.text
+    assert client.post(path, data=sent | {"dates": dates[1:]}).status_code == 303
+    assert states(lab, series_id) == ["requested", "confirmed", "confirmed", "confirmed"]
+    assert "works once" in client.get(path).text
