@@ -106,6 +106,18 @@ def test_a_booking_from_check_in_to_check_out_at_the_instrument(lab):
     assert lab.booking(booking).state is State.ENDED
 
 
+def test_who_checked_in_during_the_set_up_may_extend_at_once(lab):
+    with db.transaction() as session:
+        session.get_one(Instrument, lab.places["SEM"]).setup_minutes = 60
+    start = quarter() + timedelta(minutes=30)
+    booking = lab.book("ada", "SEM", start, start + HOUR, now=start - timedelta(days=1))
+    assert "Extend" not in text_of(lab.get("ada", "/i/SEM").text)
+    assert lab.send("ada", f"/bookings/{booking}/check-in", back="/i/SEM").status_code == 303
+    assert "Extend" in text_of(lab.get("ada", "/i/SEM").text)
+    assert lab.send("ada", f"/bookings/{booking}/extension", back="/i/SEM").status_code == 303
+    assert lab.booking(booking).ends_at == start + HOUR + timedelta(minutes=15)
+
+
 @pytest.mark.parametrize(
     ("begins", "said"), [(30, "nobody has checked in"), (-90, "Being cleaned up until"), (120, "Free until")]
 )
