@@ -1,7 +1,7 @@
 """What the rules say of a wish before it is sent: shown by every form that asks for time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -81,7 +81,8 @@ class Judgement:
     """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish.
 
     `waiting` tells that waiting in line for the time is a way out, `exceptional` that the reader may set all of the
-    rules aside that stand against it; `unannounced` names years by whose weekdays alone they were asked.
+    rules aside that stand against it; `exception` says once for all reasons who may, where that is the same for each
+    and no reason says it; `unannounced` names years by whose weekdays alone they were asked.
     """
 
     allowed: bool | None = None
@@ -96,6 +97,7 @@ class Judgement:
     strip: Strip | None = None
     zone: str = "UTC"
     exceptional: bool = False
+    exception: str = ""
     override: str = ""
     unannounced: Sequence[int] = ()
 
@@ -147,14 +149,16 @@ def judge(
     if reasons:
         asked = verdict.wish or alternatives.wish_of(actor(), wish.items, now, booking_id=booking_id)
         found = alternatives.find(session, actor=actor(), wish=asked)
+    said, exception = _together(reasons, zone)
     return Judgement(
+        exception=exception,
         exceptional=bool(reasons) and all(reason.overridable for reason in reasons) and _excepts(places),
         override=typed.get("override_reason", ""),
         unannounced=verdict.unannounced,
         allowed=not reasons,
         needs_approval=verdict.needs_approval,
         steps=_ahead(session, verdict.steps),
-        reasons=sentences(reasons, zone),
+        reasons=said,
         conditions=sentences(verdict.conditions, zone),
         alternatives=_instead(session, found, places[0]),
         waiting=booking_id is None and waitlist.helps(reasons, wish.items),
@@ -194,6 +198,15 @@ def _ahead(session: Session, steps: Sequence[Planned]) -> list[Ahead]:
 
 def _excepts(places: Sequence[Instrument]) -> bool:
     return all(may(actor(), "rule.override", Subject(facility_id=place.facility_id)) for place in places)
+
+
+def _together(reasons: Sequence[Reason], zone: str) -> tuple[list[Said], str]:
+    """Word the reasons; where each may be overridden, say by whom once, not with every one of them."""
+    over = [reason.params.get("override") for reason in reasons]
+    if len(over) < 2 or not all(over) or any(one != over[0] for one in over):
+        return sentences(reasons, zone), ""
+    short = [replace(reason, params={**reason.params, "override": None}) for reason in reasons]
+    return sentences(short, zone), wording.exception(over[0])
 
 
 def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
