@@ -11,10 +11,10 @@ from booking.api.base import Blueprint, problems
 from booking.api.instruments import filters
 from booking.api.schemas.bookings import BookingOut
 from booking.api.schemas.routes import (
+    ChangeoverPlaceIn,
     ChangeoversIn,
     ChangeoversOut,
     MoveIn,
-    PlaceOfIn,
     RouteBookingIn,
     RouteIn,
     RouteOut,
@@ -136,7 +136,7 @@ def move(order: dict[str, Any], booking_id: UUID) -> tuple[Booking, dict[str, st
 
 @blp.get("/changeovers")
 @needs("rule.read")
-@blp.arguments(PlaceOfIn, location="query")
+@blp.arguments(ChangeoverPlaceIn, location="query")
 @blp.response(200, ChangeoversOut)
 @problems(404)
 def changeovers(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class RouteIn(_WhenIn):
     project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
 
 
-class PlaceIn(In):
+class RoutePlaceIn(In):
     """Where and when a step is to be."""
 
     instrument_id = Text(longest=40, required=True, metadata={"example": "DG-FOOD-02"})
@@ -112,7 +112,7 @@ class RouteBookingIn(RouteIn):
     """A process to be booked: at the places that one was told, or at the earliest there are."""
 
     places = fields.List(
-        fields.Nested(PlaceIn, error_messages={"null": "required", "type": "malformed"}),
+        fields.Nested(RoutePlaceIn, error_messages={"null": "required", "type": "malformed"}),
         load_default=list,
         validate=validate.Length(max=MOST_STEPS, error="too_large"),
         error_messages={"null": "required", "invalid": "malformed"},
@@ -152,7 +152,7 @@ class RouteOut(Out):
     estimate = fields.Nested(EstimateOut, required=True, allow_none=True)
 
 
-class PlaceOfIn(In):
+class ChangeoverPlaceIn(In):
     """A facility, or one of its instruments."""
 
     facility = Text(longest=40, load_default="", metadata={"example": "DG-FOOD"})
@@ -173,7 +173,7 @@ class ChangeoverIn(In):
     minutes = Whole(least=0, most=LONGEST_CHANGEOVER, required=True, metadata={"example": 240})
 
 
-class ChangeoversIn(PlaceOfIn):
+class ChangeoversIn(ChangeoverPlaceIn):
     """A whole matrix; pairs that are not named take no time."""
 
     changeovers = fields.List(
