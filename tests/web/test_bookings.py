@@ -128,6 +128,17 @@ def test_the_verdict_counts_chemicals_that_are_told_whole(lab):
     assert 'data-button="Ask for approval"' in whole
 
 
+def test_whose_own_booking_is_in_the_way_is_led_to_it(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    wish = {"instrument": "SEM", "start": local(at(10)), "end": local(at(12))}
+    own = lab.get("ada", "/bookings/new", **wish).text
+    assert "You have booked this time yourself" in own
+    assert f'href="/bookings/{booking}"' in own
+    assert "time yourself" not in lab.get("ben", "/bookings/new", **wish).text
+    after = {"instrument": "SEM", "start": local(at(11)), "end": local(at(12))}
+    assert "time yourself" not in lab.get("ada", "/bookings/new", **after).text
+
+
 def test_a_form_that_comes_back_is_the_page_of_its_address(lab):
     lab.book("ben", "SEM", at(9), at(11))
     here = "/bookings/new?instrument=SEM"
@@ -255,6 +266,17 @@ def test_every_reason_is_told_at_once(lab):
     assert answer.status_code == 409
     for words in ("4 units; you asked for 9", "too short", "steps of"):
         assert words in said
+
+
+def test_who_may_make_an_exception_is_said_once_if_it_is_the_same_for_all_reasons(lab):
+    asks = "may make an exception"
+    wrong = lab.send("ada", "/bookings/new", **form("SEM", at(9, 3), at(9, 7)))
+    assert text_of(wrong.text).count("SEM") > 1
+    assert text_of(wrong.text).count(asks) == 1
+    lab.book("ben", "SEM", at(9), at(11))
+    taken_too = text_of(lab.send("ada", "/bookings/new", **form("SEM", at(9, 3), at(9, 7))).text)
+    assert "already taken" in taken_too
+    assert taken_too.count(asks) == 2  # with each reason of which it is true
 
 
 def test_a_wish_of_a_wrong_length_is_offered_one_that_is_allowed(lab):
