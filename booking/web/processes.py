@@ -16,6 +16,7 @@ from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import NotFound, Subject, may
 from booking.domain.lifecycle import State
+from booking.domain.occupation import Kind
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.http.forms import fields
@@ -71,6 +72,12 @@ class Lane:
     family: str
     row: timeline.Row
     place: tuple[int, int] | None
+    asked: timedelta
+
+    @property
+    def longer(self) -> bool:
+        """Tell whether the instrument's rules made it longer than was asked for."""
+        return self.span.duration > self.asked
 
 
 @dataclass(frozen=True)
@@ -354,6 +361,8 @@ def _drawing(session: Session, route: Route, steps: Sequence[Step], zone_name: s
     whole = days_from(day, days, zone)
     ids = sorted({item.instrument_id for item in route.items})
     bars = availability.occupations(session, actor=actor(), instrument_ids=ids, within=whole, now=now)
+    # What is held for the reader is no hindrance to them.
+    bars = [bar for bar in bars if not (bar.mine and bar.kind is Kind.HOLD)]
     opened = availability.opening(session, instrument_ids=ids, within=whole)
     paper = timeline.paper(
         day,
@@ -392,6 +401,7 @@ def _lanes(
                 steps[number - 1].family,
                 timeline.row(paper, opened[item.instrument_id], mine, width=timeline.STRIP),
                 paper.place(item.span),
+                timedelta(minutes=steps[number - 1].minutes),
             )
         )
     return found
@@ -434,7 +444,7 @@ def _page(
 
 def _labels() -> dict[str, str]:
     words = {
-        "what": _("On what"),
+        "what": _("Instrument or class"),
         "ability": _("Ability"),
         "hours": _("Hours"),
         "least": _("At least so many hours after the step before"),

@@ -96,7 +96,7 @@ def test_any_of_a_class_will_do_and_nonsense_is_named(lab):
     for steps, words in (
         ((("i:SEM", "a", "0", "1"),), "Hours (row 1)"),
         ((("i:SEM", "1", "0", "1"), ("i:BATH", "1", "3", "1")), "At most so many hours after it (row 2)"),
-        ((), "On what (row 1)"),
+        ((), "Instrument or class (row 1)"),
     ):
         answer = lab.send("ada", "/processes/new", **form(*steps), find="1")
         assert answer.status_code == 422
