@@ -9,11 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from booking.domain.resolution.check import worth_of
-from booking.domain.resolution.field import Field, Standing
+from booking.domain.resolution.field import Field, Standing, cheapest_chain, place_of
 from booking.domain.resolution.moves import STAY_PUT, Group, Mover, Moves
 from booking.domain.resolution.nearest import cheapest, squeeze
 from booking.domain.resolution.problem import Place, Plan, Pool, Step, Wish
@@ -118,7 +119,7 @@ class Waitlist:
     def _direct(self, number: int, now: int) -> Grant | None:
         """A place for one who waits that nobody has to shift for."""
         self._known.clear()
-        mover = self._asking(number, self.pool.wishes[number], now)
+        mover = self.asking(number, self.pool.wishes[number], now)
         if not self._allowed(self.pool.wishes[number]) or not all(len(moves) for moves in mover.moves):
             return None
         standing = Standing(Field(Group((mover, *self._around(mover, now))), self.pool), self._left)
@@ -128,6 +129,36 @@ class Waitlist:
     def could_serve(self, number: int, now: int) -> bool:
         """Whether there is a free place for a wish, nobody shifting."""
         return self._direct(number, now) is not None
+
+    def offer(self, wish: Wish, now: int) -> tuple[Place, ...] | None:
+        """The best free place for any wish, no rule of the pool looked at; nobody may shift on such a list."""
+        mover = self.asking(-2, wish, now)
+        if not all(len(moves) for moves in mover.moves):
+            return None
+        _total, chosen = cheapest_chain(mover, [moves.costs.astype(np.float64) for moves in mover.moves])
+        places = tuple(place_of(mover, step, at) for step, at in enumerate(chosen))
+        return places if places and not self._meets_itself(wish, places) else None
+
+    def _meets_itself(self, wish: Wish, places: Sequence[Place]) -> bool:
+        runs = sorted(
+            (instrument, start, start + step.duration + self.pool.instruments[instrument].clean)
+            for step, (instrument, start) in zip(wish.steps, places, strict=True)
+        )
+        return any(one[0] == two[0] and two[1] < one[2] for one, two in pairwise(runs))
+
+    def candidates(self, wish: Wish, now: int) -> tuple[Moves, ...]:
+        """Where each step of a wish could begin; empty if one of them nowhere."""
+        moves = self.asking(-2, wish, now).moves
+        return moves if all(len(one) for one in moves) else ()
+
+    def over_cap(self, wish: Wish) -> int:
+        """The slots by which its organisation would be over its cap with this wish; below zero: what is left."""
+        cap = self.pool.caps.get(wish.organisation)
+        return -1 if cap is None else self._use[wish.organisation] + wish.slots - cap
+
+    def over_budget(self, wish: Wish) -> int:
+        """The yuan by which the budget would be overdrawn with this wish; below zero: what is left."""
+        return -1 if self.pool.budget is None else self._subsidy + wish.subsidy - self.pool.budget
 
     def _near(self, touched: set[int]) -> set[int]:
         """The instruments where a cancellation might help: its own, and those of holders who could shift to them."""
@@ -146,7 +177,7 @@ class Waitlist:
         wish = self.pool.wishes[number]
         if not self._allowed(wish) or wish.window[1] <= now:
             return None
-        mover = self._asking(number, wish, now)
+        mover = self.asking(number, wish, now)
         if not all(len(moves) for moves in mover.moves):
             return None
         holders = self._around(mover, now)
@@ -174,12 +205,9 @@ class Waitlist:
         return Grant(mover.number, places, shifts, worth) if worth > 0 else None
 
     def _allowed(self, wish: Wish) -> bool:
-        cap = self.pool.caps.get(wish.organisation)
-        if cap is not None and self._use[wish.organisation] + wish.slots > cap:
-            return False
-        return self.pool.budget is None or self._subsidy + wish.subsidy <= self.pool.budget
+        return self.over_cap(wish) <= 0 and self.over_budget(wish) <= 0
 
-    def _asking(self, number: int, wish: Wish, now: int) -> Mover:
+    def asking(self, number: int, wish: Wish, now: int) -> Mover:
         """One who waits: its candidates cost what they take from its value."""
         moves = []
         for index, step in enumerate(wish.steps):
