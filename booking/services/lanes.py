@@ -1,7 +1,7 @@
 """Instruments as the resolver sees them: one lane for each unit, its calendar in slots of a quarter of an hour."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -69,6 +69,27 @@ class Lanes:
     by_instrument: Mapping[int, tuple[int, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Stations that wishes compete for through their lines: the units of each, and what each run takes."""
+
+    units: tuple[int, ...]
+    of: Mapping[int, tuple[tuple[int, int], ...]]
+
+    def of_any(self, places: Iterable[int]) -> tuple[tuple[int, int], ...]:
+        """Give what any of some instruments would take: none is promised twice, whichever is chosen."""
+        most: dict[int, int] = {}
+        for place in places:
+            for utility, amount in self.of.get(place, ()):
+                most[utility] = max(most.get(utility, 0), amount)
+        return tuple(sorted(most.items()))
+
+    @property
+    def utilities(self) -> tuple[problem.Utility, ...]:
+        """The stations as what is shared; what stands in the ledger is in the calendars already."""
+        return tuple(problem.Utility(units) for units in self.units)
+
+
 def grid(first: date, last: date, zone_name: str) -> Grid:
     """Give the grid over local days, both in it."""
     tz = zone(zone_name)
@@ -132,6 +153,34 @@ def lanes(
     for lane, place in enumerate(of_lane):
         by_instrument[place] = (*by_instrument.get(place, ()), lane)
     return Lanes(over, tuple(found), tuple(of_lane), tuple(setup), by_instrument)
+
+
+def draws(session: Session, instruments: Mapping[int, Instrument]) -> Draws:
+    """Give the stations that a line shares with another line, or that stand among the instruments themselves."""
+    parts = occupation.parts_of(session, instruments)
+    users: dict[int, set[int]] = {}
+    for line, found in parts.items():
+        for part in found:
+            users.setdefault(part.station_id, {part.station_id} & instruments.keys()).add(line)
+    shared = sorted(station for station, who in users.items() if len(who) > 1)
+    sizes = (
+        {one.id: one.units for one in session.scalars(select(Instrument).where(Instrument.id.in_(shared)))}
+        if shared
+        else {}
+    )
+    number = {station: index for index, station in enumerate(shared)}
+    of = {
+        line: tuple(
+            (number[part.station_id], part.units or sizes[part.station_id])
+            for part in found
+            if part.station_id in number
+        )
+        for line, found in parts.items()
+    }
+    of |= {
+        station: (*of.get(station, ()), (number[station], 1)) for station in shared if station in instruments
+    }
+    return Draws(tuple(sizes[station] for station in shared), of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from booking.domain.resolution.outage import Outage
 from booking.domain.resolution.problem import SLOT, SLOTS_AN_HOUR, Place, Plan, Pool, Step, Wish
 from booking.domain.spans import Span
 from booking.services import availability, bookings, lanes
-from booking.services.lanes import Grid, Lanes
+from booking.services.lanes import Draws, Grid, Lanes
 from models import Booking, BookingItem, Facility, Instrument
 
 AHEAD = timedelta(days=7)
@@ -61,7 +61,8 @@ def pose(
         at_once=True,
         now=now,
     )
-    wishes = [_wish(booking, over, read, equals if booking in hit else {}) for booking in asked]
+    draws = lanes.draws(session, rows)
+    wishes = [_wish(booking, over, read, equals if booking in hit else {}, draws) for booking in asked]
     places = _lanes_of(asked, wishes, len(hit), over, read)
     kept = [number for number in range(len(asked)) if number in places]
     pool = Pool(
@@ -70,6 +71,7 @@ def pose(
         horizon=over.horizon,
         instruments=read.instruments,
         wishes=tuple(wishes[number] for number in kept),
+        utilities=draws.utilities,
     )
     names = {
         "bookings": [str(asked[number].id) for number in kept],
@@ -146,7 +148,9 @@ def _neighbours(
     return [one for one in session.scalars(query) if one.id not in met and _simple(one, over, now)]
 
 
-def _wish(booking: Booking, over: Grid, read: Lanes, equals: Mapping[int, tuple[int, ...]]) -> Wish:
+def _wish(
+    booking: Booking, over: Grid, read: Lanes, equals: Mapping[int, tuple[int, ...]], draws: Draws
+) -> Wish:
     """Say where a booking may go: one that is hit anywhere where an equal is free, a neighbour a little to and fro."""
     item = booking.items[0]
     start, end = over.around(_span(item))
@@ -159,6 +163,7 @@ def _wish(booking: Booking, over: Grid, read: Lanes, equals: Mapping[int, tuple[
             for place in places
             for lane in read.by_instrument.get(place, ())
         ),
+        draws=draws.of_any(places),
     )
     window = (0, end) if equals else (max(0, start - flex), min(over.horizon, end + flex))
     return Wish(

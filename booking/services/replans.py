@@ -195,16 +195,13 @@ def send(
     occupation.drop_expired(session, locked.instruments, now=now)
     _move_neighbours(session, [one for one in changes if not one.hit], affected, row, now)
     for number, one in enumerate(changes):
-        proposals.make(
-            session,
-            row=row,
-            number=number,
-            change=one,
-            booking=affected[one.booking_id],
-            locked=locked,
-            key=key,
-            now=now,
-        )
+        booking = affected[one.booking_id]
+        try:
+            proposals.make(
+                session, row=row, number=number, change=one, booking=booking, locked=locked, key=key, now=now
+            )
+        except Refused:
+            raise Refused([Reason("repair_outdated", {"bookings": 1})]) from None
     row.state, row.chosen, row.sent_at = ReplanState.SENT, chosen, now
     row.version += 1
     session.flush()

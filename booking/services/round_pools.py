@@ -16,11 +16,11 @@ from booking.domain.access import Actor
 from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import HOLDS
 from booking.domain.occupation import Item
-from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Utility, Wish
+from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Wish
 from booking.domain.rounds import PinKind, WishState
 from booking.domain.spans import Span
-from booking.services import availability, lanes, occupation
-from booking.services.lanes import Grid, Lanes
+from booking.services import availability, lanes
+from booking.services.lanes import Draws, Grid, Lanes
 from models import (
     Booking,
     BookingItem,
@@ -94,7 +94,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         parties=_parties(wishes),
         kinds=_kinds(session, wishes),
         subsidies=_subsidies(session, row, wishes),
-        draws=_draws(session, instruments),
+        draws=lanes.draws(session, instruments),
     )
     pool = Pool(
         name=row.name,
@@ -106,7 +106,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         caps=_caps(row, free, pinned, case),
         budget=_budget(row, pinned, case),
         short=SHORT,
-        utilities=tuple(Utility(units) for units in case.draws.units),
+        utilities=case.draws.utilities,
     )
     names = {
         "wishes": [str(wish.id) for wish in free],
@@ -123,14 +123,6 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
 
 
 @dataclass(frozen=True, slots=True)
-class _Draws:
-    """Stations that wishes compete for through their lines: the units of each, and what each run takes."""
-
-    units: tuple[int, ...]
-    of: Mapping[int, tuple[tuple[int, int], ...]]
-
-
-@dataclass(frozen=True, slots=True)
 class _Case:
     """All that turns the wishes of one round into numbers."""
 
@@ -140,7 +132,7 @@ class _Case:
     parties: Mapping[UUID, int]
     kinds: Mapping[int | None, str]
     subsidies: Mapping[UUID, int]
-    draws: _Draws
+    draws: Draws
 
 
 def waiting(session: Session, *, round_id: UUID) -> Sequence[RoundWish]:
@@ -172,7 +164,14 @@ def _wish(wish: RoundWish, case: _Case) -> Wish:
         for lane in case.lanes.by_instrument.get(choice.instrument_id, ())
     )
     return Wish(
-        steps=(Step(slots, choices, attended=True, draws=_drawn(wish, case.draws)),),
+        steps=(
+            Step(
+                slots,
+                choices,
+                attended=True,
+                draws=case.draws.of_any(choice.instrument_id for choice in wish.choices),
+            ),
+        ),
         window=window,
         value=value,
         late=figures.lateness(value, window[1] - window[0]),
@@ -183,43 +182,6 @@ def _wish(wish: RoundWish, case: _Case) -> Wish:
         consents=wish.may_move,
         subsidy=case.subsidies.get(wish.id, 0),
     )
-
-
-def _drawn(wish: RoundWish, draws: _Draws) -> tuple[tuple[int, int], ...]:
-    """Give what any of its instruments would take of shared stations: none is promised twice, whichever is chosen."""
-    most: dict[int, int] = {}
-    for choice in wish.choices:
-        for utility, amount in draws.of.get(choice.instrument_id, ()):
-            most[utility] = max(most.get(utility, 0), amount)
-    return tuple(sorted(most.items()))
-
-
-def _draws(session: Session, instruments: Mapping[int, Instrument]) -> _Draws:
-    """Give the stations that a line of the round shares with another line, or that are wished for themselves."""
-    parts = occupation.parts_of(session, instruments)
-    users: dict[int, set[int]] = {}
-    for line, found in parts.items():
-        for part in found:
-            users.setdefault(part.station_id, {part.station_id} & instruments.keys()).add(line)
-    shared = sorted(station for station, who in users.items() if len(who) > 1)
-    sizes = (
-        {one.id: one.units for one in session.scalars(select(Instrument).where(Instrument.id.in_(shared)))}
-        if shared
-        else {}
-    )
-    number = {station: index for index, station in enumerate(shared)}
-    of = {
-        line: tuple(
-            (number[part.station_id], part.units or sizes[part.station_id])
-            for part in found
-            if part.station_id in number
-        )
-        for line, found in parts.items()
-    }
-    of |= {
-        station: (*of.get(station, ()), (number[station], 1)) for station in shared if station in instruments
-    }
-    return _Draws(tuple(sizes[station] for station in shared), of)
 
 
 def _parties(wishes: Iterable[RoundWish]) -> dict[UUID, int]:

@@ -127,7 +127,7 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
         manages = may(actor(), "closure.make", Subject(facility_id=row.facility_id))
     running = run is not None and run.state in solver_runs.OPEN
     if request.args.get("part") == "progress":
-        return render_template("runs/progress.html", run=run, running=running, phase=plan_words.phase)
+        return render_template("runs/progress.html", run=run, running=running, words_of=plan_words)
     page = render_template(
         "replans/one.html",
         row=row,
