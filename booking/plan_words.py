@@ -271,8 +271,72 @@ def _left_out(_params: Params) -> str:
     return _("The facility has left this wish out of the round.")
 
 
+def _never_free(_params: Params) -> str:
+    return _("Closures and earlier bookings leave no start in your window.")
+
+
+def _full(params: Params) -> str:
+    classes = [
+        ngettext(
+            "%(num)d booking of priority %(priority)s",
+            "%(num)d bookings of priority %(priority)s",
+            bookings,
+            num=bookings,
+            priority=priority,
+        )
+        for priority, bookings in params["classes"].items()
+    ]
+    return _("Every start in your window is taken: %(bookings)s.", bookings=_(", ").join(classes))
+
+
+def _cap(params: Params) -> str:
+    return _(
+        "Your organisation may have %(cap)s hours in this round; this wish would be %(over)s hours over.",
+        cap=f"{params['cap']:g}",
+        over=f"{params['over']:g}",
+    )
+
+
+def _budget(params: Params) -> str:
+    return _("The subsidies of this round would be overdrawn by %(over)s yuan.", over=params["over"])
+
+
+def _floor(params: Params) -> str:
+    return _(
+        "%(hours)s hours of this round are promised to another group of users.", hours=f"{params['hours']:g}"
+    )
+
+
+def _outbid(params: Params) -> str:
+    return _(
+        "The cheapest place for it costs %(price)s points by what others would use it for; "
+        "your wish has %(value)s.",
+        price=params["price"],
+        value=params["value"],
+    )
+
+
 WHY: dict[str, Callable[[Params], str]] = {
     "pinned": _pinned,
     "left_out": _left_out,
+    "never_free": _never_free,
+    "full": _full,
+    "cap": _cap,
+    "budget": _budget,
+    "floor": _floor,
+    "outbid": _outbid,
 }
 """Every code of a reason that a draft gives, and how it is said."""
+
+
+def help_sentence(code: str, params: Params) -> str:
+    """Say which one change of a wish would have served it."""
+    if code == "instrument":
+        return _("It would be served on %(instrument)s as well.", instrument=params["instrument"])
+    if code == "shorter":
+        return _("It would be served with %(hours)s hours.", hours=f"{params['hours']:g}")
+    return {
+        "later": _("It would be served if it could end a day later."),
+        "earlier": _("It would be served if it could begin a day earlier."),
+        "unattended": _("It would be served if nobody had to be there while it runs."),
+    }[code]
