@@ -188,6 +188,7 @@ def _ahead(session: Session, steps: Sequence[Planned]) -> list[Ahead]:
                 "an answer within %(num)d working day",
                 "an answer within %(num)d working days",
                 step.rule.deadline_days,
+                num=step.rule.deadline_days,
             )
             if step.rule.deadline_days
             else "",

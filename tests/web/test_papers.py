@@ -141,7 +141,8 @@ def test_a_later_declaration_asks_for_approval_and_taking_it_back_does_not(lab):
 
 
 def test_the_form_of_a_change_declares_chemicals_and_only_more_asks_anew(lab):
-    add_rule(lab, "Safety", approvers={"role": "manager"}, when=[{"condition": "hazardous"}])
+    rule = {"approvers": {"role": "manager"}, "when": [{"condition": "hazardous"}], "deadline_days": 2}
+    add_rule(lab, "Safety", **rule)
     booking = lab.book("ada", "SEM", at(9), at(11))
     path = f"/bookings/{booking}/change"
     page = lab.get("ada", path).text
@@ -155,7 +156,7 @@ def test_the_form_of_a_change_declares_chemicals_and_only_more_asks_anew(lab):
     told = text_of(lab.get("ada", path, **live, **shorter, **acetone).text)
     assert asks in told
     assert "Safety (since: dangerous chemicals are declared)" in told
-    assert "Managers of the facility" in told
+    assert "Managers of the facility · an answer within 2 working days" in told
     wrong = lab.send("ada", path, **same, **span, **acetone, **{"cas-1": "67-64-2"})
     assert (wrong.status_code, "Acetone" in wrong.text) == (422, True)
     lab.send("ada", path, **same, **shorter, **acetone)
