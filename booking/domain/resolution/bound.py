@@ -126,8 +126,8 @@ class Ascent:
             (fresh.floors, old.floors),
             (fresh.utilities, old.utilities),
         ):
-            kept *= DEFLECTION
-            kept += (1 - DEFLECTION) * new
+            np.multiply(kept, DEFLECTION, out=kept)
+            np.add(kept, (1 - DEFLECTION) * new, out=kept)
         if pool.budget is not None:
             old.budget = DEFLECTION * old.budget + (1 - DEFLECTION) * fresh.budget
 

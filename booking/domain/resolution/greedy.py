@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from booking.domain.resolution.board import Board, Prices, no_prices
+import numpy as np
+
+from booking.domain.resolution.board import FAR, Board, Prices, no_prices
+from booking.domain.resolution.bound import Bound
 from booking.domain.resolution.problem import Pool, Wish
 from booking.domain.resolution.tables import Tables
 
@@ -46,6 +49,21 @@ def floors_first(tables: Tables) -> Board:
     return board
 
 
+def guided(tables: Tables, bound: Bound) -> Board:
+    """Make the best plan that prices lead to: first those that the relaxed solution takes most often.
+
+    Ties fall to what a wish leaves over its price, in one order after rounding the frequencies to tenths.
+    """
+    scale = float(np.abs(bound.profit[np.isfinite(bound.profit)]).max(initial=1.0)) * 1e3
+    boards = []
+    for keys in (-bound.frequency, -np.round(bound.frequency, 1) - bound.profit / scale):
+        board = Board(tables)
+        order = np.argsort(keys, kind="stable").tolist()
+        insert(board, order, bound.prices, least=-FAR)
+        boards.append(board)
+    return max(boards, key=lambda board: board.objective)
+
+
 def ordered(pool: Pool, order: str) -> list[int]:
     """The wishes of a pool in a named order."""
     key = ORDERS[order]
@@ -53,7 +71,7 @@ def ordered(pool: Pool, order: str) -> list[int]:
 
 
 def insert(board: Board, order: Iterable[int], prices: Prices, least: float = 0.0) -> None:
-    """Serve each wish in turn at its cheapest free place, where its value less the place is more than `least`."""
+    """Serve each wish in turn at its cheapest free place, where its value less its price is more than `least`."""
     wishes = board.tables.pool.wishes
     for number in order:
         wish = wishes[number]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from booking.domain.resolution import check, greedy
-from booking.domain.resolution.board import Board, Prices
+from booking.domain.resolution import bound as bounds
+from booking.domain.resolution import check, greedy, neighbourhoods
+from booking.domain.resolution.board import FAR, Board, Prices
 from booking.domain.resolution.documents import fingerprint
 from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.problem import Plan, Pool
 from booking.domain.resolution.tables import Tables, tables
+
+WHOLE = 40_000
+"""Up to so many candidates the pool is solved as a whole first."""
+WHOLE_WORK = 2.0
+"""Deterministic seconds of the solver for that; small pools need hundredths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,72 @@ class _Run:
         candidates = tables(self.pool)
         board = greedy.best_greedy(candidates)
         self._tell("greedy", board)
+        if not self.effort.over and len(candidates.address):
+            board = self._bounded(board, candidates)
         return self._judged(board, candidates)
+
+    def _bounded(self, board: Board, candidates: Tables) -> Board:
+        """Bound the pool, let its prices guide a second greedy, and search on from the better plan."""
+
+        def told(least: float, _steps: int) -> None:
+            self.bound = int(least)
+            self._tell("bound", board)
+
+        found = bounds.bound(candidates, board.objective, self.effort, told)
+        self.bound, self.prices = found.points, found.prices
+        led = greedy.guided(candidates, found)
+        if led.objective > board.objective:
+            board, self.method = led, "prices"
+        self._tell("prices", board)
+        try:
+            return self._searched(board, candidates, found)
+        except ImportError:
+            return board
+
+    def _searched(self, board: Board, candidates: Tables, found: bounds.Bound) -> Board:
+        """Solve a small pool as a whole; search in a large one."""
+        from booking.domain.resolution import search  # noqa: PLC0415 - loads OR-Tools, which may be missing
+
+        if len(candidates.address) <= WHOLE:
+            board = self._whole(board, candidates)
+            if board.objective >= (self.bound or 0):
+                return board
+        known = neighbourhoods.Neighbourhoods(candidates, found)
+        self.method = "search"
+
+        def told(_points: int) -> None:
+            self._tell("search", board)
+
+        search.Search(known, self.seed).improve(
+            board, neighbourhoods.everything(candidates), self.effort, enough=self.bound or FAR, told=told
+        )
+        return board
+
+    def _whole(self, board: Board, candidates: Tables) -> Board:
+        """Solve the whole pool exactly from a plan; its bound may be better than the prices'."""
+        from booking.domain.resolution.exact import pool as exact  # noqa: PLC0415
+
+        free = [number for number in range(candidates.wishes) if candidates.steps(number)]
+        seconds = None if self.effort.seconds is None else self.effort.left
+        found = exact.improved(
+            Board(candidates),
+            free,
+            board.spots,
+            work=min(WHOLE_WORK, self.effort.left),
+            seed=self.seed,
+            seconds=seconds,
+            stopped=self.effort.stopped,
+        )
+        self.effort.add(found.work)
+        if self.bound is None or found.bound < self.bound:
+            self.bound = math.floor(found.bound + 1e-6)
+        other = Board(candidates)
+        for number, spots in sorted((found.spots or {}).items()):
+            other.put(number, spots)
+        if other.objective < board.objective:
+            return board
+        self.method = "exact"
+        return other
 
     def _tell(self, phase: str, board: Board) -> None:
         if self.on_progress is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ortools.sat.python import cp_model
 
 from booking.domain.resolution.board import FAR, Board, Spot, Spots
 from booking.domain.resolution.problem import Wish
+from booking.domain.resolution.starts import Bits
 from booking.domain.resolution.tables import Whole
 
 
@@ -40,15 +42,22 @@ def improved(
     work: float,
     seed: int,
     seconds: float | None = None,
+    instruments: Bits | None = None,
     stopped: Callable[[], bool] | None = None,
 ) -> Found:
-    """Place the free wishes, which the board does not hold, as well as can be; `old` is where they were before."""
-    return _Model(board, old, free).solved(work, seed, seconds, stopped)
+    """Place the free wishes, which the board does not hold, as well as can be; `old` is where they were before.
+
+    With `instruments` only these may be used.
+    """
+    return _Model(board, old, free, instruments).solved(work, seed, seconds, stopped)
 
 
 class _Model:
-    def __init__(self, board: Board, old: Mapping[int, Spots], free: Iterable[int]) -> None:
+    def __init__(
+        self, board: Board, old: Mapping[int, Spots], free: Iterable[int], instruments: Bits | None = None
+    ) -> None:
         self.board = board
+        self.allowed = instruments
         self.tables = board.tables
         self.old = old
         self.model = cp_model.CpModel()
@@ -70,6 +79,11 @@ class _Model:
     ) -> Found:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
+        # The linear relaxation proves most; probing and symmetry would cost more than they find.
+        solver.parameters.linearization_level = 2
+        solver.parameters.cp_model_probing_level = 0
+        solver.parameters.symmetry_level = 0
+        solver.parameters.max_presolve_iterations = 1
         solver.parameters.random_seed = seed % 2**31
         solver.parameters.max_deterministic_time = work
         if seconds is not None:
@@ -99,6 +113,8 @@ class _Model:
         """For each block with free places: the starts, and what the earliest costs."""
         found = []
         for block in self.tables.blocks(step):
+            if self.allowed is not None and not self.allowed[self.tables.block_instrument[block]]:
+                continue
             addresses, costs = self.board.free(block, None)
             if len(addresses):
                 offset = int(self.tables.block_instrument[block]) * self.tables.stride
@@ -228,7 +244,7 @@ class _Model:
         edges = [0, *(np.flatnonzero(np.diff(left)) + 1).tolist(), len(left)]
         runs = [run for run, _ in draws]
         amounts = [amount for _, amount in draws]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             if left[start] < most:
                 runs.append(self.model.new_fixed_size_interval_var(start, end - start, ""))
                 amounts.append(most - int(left[start]))
