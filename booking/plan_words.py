@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from booking import i18n
@@ -297,16 +298,6 @@ def _cap(params: Params) -> str:
     )
 
 
-def _budget(params: Params) -> str:
-    return _("The subsidies of this round would be overdrawn by %(over)s yuan.", over=params["over"])
-
-
-def _floor(params: Params) -> str:
-    return _(
-        "%(hours)s hours of this round are promised to another group of users.", hours=f"{params['hours']:g}"
-    )
-
-
 def _outbid(params: Params) -> str:
     return _(
         "The cheapest place for it costs %(price)s points by what others would use it for; "
@@ -314,6 +305,44 @@ def _outbid(params: Params) -> str:
         price=params["price"],
         value=params["value"],
     )
+
+
+def _budget(params: Params) -> str:
+    return _(
+        "The budget for subsidies is used up; this wish is %(over)s over it.",
+        over=i18n.format_money(Decimal(int(params["over"])) / 100),
+    )
+
+
+def _floor(params: Params) -> str:
+    return _(
+        "%(hours)s h are promised to %(kind)s, which come first.",
+        hours=i18n.format_number(params["hours"]),
+        kind=organisation_kind(str(params["quota_class"])),
+    )
+
+
+def _elsewhere(_params: Params) -> str:
+    return _("Not on the instrument that you like best: its hours went to wishes with more points.")
+
+
+def _help(words: str) -> Callable[[Params], str]:
+    def say(params: Params) -> str:
+        place = {"instrument": params["instrument"], "start": _time(params, "start")}
+        return _(words, hours=i18n.format_number(params.get("hours", 0)), **place)
+
+    return say
+
+
+def organisation_kind(kind: str) -> str:
+    """Name a kind of organisation, of which there are many."""
+    return {
+        "university": _("universities"),
+        "research_institute": _("research institutes"),
+        "enterprise": _("enterprises"),
+        "public_institution": _("public institutions"),
+        "major_infrastructure": _("major infrastructures"),
+    }.get(kind, kind)
 
 
 WHY: dict[str, Callable[[Params], str]] = {
@@ -325,18 +354,10 @@ WHY: dict[str, Callable[[Params], str]] = {
     "budget": _budget,
     "floor": _floor,
     "outbid": _outbid,
+    "elsewhere": _elsewhere,
+    "help_later": _help(mark("A window of one day more would have helped: %(instrument)s, %(start)s.")),
+    "help_earlier": _help(mark("A window of one day earlier would have helped: %(instrument)s, %(start)s.")),
+    "help_instrument": _help(mark("%(instrument)s would have had room: %(start)s.")),
+    "help_shorter": _help(mark("%(hours)s h would have found a place: %(instrument)s, %(start)s.")),
 }
 """Every code of a reason that a draft gives, and how it is said."""
-
-
-def help_sentence(code: str, params: Params) -> str:
-    """Say which one change of a wish would have served it."""
-    if code == "instrument":
-        return _("It would be served on %(instrument)s as well.", instrument=params["instrument"])
-    if code == "shorter":
-        return _("It would be served with %(hours)s hours.", hours=f"{params['hours']:g}")
-    return {
-        "later": _("It would be served if it could end a day later."),
-        "earlier": _("It would be served if it could begin a day earlier."),
-        "unattended": _("It would be served if nobody had to be there while it runs."),
-    }[code]

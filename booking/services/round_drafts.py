@@ -27,7 +27,7 @@ from booking.services import (
     solver_runs,
     waitlist,
 )
-from models import Booking, Round, RoundWish, RunKind, SolverRun
+from models import Booking, Instrument, Round, RoundWish, RunKind, SolverRun
 
 USUAL_SECONDS = 10
 """A run that nobody gave a time gets so many seconds."""
@@ -159,12 +159,26 @@ def place_of(wish: RoundWish) -> Place | None:
     return Place(wish.instrument_id, wish.starts_at, wish.starts_at + timedelta(minutes=wish.minutes))
 
 
-def reasons(run: SolverRun) -> dict[UUID, list[dict[str, Any]]]:
+def reasons(session: Session, run: SolverRun) -> dict[UUID, list[dict[str, Any]]]:
     """Give why a run serves each wish as it does: codes with figures."""
     told: Mapping[str, list[dict[str, Any]]] = run.result.get("reasons", {})
-    found = {UUID(run.names["wishes"][int(number)]): list(why) for number, why in told.items()}
+    found = {
+        UUID(run.names["wishes"][int(number)]): [_named(session, run, one) for one in why]
+        for number, why in told.items()
+    }
     found |= {UUID(key): [{"code": "left_out"}] for key in run.names["left_out"]}
     return found | {UUID(key): [{"code": "pinned"}] for key in run.names["pins"]}
+
+
+def _named(session: Session, run: SolverRun, reason: dict[str, Any]) -> dict[str, Any]:
+    """Put instruments and times in the place of the numbers of a reason."""
+    named = dict(reason)
+    if places := named.pop("places", None):
+        lane, slot = places[0]
+        start = datetime.fromisoformat(run.names["start"]) + slot * SLOT
+        named["instrument"] = session.get_one(Instrument, run.names["lanes"][lane]).code
+        named["start"], named["zone"] = start.isoformat(), run.names["zone"]
+    return named
 
 
 def publish(
@@ -185,7 +199,7 @@ def publish(
     rounds.move(row, RoundAction.PUBLISH)
     row.draft_run_id = run.id
     wishes = _loaded(session, round_id)
-    put, why = places(run, wishes), reasons(run)
+    put, why = places(run, wishes), reasons(session, run)
     for wish in wishes:
         place = put.get(wish.id)
         wish.instrument_id = place.instrument_id if place else None

@@ -112,6 +112,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         "wishes": [str(wish.id) for wish in free],
         "lanes": list(read.of_lane),
         "start": over.start.isoformat(),
+        "zone": row.facility.zone,
         "pins": {str(one.wish.id): [one.instrument_id, one.span.start.isoformat()] for one in pinned},
         "left_out": [
             str(wish.id) for wish in wishes if wish.id in pins and pins[wish.id].kind is PinKind.LEFT_OUT

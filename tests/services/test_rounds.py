@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
+from booking import plan_words
 from booking.domain.access import Actor, Forbidden, NotFound, Role
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
@@ -13,6 +14,7 @@ from booking.domain.resolution.answers import answer
 from booking.domain.rounds import RoundAction, RoundState, WishState
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
+from booking.i18n import use_locale
 from booking.services import bookings, round_drafts, round_pools, round_wishes, rounds, solver_runs
 from booking.services.bookings import Stale
 from booking.services.rounds import ShareTerms, Terms
@@ -215,7 +217,7 @@ def test_what_is_pinned_stands_and_what_is_left_out_is_not_asked(session, tam, a
     assert put[first.id].starts_at == at(0, 9)
     assert put[second.id].starts_at >= at(0, 11)
     assert third.id not in put
-    assert round_drafts.reasons(run)[third.id] == [{"code": "left_out"}]
+    assert round_drafts.reasons(session, run)[third.id] == [{"code": "left_out"}]
 
 
 def test_a_line_and_its_station_are_never_promised_together(session, tam, ada, cleo, reactor, twin):
@@ -374,3 +376,20 @@ def test_a_round_closes_by_itself_and_runs_once(session, tam, ada, week, reactor
     assert round_drafts.ask_first(session, round_id=week.id, now=over) is not None
     assert rounds.due(session, now=over) == []
     assert rounds.close_in_time(session, round_id=week.id, now=over) is None
+
+
+def test_who_is_not_served_is_told_why_and_what_would_help(session, tam, ada, cleo, week, reactor):
+    within = Span(at(0, 9), at(0, 11))
+    mine = wish(session, ada, week, reactor, window=within)
+    theirs = wish(session, cleo, week, reactor, window=within)
+    round_wishes.rank(session, actor=tam, wish_id=mine.id, priority=4, reason="national project", now=NOW)
+    drafted(session, tam, week)
+    assert mine.reasons == []
+    codes = [reason["code"] for reason in theirs.reasons]
+    assert "full" in codes
+    assert "help_later" in codes
+    with use_locale("en"):
+        said = [plan_words.why(reason) for reason in theirs.reasons]
+    assert any(sentence.startswith("Every start in your window is taken") for sentence in said)
+    helps = f"A window of one day more would have helped: {reactor.code}, Mon 9 Nov 2026, 11:00."
+    assert helps in said

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from booking.domain.resolution import repair, solve
 from booking.domain.resolution.documents import read_plan, read_pool, write_plan
+from booking.domain.resolution.explain import Explainer, Help
 from booking.domain.resolution.outage import read_outage
+from booking.domain.resolution.problem import Pool
 
 Told = Callable[[dict[str, Any]], None]
+
+MOST_EXPLAINED = 2000
+"""Of so many wishes that are not served it is said why."""
 
 
 def answer(
@@ -36,8 +41,9 @@ def answer(
 def _pool(
     document: Mapping[str, Any], seconds: float, seed: int, on_progress: Told, stopped: Callable[[], bool]
 ) -> dict[str, Any]:
+    pool = read_pool(document)
     found = solve.solve(
-        read_pool(document),
+        pool,
         seconds=seconds,
         seed=seed,
         on_progress=lambda progress: on_progress(_progress(progress)),
@@ -57,7 +63,40 @@ def _pool(
         "seed": found.seed,
         "fingerprint": found.fingerprint,
         "seconds": round(found.seconds, 2),
+        "reasons": _reasons(pool, found),
     }
+
+
+def _reasons(pool: Pool, found: solve.Result) -> dict[str, list[dict[str, Any]]]:
+    """Say of each wish that is not served why, and what would help; of those served elsewhere, that they are."""
+    explainer = Explainer(pool, found.plan, found.prices)
+    told: dict[str, list[dict[str, Any]]] = {}
+    for number in range(len(pool.wishes)):
+        if number in found.plan:
+            said = [{"code": "elsewhere"} for _ in explainer.elsewhere(number)[:1]]
+        elif len(told) < MOST_EXPLAINED:
+            explained = explainer.unserved(number)
+            said = [_said(one.code, one.params) for one in explained.reasons]
+            said += _helps(explained.helps)
+        else:
+            said = []
+        if said:
+            told[str(number)] = said
+    return told
+
+
+def _said(code: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"code": code, **params}
+
+
+def _helps(helps: Iterable[Help]) -> list[dict[str, Any]]:
+    """Give the first way of each sort; runs without anybody there are not everybody's to choose."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in helps:
+        if one.code != "unattended":
+            places = [list(place) for place in one.places]
+            found.setdefault(one.code, _said(f"help_{one.code}", {**one.params, "places": places}))
+    return list(found.values())
 
 
 def _repair(
