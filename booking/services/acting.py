@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
@@ -45,13 +46,21 @@ def person_called(session: Session, who: str, *, field: str = "booked_for") -> U
 
 def actor_of(session: Session, person_id: UUID) -> Actor | None:
     """Give what a person is and may do, None if there is none who may sign in."""
-    rows = session.execute(
+    return actors_of(session, [person_id]).get(person_id)
+
+
+def actors_of(session: Session, ids: Iterable[UUID]) -> dict[UUID, Actor]:
+    """Give what people are and may do, those who may sign in; one statement."""
+    query = (
         select(*PERSON_COLUMNS)
         .select_from(Person)
         .outerjoin(Membership, Membership.person_id == Person.id)
-        .where(Person.id == person_id, Person.state == PersonState.ACTIVE)
-    ).all()
-    return actor_of_rows(rows) if rows else None
+        .where(Person.id.in_(list(ids)), Person.state == PersonState.ACTIVE)
+    )
+    found: dict[UUID, list[Any]] = {}
+    for row in session.execute(query):
+        found.setdefault(row.person_id, []).append(row)
+    return {person_id: actor_of_rows(rows) for person_id, rows in found.items()}
 
 
 def in_place_of(

@@ -138,10 +138,14 @@ def facts(
     loads: Mapping[int, tuple[Load, ...]],
     *,
     timetables: Mapping[int, Timetable],
+    hours: Mapping[int, tuple[str, tuple[WeeklyHours, ...]]] | None = None,
 ) -> dict[int, Facts]:
-    """Give all that the rules must know about the instruments; a station that comes with its line has no timetable."""
+    """Give all that the rules must know about the instruments; a station that comes with its line has no timetable.
+
+    `hours` are those of `hours_of`, where they are known.
+    """
     rows = list(instruments)
-    hours = hours_of(session, rows)
+    hours = hours_of(session, rows) if hours is None else hours
     return {
         row.id: Facts(
             code=row.code,

@@ -651,18 +651,29 @@ def _in_force(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 def _banned(session: Session, person_id: UUID, facilities: Iterable[int], now: datetime) -> Ban | None:
+    return _bans_of(session, [person_id], facilities, now).get(person_id)
+
+
+def _bans_of(
+    session: Session, people: Iterable[UUID], facilities: Iterable[int], now: datetime
+) -> dict[UUID, Ban]:
+    """Give the ban of each of these people who may not book at one of the facilities: the one that ends last."""
     query = select(Ban).where(
-        Ban.person_id == person_id,
+        Ban.person_id.in_(list(people)),
         *_in_force(now),
         or_(Ban.facility_id.in_(set(facilities)), Ban.facility_id.is_(None)),
     )
-    return session.scalars(query.order_by(Ban.ends_at.desc()).limit(1)).first()
+    return {ban.person_id: ban for ban in session.scalars(query.order_by(Ban.ends_at))}
 
 
 def banned(session: Session, wish: "Wish") -> list[Reason]:
     """Refuse somebody who may not book here; what they have booked they may still change."""
     places = {wish.instruments[item.instrument_id].facility_id for item in wish.items}
-    found = _banned(session, wish.person_id, places, wish.now)
+    people = wish.beside_them()
+    banned_ones = wish.once(
+        ("bans", people, frozenset(places)), lambda: _bans_of(session, people, places, wish.now)
+    )
+    found = banned_ones.get(wish.person_id)
     if found is None or _is_theirs(session, wish):
         return []
     place = session.get_one(Facility, found.facility_id or min(places))

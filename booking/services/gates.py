@@ -20,10 +20,14 @@ _Read = TypeVar("_Read")
 
 @dataclass(slots=True)
 class Look:
-    """A look at many wishes of one command before any is written: all their spans, and what gates read for them."""
+    """A look at many wishes of one command before any is written: all their spans, and what gates read for them.
+
+    Where they are of many people, `people` are all of them, of whom a gate may read at once what it wants of one.
+    """
 
     spans: Sequence[Span]
     known: dict[Hashable, Any] = field(default_factory=dict)
+    people: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class Wish:
             self.look.known[key] = read()
         found: _Read = self.look.known[key]
         return found
+
+    def beside_them(self) -> frozenset[UUID]:
+        """Give everybody of whom the look asks, the person among them."""
+        return self.look.people if self.look and self.look.people else frozenset({self.person_id})
 
     chemicals: Sequence[Substance] | None = None
 

@@ -104,8 +104,10 @@ def _lacking(session: Session, wish: Wish, modes: set[Mode], *, today: bool = Fa
     codes = frozenset(one.code for one in wanted)
     known = wish.once(("qualifications", codes), lambda: by_codes(session, codes))
     ids = frozenset(row.id for row in known.values())
-    papers = wish.once(("papers", wish.person_id, ids), lambda: papers_of(session, wish.person_id, ids))
-    return [figures for _, figures in _lacks(session, wanted, known, papers, wish.now)]
+    people = wish.beside_them()
+    papers = wish.once(("papers", people, ids), lambda: papers_of_all(session, people, ids))
+    mine = papers.get(wish.person_id, {})
+    return [figures for _, figures in _lacks(session, wanted, known, mine, wish.now)]
 
 
 def _stations(session: Session, line_ids: Iterable[int]) -> dict[int, list[Instrument]]:

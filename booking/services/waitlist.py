@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -33,6 +34,7 @@ from booking.services import (
     holds,
     occupation,
     policies,
+    prospects,
 )
 from booking.services.catalogue import Filters
 from models import (
@@ -438,15 +440,18 @@ def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: d
     free = _unclaimed(session, rows, whole, {one.quantity for one in candidates}, now)
     passed = _passed(session, [one.entry_id for one in candidates])
     refused: set[UUID] = set()
-    for one in line.ranked(candidates, _minutes_used(session, line.level(candidates), now)):
+    ranked = line.ranked(candidates, _minutes_used(session, line.level(candidates), now))
+    people = prospects.People(session, (one.person_id for one in ranked))
+    known = _Known(session, whole, frozenset(one.person_id for one in ranked), now)
+    for one in ranked:
         for place in wanted[one.entry_id]:
             stretches = line.rooms(one, free[place, one.quantity], passed.get((one.entry_id, place), ()), now)
             if not stretches:
                 continue
-            person = acting.actor_of(session, one.person_id)
+            person = people.get(one.person_id)
             if person is None:
                 break
-            span = _first_that_fits(session, person, one, rows[place], stretches, now)
+            span = _first_that_fits(session, known, person, one, rows[place], stretches, now)
             if span is not None:
                 return Choice(one.entry_id, place, span, frozenset(refused))
             refused.add(one.entry_id)
@@ -912,8 +917,22 @@ def _minutes_used(session: Session, people: set[UUID], now: datetime) -> dict[UU
     return found
 
 
+class _Known:
+    """What was read of each instrument for all who wait."""
+
+    def __init__(self, session: Session, whole: Span, people: frozenset[UUID], now: datetime) -> None:
+        self._make = partial(prospects.Prospects, session, within=whole, people=people, now=now)
+        self._of: dict[int, prospects.Prospects] = {}
+
+    def of(self, instrument_id: int) -> prospects.Prospects:
+        if instrument_id not in self._of:
+            self._of[instrument_id] = self._make(instrument_id=instrument_id)
+        return self._of[instrument_id]
+
+
 def _first_that_fits(
     session: Session,
+    known: _Known,
     person: Actor,
     one: Waiting,
     instrument: Instrument,
@@ -925,13 +944,7 @@ def _first_that_fits(
         if _deadline(session, instrument, one.person_id, span.start, now) is None:
             continue
         item = Item(instrument.id, span, one.quantity)
-        try:
-            verdict = bookings.dry_run(
-                session, actor=person, items=[item], project_id=one.project_id, now=now
-            )
-        except (NotFound, Forbidden, Invalid):
-            return None
-        if verdict.allowed:
+        if known.of(instrument.id).could_book(person, item, one.project_id):
             return span
     return None
 

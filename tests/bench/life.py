@@ -111,15 +111,27 @@ def counted(engine) -> Iterator[list[str]]:
 
 
 def bench_waitlist(url: str, name: str, world: World, *, now: datetime) -> None:
-    """A thousand wait for one slot; it is cancelled, and the first of them gets an offer."""
+    """A thousand wait for one slot that is cancelled: the first of them gets an offer, or the rules refuse them all."""
+    rows = [_serve(url, world, now=now, refused=refused) for refused in (False, True)]
+    measure.show(
+        f"{name}: a slot comes free for which {LINE} wait; the same, and the rules refuse every one",
+        rows,
+        "ms",
+        "CPU ms of the job",
+        "statements",
+        "offers",
+    )
+
+
+def _serve(url: str, world: World, *, now: datetime, refused: bool) -> list[float]:
     db.init(url)
     with db.transaction() as session:
-        row = _beside(session, world, "Wanted")
+        row = _beside(session, world, "Refused" if refused else "Wanted")
         ben = cast.actor_of(session, session.scalars(select(Person).where(Person.name == "Ben")).one())
         span = Span(BASE + timedelta(days=3), BASE + timedelta(days=3, hours=2))
         taken = bookings.place(session, actor=ben, items=[Item(row.id, span)], now=now).id
         crowd = [
-            Person(email=f"waiting{n}@example.org", name="Ada", created_at=now, locale=None)
+            Person(email=f"{row.code}{n}@example.org", name="Ada", created_at=now, locale=None)
             for n in range(LINE)
         ]
         session.add_all(crowd)
@@ -133,6 +145,10 @@ def bench_waitlist(url: str, name: str, world: World, *, now: datetime) -> None:
                 minutes=120,
                 now=now + timedelta(seconds=n),
             )
+        if refused:
+            limit = {"kind": RuleKind.SETTING, "name": "longest", "value": 60, "data": {}}
+            session.add(Rule(instrument_id=row.id, valid_from=date(2020, 1, 1), created_at=now, **limit))
+        place = row.id
     later = now + timedelta(hours=1)
     with db.transaction() as session:
         bookings.cancel(session, actor=ben, booking_id=taken, now=later)
@@ -141,13 +157,7 @@ def bench_waitlist(url: str, name: str, world: World, *, now: datetime) -> None:
         job.turn("a key of benchmarks", lambda: False, now=later)
         cpu, begun = 1000 * (time.process_time() - cpu), 1000 * (time.perf_counter() - begun)
     with db.reading() as session:
-        offers = session.scalar(select(func.count()).select_from(WaitlistOffer))
+        query = select(func.count()).select_from(WaitlistOffer).where(WaitlistOffer.instrument_id == place)
+        offers = session.scalar(query) or 0
     db.dispose()
-    measure.show(
-        f"{name}: a slot comes free for which {LINE} wait",
-        [[begun, cpu, len(statements), offers]],
-        "ms",
-        "CPU ms of the job",
-        "statements",
-        "offers",
-    )
+    return [begun, cpu, len(statements), offers]

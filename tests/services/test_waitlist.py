@@ -34,6 +34,8 @@ from models import (
 )
 from tests import cast
 from tests.factories import make_facility, make_instrument
+from tests.services.test_availability import Statements
+from tests.services.test_policies import make_rule
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 KEY = "a key for tests"
@@ -492,3 +494,18 @@ def test_one_sees_one_s_place_and_the_manager_the_whole_line(session, ada, ben, 
     with pytest.raises(NotFound):
         waitlist.get(session, actor=cleo, entry_id=own.id)
     assert waitlist.get(session, actor=tam, entry_id=own.id).entry.id == own.id
+
+
+def test_statements_do_not_grow_with_a_line_that_the_rules_refuse(session, sem):
+    people = [Person(email=f"{n}@example.org", name="Ada", created_at=NOW) for n in range(30)]
+    session.add_all(people)
+    session.flush()
+    entries = [join(session, cast.actor_of(session, person), sem).id for person in people]
+    make_rule(session, "longest", 60, instrument_id=sem.id)
+    freed = waitlist.Work(sem.id, (), span(DAY, DAY + 2))
+    counts = []
+    for skip in (entries[3:], []):
+        with Statements(session) as statements:
+            assert waitlist.choose(session, freed=freed, skip=skip, now=NOW) is None
+        counts.append(statements.count)
+    assert counts[1] <= counts[0] < 20
