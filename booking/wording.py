@@ -629,6 +629,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
 
 ERRORS: dict[str, str] = {
     "required": mark("This is needed."),
+    "nothing_named": mark("Say what you wait for: words, a class, an ability or a facility."),
     "inverted": mark("The end must come after the start."),
     "naive": mark("A time needs its zone, such as 2026-11-02T09:00:00+08:00."),
     "out_of_range": mark("This is out of range."),

@@ -157,7 +157,7 @@ def _wanted(session: Session, typed: Mapping[str, str]) -> tuple[list[int], str,
         return [place.id], place.facility.zone, ""
     filters = Filters(**{name: typed[name].strip() for name in FILTERS})
     if not any(getattr(filters, name) for name in FILTERS):
-        raise Invalid({"q": "required"})
+        raise Invalid({"q": "nothing_named"})
     found = waitlist.instruments_for(session, actor=actor(), filters=filters)
     zone = HOME_ZONE
     if filters.facility:
