@@ -311,13 +311,13 @@ def _how_often(rule: Rule) -> str:
     # The first of each is no plural form, of which some languages have one only.
     n = rule.interval
     if rule.frequency is Frequency.DAILY:
-        return _("every day") if n == 1 else _("every %(num)d days", num=n)
+        return pgettext("of a series", "every day") if n == 1 else _("every %(num)d days", num=n)
     if rule.frequency is Frequency.WEEKLY:
         names = _(", ").join(weekday_name(weekday) for weekday in rule.weekdays)
         if n == 1:
-            return _("every week on %(days)s", days=names)
+            return pgettext("of a series", "every week on %(days)s", days=names)
         return _("every %(num)d weeks on %(days)s", num=n, days=names)
-    months = _("every month") if n == 1 else _("every %(num)d months", num=n)
+    months = pgettext("of a series", "every month") if n == 1 else _("every %(num)d months", num=n)
     if rule.month_day == LAST:
         return _("%(months)s on the last day", months=months)
     if rule.month_day is not None:
