@@ -174,9 +174,8 @@ def statements(lab: Lab, path: str) -> int:
 def test_more_bookings_cost_no_more_statements(lab, path):
     day = {"days": 0}
     lab.book("ada", "SEM", at(1, **day), at(2, **day), now=at(0, days=-1))
-    lab.book(
-        "ada", "SEM", at(22, **day), at(23, 59, **day), now=at(0, days=-1)
-    )  # of what is ahead more is told
+    # Of what is ahead more is told.
+    lab.book("ada", "SEM", at(22, **day), at(23, 45, **day), now=at(0, days=-1))
     lab.book("ada", "PECVD", at(1), at(2))
     lab.get("tam", path)
     before = statements(lab, path)
