@@ -11,7 +11,9 @@ RECORDERS = {"record", "_record", "_note", "note_of", "_tell", "tell", "_step", 
 KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 
 NOBODY = {
-    "what its person did, or stood beside": {"booking.checked_in", "booking.ended", "booking.feedback"},
+    "what its person did, or stood beside": {
+        *("booking.checked_in", "booking.ended", "booking.feedback", "booking.agreed"),
+    },
     "its owner hears what all steps come to": {"approval.given", "approval.refused"},
     "it stands with the booking": {"paper.added", "paper.removed"},
     "its bookings are told one by one": {"closure.made", "closure.lifted"},
