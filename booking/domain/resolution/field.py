@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from booking.domain.resolution.starts import Bits, Slots
 Points: TypeAlias = npt.NDArray[np.float64]
 Placing: TypeAlias = dict[int, tuple[Place, ...] | None]
 """Where each mover of a group goes; None: it is cancelled."""
-Saved: TypeAlias = tuple[Placing, Slots, list[Slots]]
+AnySlots = TypeVar("AnySlots", Slots, Points)
 
 
 class Field:
@@ -41,12 +41,36 @@ class Field:
             ]
             for mover in group.movers
         }
+        self._sights: dict[int, tuple[Slots, list[tuple[Slots, Slots]]]] = {}
+
+    def sight(self, mover: Mover) -> tuple[Slots, list[tuple[Slots, Slots]]]:
+        """The rows that a mover could use, and the spans of its candidates on these rows put one after the other."""
+        found = self._sights.get(mover.number)
+        if found is None:
+            rows = np.unique(np.concatenate([start // self.width for start, _ in self.spans[mover.number]]))
+            shifts = [
+                (np.searchsorted(rows, start // self.width) - start // self.width) * self.width
+                for start, _ in self.spans[mover.number]
+            ]
+            spans = self.spans[mover.number]
+            moved = [(a + shift, b + shift) for (a, b), shift in zip(spans, shifts, strict=True)]
+            found = self._sights[mover.number] = rows, moved
+        return found
+
+    def seen(self, mover: Mover, line: AnySlots) -> AnySlots:
+        """What the rows that a mover could use hold of a long line."""
+        seen: AnySlots = line.reshape(-1, self.width)[self.sight(mover)[0]].ravel()
+        return seen
 
     def span(self, place: Place, duration: int) -> tuple[int, int]:
         """The span of one place with the cleaning after it, on the long line."""
         instrument, start = place
-        base = int(np.searchsorted(self.instruments, instrument)) * self.width + start
-        return base, base + duration + self.pool.instruments[instrument].clean
+        first = self.base(instrument) + start
+        return first, first + duration + self.pool.instruments[instrument].clean
+
+    def base(self, instrument: int) -> int:
+        """Where the row of an instrument begins."""
+        return int(np.searchsorted(self.instruments, instrument)) * self.width
 
     def spans_of(self, mover: Mover, places: Sequence[Place]) -> list[tuple[int, int]]:
         """The spans of all steps of a mover."""
@@ -87,11 +111,12 @@ class Standing:
         self.placing[mover.number] = None
         return places
 
-    def free(self, mover: Mover, step: int, against: Bits | None = None) -> Bits:
-        """Which candidates of a step collide with nobody (or with none of those slots), utilities looked at."""
-        taken = self.owner >= 0 if against is None else against
+    def free(self, mover: Mover, step: int, taken: Bits | None = None) -> Bits:
+        """Which candidates of a step collide with nobody (or with none of those slots in sight), nor with utilities."""
+        if taken is None:
+            taken = self.field.seen(mover, self.owner) >= 0
         sums = np.concatenate(([0], np.cumsum(taken)))
-        starts, ends = self.field.spans[mover.number][step]
+        starts, ends = self.field.sight(mover)[1][step]
         free: Bits = sums[ends] == sums[starts]
         for utility, amount in mover.steps[step].draws:
             lacks = np.concatenate(([0], np.cumsum(self.left[utility] < amount)))
@@ -99,38 +124,32 @@ class Standing:
             free &= lacks[begin + mover.steps[step].duration] == lacks[begin]
         return free
 
-    def saved(self) -> Saved:
-        """How everything stands, to come back to it."""
-        return dict(self.placing), self.owner.copy(), [slots.copy() for slots in self.left]
+    def saved(self) -> Placing:
+        """Where everybody stands, to come back to it."""
+        return dict(self.placing)
 
-    def restore(self, saved: Saved) -> None:
-        """Come back to how everything stood."""
-        self.placing = dict(saved[0])
-        self.owner[:] = saved[1]
-        for slots, before in zip(self.left, saved[2], strict=True):
-            slots[:] = before
+    def restore(self, saved: Placing) -> None:
+        """Let everybody stand where they stood."""
+        moved = [number for number, places in self.placing.items() if places != saved[number]]
+        for number in moved:
+            self.lift(self.field.index[number])
+        for number in moved:
+            self.put(self.field.index[number], saved[number])
 
-    def spent_since(self, saved: Saved) -> int:
+    def spent_since(self, saved: Placing) -> int:
         """The points by which those cost more now who stand elsewhere than they did; who stood nowhere cost nothing."""
         index = self.field.index
         return sum(
             cost_of(index[number], places) - (cost_of(index[number], before) if before is not None else 0)
             for number, places in self.placing.items()
-            if places != (before := saved[0][number])
+            if places != (before := saved[number])
         )
-
-    def guests_of(self, saved: Saved, mover: Mover, places: Sequence[Place]) -> list[int]:
-        """Who stood then where a mover would go."""
-        return self._owners(saved[1], mover, places)
 
     def guests(self, mover: Mover, places: Sequence[Place]) -> list[int]:
         """Who stands where a mover would go."""
-        return self._owners(self.owner, mover, places)
-
-    def _owners(self, owner: Slots, mover: Mover, places: Sequence[Place]) -> list[int]:
         found: set[int] = set()
         for start, end in self.field.spans_of(mover, places):
-            found.update(np.unique(owner[start:end]).tolist())
+            found.update(np.unique(self.owner[start:end]).tolist())
         return sorted(found - {-1, mover.number})
 
     def cost(self) -> int:

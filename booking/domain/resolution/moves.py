@@ -174,7 +174,7 @@ def _reached(ground: Ground) -> dict[int, Mover]:
         for number in waiting:
             movers[number] = ground.mover(number)
             for moves in movers[number].moves:
-                for instrument, start, end in _covered(moves):
+                for instrument, start, end in covered(moves):
                     if instrument not in reach:
                         reach[instrument] = np.zeros(
                             pool.horizon + pool.instruments[instrument].clean, dtype=bool
@@ -192,7 +192,7 @@ def _reached(ground: Ground) -> dict[int, Mover]:
     return dict(sorted(movers.items()))
 
 
-def _covered(moves: Moves) -> list[tuple[int, int, int]]:
+def covered(moves: Moves) -> list[tuple[int, int, int]]:
     """The spans that candidates cover: one for each unbroken run of starts on an instrument."""
     if not len(moves):
         return []
@@ -209,7 +209,7 @@ def _touching(movers: dict[int, Mover]) -> Iterable[tuple[int, int]]:
     spans: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for number, mover in movers.items():
         for moves in mover.moves:
-            for instrument, start, end in _covered(moves):
+            for instrument, start, end in covered(moves):
                 spans[instrument].append((start, end, number))
     for of_one in spans.values():
         of_one.sort()

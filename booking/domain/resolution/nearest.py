@@ -28,7 +28,8 @@ def settle(standing: Standing, order: Order = by_weight, prices: Points | None =
     """Give every hit booking of a group the cheapest place that is free, then ask neighbours to make room."""
     hit = sorted((mover for mover in standing.field.group.movers if mover.hit), key=order)
     for mover in hit:
-        _cost, places = cheapest(standing, mover, prices=prices)
+        seen = None if prices is None else standing.field.seen(mover, prices)
+        _cost, places = cheapest(standing, mover, prices=seen)
         standing.put(mover, places)
     make_room(standing, [mover for mover in hit if standing.placing[mover.number] is None])
 
@@ -42,17 +43,19 @@ def make_room(standing: Standing, homeless: Iterable[Mover]) -> None:
 
 
 def cheapest(
-    standing: Standing, mover: Mover, *, prices: Points | None = None, against: Bits | None = None
+    standing: Standing, mover: Mover, *, prices: Points | None = None, taken: Bits | None = None
 ) -> tuple[float, tuple[Place, ...] | None]:
-    """The cheapest free places of a mover; slots may have prices beside what the places cost."""
+    """The cheapest free places of a mover; the slots in its sight may have prices beside what the places cost."""
     if not all(len(moves) for moves in mover.moves):
         return np.inf, None
     points: list[Points] = [moves.costs.astype(np.float64) for moves in mover.moves]
     if prices is not None:
         sums = np.concatenate(([0.0], np.cumsum(prices)))
-        spans = standing.field.spans[mover.number]
+        spans = standing.field.sight(mover)[1]
         points = [own + sums[end] - sums[start] for own, (start, end) in zip(points, spans, strict=True)]
-    usable = [standing.free(mover, step, against) for step in range(len(mover.steps))]
+    if taken is None:
+        taken = standing.field.seen(mover, standing.owner) >= 0
+    usable = [standing.free(mover, step, taken) for step in range(len(mover.steps))]
     for _ in mover.steps:
         total, chosen = cheapest_chain(mover, points, usable)
         if not chosen:
@@ -90,10 +93,11 @@ def squeeze(
         _cost, places = cheapest_over(standing, mover, obstacles)
         if places is None:
             break
+        guests = standing.guests(mover, places)
         stuck = _displace(standing, mover, places, depth, obstacles)
         if stuck is None and standing.spent_since(saved) < mover.cancelling:
             return True
-        obstacles |= {stuck} if stuck is not None else set(standing.guests_of(saved, mover, places))
+        obstacles |= {stuck} if stuck is not None else set(guests)
         standing.restore(saved)
     return False
 
@@ -101,23 +105,19 @@ def squeeze(
 def cheapest_over(
     standing: Standing, mover: Mover, obstacles: frozenset[int]
 ) -> tuple[float, tuple[Place, ...] | None]:
-    """The cheapest places of a mover where nobody but neighbours stands who might make room."""
-    against, prices = _terrain(standing, obstacles)
-    return cheapest(standing, mover, prices=prices, against=against)
+    """The cheapest places where nobody but neighbours stands who might make room, each slot at its share of that."""
+    if not all(len(moves) for moves in mover.moves):
+        return np.inf, None
+    owners, where = np.unique(standing.field.seen(mover, standing.owner), return_inverse=True)
+    numbers = owners.tolist()
+    taken = np.array([number in obstacles for number in numbers])[where]
+    shares = [0.0 if number < 0 else _share(standing.field.index[number]) for number in numbers]
+    return cheapest(standing, mover, prices=np.array(shares)[where], taken=taken)
 
 
-def _terrain(standing: Standing, obstacles: frozenset[int]) -> tuple[Bits, Points]:
-    against = (
-        np.isin(standing.owner, list(obstacles)) if obstacles else np.zeros(len(standing.owner), dtype=bool)
-    )
-    prices = np.zeros(len(standing.owner))
-    for number, places in standing.placing.items():
-        mover = standing.field.index[number]
-        if places is None or mover.hit or number in obstacles:
-            continue
-        for start, end in standing.field.spans_of(mover, places):
-            prices[start:end] = mover.moving / (end - start)
-    return against, prices
+def _share(mover: Mover) -> float:
+    """What one slot of somebody costs who would have to move."""
+    return mover.moving / sum(step.duration for step in mover.steps)
 
 
 def _displace(

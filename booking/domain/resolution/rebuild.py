@@ -31,7 +31,7 @@ PER_SECOND = 5.0
 """The solver's measure of work in a second, by experience."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Rebuilt:
     """A group with its best repair so far, and a bound below every repair of it."""
 

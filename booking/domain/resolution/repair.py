@@ -12,7 +12,7 @@ from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.moves import Ground, Group, Mover, Moves, groups_of
 from booking.domain.resolution.outage import Case, Change, Disturbance, Outage, case_of, refereed
 from booking.domain.resolution.problem import DAY, Place, Plan, Pool, Span
-from booking.domain.resolution.rebuild import Rebuilt, improve, prove, settled, sharpen
+from booking.domain.resolution.rebuild import WHOLE, Rebuilt, improve, prove, settled, sharpen
 from booking.domain.resolution.starts import Slots
 
 PASSES = 6
@@ -156,10 +156,13 @@ def best(case: Case, effort: Effort, seed: int = 0, *, others: bool = True) -> l
     """The best repair of each group of a case that the effort allows; small groups come first and are proven."""
     rebuilt = [settled(group, case.pool, left) for group, left in _grounds(case, others=others)]
     rebuilt.sort(key=lambda one: one.standing.field.candidates)
-    for one in rebuilt:
+    large = [one for one in rebuilt if one.standing.field.candidates > WHOLE]
+    for one in [*rebuilt[: len(rebuilt) - len(large)], *large]:
         if not one.proven and not effort.over:
             sharpen(one, effort)
-    for one in rebuilt:
+        if not one.proven and not effort.over and one not in large:
+            prove(one, effort, seed)
+    for one in large:
         if not one.proven and not effort.over:
             prove(one, effort, seed)
     for turn in range(PASSES):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from booking.domain.resolution.field import Field, Points, backward, cheapest_chain, forward
-from booking.domain.resolution.moves import Mover
+from booking.domain.resolution.moves import Mover, covered
 from booking.domain.resolution.starts import Bits, Slots
 
 ROUNDS = 120
@@ -79,11 +79,10 @@ class Choices:
     def _contested(self) -> Bits:
         users = np.zeros(self.field.size, dtype=np.int64)
         for mover in self.live:
-            edges = np.zeros(self.field.size + 1, dtype=np.int64)
-            for start, end in self.field.spans[mover.number]:
-                np.add.at(edges, start, 1)
-                np.add.at(edges, end, -1)
-            users += np.cumsum(edges[:-1]) > 0
+            for moves in mover.moves:
+                for instrument, start, end in covered(moves):
+                    base = self.field.base(instrument)
+                    users[base + start : base + end] += 1
         return users > 1
 
 
