@@ -29,7 +29,7 @@ from booking.db import Session, reading, transaction
 from booking.domain.access import Actor, Forbidden, NotFound, could
 from booking.domain.chemicals import told
 from booking.domain.occupation import Item
-from booking.domain.rules import Invalid
+from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.http import etags, idempotency
 from booking.http.guard import needs
@@ -70,23 +70,27 @@ def place(order: dict[str, Any]) -> Answer:
     a booking in the state `requested`, which holds its time. With an `Idempotency-Key` a request may be
     sent again for 24 hours: it gives the booking that it made.
     """
-    who, key = actor(), idempotency.key_sent()
+    who, key, wanted = actor(), idempotency.key_sent(), order.pop("needs")
     mark = idempotency.fingerprint(_plain(order)) if key else ""
-    with transaction() as session:
-        booking = bookings.place(
-            session,
-            actor=who,
-            items=_items(session, who, order["items"]),
-            purpose=order["purpose"],
-            project_id=order["project_id"],
-            confidential=order["confidential"],
-            chemicals=order["chemicals"],
-            booked_for=_person(session, order["booked_for"]),
-            key=key,
-            fingerprint=mark,
-            override=order["override_reason"],
-            now=utc_now(),
-        )
+    try:
+        with transaction() as session:
+            booking = bookings.place(
+                session,
+                actor=who,
+                items=_items(session, who, order["items"]),
+                purpose=order["purpose"],
+                project_id=order["project_id"],
+                confidential=order["confidential"],
+                chemicals=order["chemicals"],
+                booked_for=_person(session, order["booked_for"]),
+                key=key,
+                fingerprint=mark,
+                override=order["override_reason"],
+                now=utc_now(),
+            )
+    except Refused as refusal:
+        refusal.needs = wanted
+        raise
     where = url_for("api-bookings.one", booking_id=booking.id)
     return booking, {"ETag": etags.of_version(booking.version), "Location": where}
 
@@ -119,7 +123,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
         instead: list[Alternative] = []
         if not verdict.allowed:
             if verdict.wish is not None:
-                instead = alternatives.find(session, actor=who, wish=verdict.wish)
+                instead = alternatives.find(session, actor=who, wish=verdict.wish, needs=order["needs"])
             if order["booking_id"] is None:
                 instead += waitlist.way_out(session, reasons=verdict.reasons, items=items)
     return {

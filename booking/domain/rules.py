@@ -31,6 +31,8 @@ class Refused(Exception):
         self.reasons = tuple(reasons)
         self.items = tuple(items)
         self.wish = wish
+        self.needs = ""
+        """The abilities that an instrument must have to be as good, as `volume_l>=50`; an edge may know them."""
 
 
 class Invalid(Exception):

@@ -276,6 +276,7 @@ ABILITIES: dict[str, Term] = {
     "spray_drying": Term("喷雾干燥", "Spray drying"),
     "sterilisation": Term("灭菌", "Sterilisation"),
     "surface_treatment": Term("表面改性", "Surface treatment"),
+    "temperature_c": Term("最高温度", "Highest temperature"),
     "thermal_cycling": Term("温度循环", "Thermal cycling"),
     "thin_film_deposition": Term("薄膜沉积", "Thin-film deposition"),
     "throughput_kg_h": Term("处理量", "Throughput"),

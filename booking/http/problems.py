@@ -78,6 +78,7 @@ class Problem:
     reasons: Sequence[Reason] = ()
     items: Sequence[Item] = ()
     wish: Wish | None = None
+    needs: str = ""
     errors: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -139,7 +140,7 @@ def _unknown_token(_error: UnknownToken) -> Problem:
 
 
 def _refused(error: Refused) -> Problem:
-    return Problem(409, "refused", reasons=error.reasons, items=error.items, wish=error.wish)
+    return Problem(409, "refused", reasons=error.reasons, items=error.items, wish=error.wish, needs=error.needs)
 
 
 def _wrong_move(error: WrongMove) -> Problem:
@@ -299,7 +300,7 @@ def alternatives(problem: Problem, *, waiting: bool = True) -> list[availability
     try:
         with reading() as session:
             wish = problem.wish or offers.wish_of(actor(), problem.items, now)
-            found = offers.find(session, actor=actor(), wish=replace(wish, now=now))
+            found = offers.find(session, actor=actor(), wish=replace(wish, now=now), needs=problem.needs)
             line = waitlist.way_out(session, reasons=problem.reasons, items=problem.items) if waiting else []
             return [*found, *line]
     except Exception:  # noqa: BLE001 - an offer beside the answer, not the answer

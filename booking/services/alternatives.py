@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
 
@@ -279,7 +279,7 @@ def _judged(
         if why is Why.CHEAPER:  # the cheapest come first; what has no price comes last
             tried.sort(key=lambda one: (one.difference is None, one.difference or 0, abs(one.minutes)))
         passed = (_passed(session, actor, wish, one, known, look) for one in tried[: most * MORE])
-        found += [one for one in passed if one is not None][:most]
+        found += islice((one for one in passed if one is not None), most)
     return sorted(found, key=lambda one: (_trouble(one, asked.id), one.start, one.code))
 
 

@@ -19,7 +19,16 @@ from booking.domain.occupation import Item
 from booking.domain.policy import settings_of
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import accounts, approvals, bookings, closures, facilities, networks, policies
+from booking.services import (
+    accounts,
+    approvals,
+    bookings,
+    closures,
+    facilities,
+    networks,
+    policies,
+    processes,
+)
 from booking.services.accounts import PasswordHash
 from models import (
     Booking,
@@ -118,6 +127,7 @@ def demo(session: Session, *, password_hash: PasswordHash, now: datetime) -> boo
     cast = _people(session, password_hash, now)
     _papers(session)
     _closure(session, cast, now)
+    _processes(session, now)
     taken = _bookings(session, cast, now)
     _lives(session, cast, taken, now)
     # Nobody wants mail about a story.
@@ -214,6 +224,28 @@ def _at(now: datetime, day: int, minute: int) -> datetime:
     """Give the instant of a wall-clock minute in Guangdong, so many days from today."""
     tz = zone(ZONE)
     return instant(now.astimezone(tz).date() + timedelta(days=day), minute, tz)
+
+
+def _processes(session: Session, now: datetime) -> None:
+    """Set what lies between two families of work, and what the instruments share, where processes are at home."""
+    food = facilities.by_code(session, code="DG-FOOD")
+    minutes = {("乳蛋白", "大豆蛋白"): 240, ("大豆蛋白", "乳蛋白"): 360}
+    processes.replace_changeovers(session, actor=SYSTEM, facility=food, minutes=minutes, now=now)
+    for code, zh, en, unit, capacity in (
+        ("STEAM", "蒸汽", "Steam", "kg/h", 300),
+        ("OPERATORS", "当班操作人员", "Operators of a shift", "人", 3),
+    ):
+        processes.keep_utility(
+            session,
+            actor=SYSTEM,
+            facility=food,
+            code=code,
+            name_zh=zh,
+            name_en=en,
+            unit=unit,
+            capacity=capacity,
+            now=now,
+        )
 
 
 def _closure(session: Session, cast: _Cast, now: datetime) -> None:

@@ -869,3 +869,32 @@ def test_the_leader_of_an_organisation_is_a_role_not_a_name(lab):
         session.add(Membership(person_id=lab.people["ben"], role=Role.LEADER, organisation_id=organisation))
     booking = lab.book("cleo", "SEM", at(9), at(11))
     assert lab.get("ben", f"/bookings/{booking}").status_code == 200
+
+
+def test_what_can_be_had_instead_says_how_it_differs(lab):
+    lab.book("ben", "SEM", at(9), at(11))
+    answer = lab.send("ada", "/bookings/new", **form("SEM", at(9), at(11)))
+    said = text_of(answer.text)
+    assert "Equal instrument, same time at the same facility" in said
+    assert "2 h later · ¥700.00" in said
+    assert "2 h earlier · ¥700.00" in said
+
+
+def test_a_use_in_parts_is_taken_with_one_click_and_becomes_one_booking(lab):
+    lab.book("ben", "SEM", at(9), at(10))
+    sent = form("SEM", at(8), at(11)) | {"purpose": "kept"}
+    answer = lab.send("ada", "/bookings/new", **sent)
+    choices = re.findall(r'name="instead" value="([^"]+)"', answer.text)
+    (split,) = [choice for choice in choices if len(choice.split()) == 5]
+    assert split.split()[1:] == [local(at(8)), local(at(9)), local(at(10)), local(at(12))]
+    taken = lab.send("ada", "/bookings/new", **sent, instead=split)
+    assert taken.status_code == 200
+    assert "Used in parts; the others are:" in taken.text
+    assert "kept" in taken.text
+    parts = form("SEM", at(8), at(9)) | {"more": value_of(taken.text, "more"), "purpose": "kept"}
+    alone = lab.send("ada", "/bookings/new", **parts, check="alone")
+    assert 'name="more"' not in alone.text
+    wrong = lab.send("ada", "/bookings/new", **parts | {"more": "tomorrow"})
+    assert wrong.status_code == 422
+    booking = lab.booking(placed(lab.send("ada", "/bookings/new", **parts)))
+    assert [(row.starts_at, row.ends_at) for row in booking.items] == [(at(8), at(9)), (at(10), at(12))]

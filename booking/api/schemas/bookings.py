@@ -121,6 +121,16 @@ class BookingIn(_ItemsIn):
         },
     )
 
+    needs = Text(
+        longest=200,
+        load_default="",
+        metadata={
+            "description": "What an instrument must be able to do to be as good, several with commas between; refusals "
+            "offer such ones. Without it, all that the one asked for can do.",
+            "example": "volume_l>=50",
+        },
+    )
+
     @validates_schema
     def _complete(self, data: dict[str, Any], **_: Any) -> None:
         if "items" not in data:
