@@ -35,7 +35,7 @@ LEADS = {path.partition("?")[0] for path in messages.PATHS.values()}
         "/bookings/{}",
         *("/notices", "/account/notices"),
         *(f"{path}/{{}}/secret" for path in one_time.PATHS.values()),
-        *(path.format(series="{}", instrument="X", facility="X") for path in sorted(LEADS)),
+        *(path.format(series="{}", instrument="X", facility="X", proposal="{}") for path in sorted(LEADS)),
     ],
 )
 def test_what_messages_link_to_exists(app, path):
