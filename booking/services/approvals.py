@@ -264,14 +264,29 @@ def _still_asked(session: Session, step: ApprovalStep) -> set[UUID]:
 
 
 def agree_by_silence(
-    session: Session, *, booking: Booking, step_id: UUID, series_id: UUID | None = None, now: datetime
+    session: Session,
+    *,
+    booking: Booking,
+    step_id: UUID,
+    series_id: UUID | None = None,
+    together: bool = False,
+    now: datetime,
 ) -> Booking:
-    """Approve a step of a locked request since its rule takes silence for a yes; `series_id` as in `approve`."""
+    """Approve a step of a locked request since its rule takes silence for a yes.
+
+    `series_id` as in `approve`; `together` says that those who were silent hear of it with another date.
+    """
     steps = _steps(session, booking, now)
     step = next(step for step in steps if step.id == step_id)
     step.state, step.decided_at = StepState.APPROVED, now
     approval_steps.tell(
-        session, actor=SYSTEM, kind="approval.unanswered", booking=booking, step=step, now=now
+        session,
+        actor=SYSTEM,
+        kind="approval.unanswered",
+        booking=booking,
+        step=step,
+        together=together,
+        now=now,
     )
     return _follow(session, SYSTEM, booking, steps, "", series_id, now)
 

@@ -142,7 +142,14 @@ def _settle_one(
     now: datetime,
 ) -> None:
     if wanted is Silence.APPROVE:
-        approvals.agree_by_silence(session, booking=booking, step_id=step.id, series_id=series_id, now=now)
+        approvals.agree_by_silence(
+            session,
+            booking=booking,
+            step_id=step.id,
+            series_id=series_id,
+            together=together,
+            now=now,
+        )
     elif wanted is Silence.ESCALATE:
         _escalate(session, booking, step, together, now)
     else:

@@ -357,7 +357,7 @@ def test_the_second_stage_of_a_series_is_asked_for_in_one_letter(session, ada, t
     ("silence", "expected"),
     [
         ("expire", {("Ada", "series.expired"), ("Tam", "approval.expired")}),
-        ("approve", {("Ada", "series.decided")}),
+        ("approve", {("Ada", "series.decided"), ("Tam", "approval.unanswered")}),
         ("escalate", {("Tam", "approval.escalated"), ("Root", "approval.escalated")}),
     ],
 )
@@ -379,7 +379,9 @@ def test_silence_on_a_series_is_told_once(session, ada, tam, furnace, silence, e
     assert len(steps) == 4
     done = [approvals_due.settle(session, step_id=step_id, now=due) for step_id in steps]
     assert done == [True, False, False, False]
+    before = mails(session)
     assert kinds(told(session, due)) == expected
+    assert mails(session) == before + len(expected)
     left = {one.state.value for one in session.scalars(select(Booking))}
     assert left == {{"expire": "expired", "approve": "confirmed", "escalate": "requested"}[silence]}
 
