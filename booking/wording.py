@@ -391,7 +391,9 @@ def _swap_needs_approval(_params: Params) -> str:
     )
 
 
-def _other_person_refused(_params: Params) -> str:
+def _other_person_refused(params: Params) -> str:
+    if params.get("blind"):
+        return _("The rules do not let the other person have your time.")
     return _("The rules do not let the other person have your booking. Ask them.")
 
 

@@ -791,7 +791,7 @@ def trade(
         mine = booking.person_id == actor.person_id
         if not stand and _steps_anew(session, actor if mine else VISITOR, booking, locked.instruments, now):
             stand = [Reason("swap_needs_approval")]
-        reasons += stand if mine or not stand else [Reason("other_person_refused")]
+        reasons += stand if mine or not stand else [Reason("other_person_refused", {"blind": True})]
         if not reasons:
             _take(session, case, booking.id, now)
     if reasons:

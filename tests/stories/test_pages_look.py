@@ -76,6 +76,10 @@ PAGES = {
         "steps": "/approvals/rules/facility/DG-SLAB",
         "absences": "/absences",
     },
+    "root": {
+        "all-points": "/credit/points",
+        "days": "/working-days?year=2027",
+    },
 }
 """The pages that each person looks at, by a short name for the picture."""
 
@@ -148,6 +152,27 @@ def _visits(page: Page, server: str, who: str, locale: str) -> list[str]:
             if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                 faults.append(f"{name}: scrolls sideways at {size['width']} px")
     return faults
+
+
+@pytest.mark.parametrize("locale", ["zh-CN"])
+@pytest.mark.parametrize("viewport", [WIDTHS["narrow"]])
+def test_from_a_booking_to_the_times_of_others(page: Page, server: str):
+    faults = watch(page)
+    sign_in(page, server, "ada")
+    page.goto(f"{server}/bookings")
+    page.locator("main a[href^='/bookings/']:not([href*='new'])").first.click()
+    page.locator("a[href$='/swap']").click()
+    expect(page.locator("[name=slot]").first).to_be_attached()
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        faults += axe(page)
+        shot(page, f"swap-ada-zh-CN-narrow-{scheme}")
+    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    page.locator("[name=slot]").first.check()
+    page.locator("main form [type=submit]").last.click()
+    page.wait_for_url(lambda url: not url.endswith("/swap"))
+    assert page.locator("form[action$='/withdrawal']").count() == 1
+    assert not faults
 
 
 def test_a_page_is_light(browser: Browser, server: str):

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from booking import db
 from booking.domain.lifecycle import State
 from models import Transfer
+from tests.services.test_policies import make_rule
 from tests.web.lab import Lab, at, text_of, typed
 
 
@@ -166,3 +167,18 @@ def test_times_are_swapped_by_two_who_do_not_learn_of_each_other(lab):
     assert lab.booking(mine).items[0].instrument.code == "SEM2"
     history = lab.get("ben", f"/bookings/{mine}").text
     assert "Cleo" not in history
+
+
+def test_that_the_rules_are_against_the_other_is_said_without_a_name(lab):
+    mine = lab.book("ben", "SEM", at(9), at(10))
+    lab.book("cleo", "SEM2", at(13), at(16))
+    asked = lab.send("ben", f"/bookings/{mine}/swap", slot=slot("SEM2", at(13), at(16)), note="")
+    assert asked.status_code == 303
+    with db.transaction() as session:
+        make_rule(session, "longest", 120, instrument_id=lab.places["SEM2"])
+    with db.reading() as session:
+        transfer = session.scalars(select(Transfer.id)).one()
+    refused = lab.send("cleo", f"/transfers/{transfer}/acceptance")
+    assert refused.status_code == 409
+    assert "The rules do not let the other person have your time." in refused.text
+    assert "Ben" not in refused.text
