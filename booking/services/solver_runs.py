@@ -138,6 +138,13 @@ def document_of(run: SolverRun) -> Any:
     return json.loads(zlib.decompress(run.document))
 
 
+def with_document(session: Session, run: SolverRun) -> Any:
+    """Give the input of a run."""
+    return json.loads(
+        zlib.decompress(session.scalars(select(SolverRun.document).where(SolverRun.id == run.id)).one())
+    )
+
+
 def beat(session: Session, *, run_id: UUID, progress: Progress, now: datetime) -> bool:
     """Tell how far a run is; False says that it shall stop, or is nobody's business any more."""
     told = update(SolverRun).where(SolverRun.id == run_id, SolverRun.state == RunState.RUNNING)

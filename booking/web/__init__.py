@@ -33,6 +33,8 @@ from booking.web import processes as processes  # noqa: E402
 from booking.web import proposals as proposals  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import replans as replans  # noqa: E402
+from booking.web import round_forms as round_forms  # noqa: E402
+from booking.web import rounds as rounds  # noqa: E402
 from booking.web import rules as rules  # noqa: E402
 from booking.web import series as series  # noqa: E402
 from booking.web import series_approvals as series_approvals  # noqa: E402
