@@ -83,6 +83,7 @@ def path_of(notice: Notice) -> str:
     return path.format(
         series=notice.event.data.get("series", ""),
         proposal=notice.event.data.get("proposal_id", ""),
+        round=notice.event.subject,
         instrument=about["instrument"].code if "instrument" in about else "",
         facility=about["facility"].code if "facility" in about else "",
     )
@@ -102,6 +103,7 @@ PATHS: Mapping[str, str] = {
     "series.decided": "/series/{series}",
     "series.expired": "/series/{series}",
     "proposal.made": "/proposals/{proposal}",
+    **{f"wish.{what}": "/rounds/{round}" for what in ("drafted", "served", "unserved", "round_cancelled")},
     "waitlist.offered": "/waitlist",
     "waitlist.silent": "/waitlist",
     "waitlist.lapsed": "/waitlist",
@@ -240,6 +242,7 @@ def _environment() -> Environment:
         role_name=wording.role_name,
         channel_name=wording.channel_name,
         silence=plan_words.silence_sentence,
+        why=plan_words.why,
     )
     environment.filters.update(
         datetime=i18n.format_datetime,

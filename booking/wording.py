@@ -631,6 +631,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
 
 ERRORS: dict[str, str] = {
     "required": mark("This is needed."),
+    "nobody": mark("This is the address of nobody whom you may choose."),
     "nothing_named": mark("Say what you wait for: words, a class, an ability or a facility."),
     "inverted": mark("The end must come after the start."),
     "naive": mark("A time needs its zone, such as 2026-11-02T09:00:00+08:00."),
@@ -769,6 +770,7 @@ def topic_name(topic: Topic) -> str:
         Topic.REMINDERS: _("Reminders before a booking starts"),
         Topic.REQUESTS: _("Requests that I decide"),
         Topic.WAITLIST: _("The waitlist and its offers"),
+        Topic.ROUNDS: _("Rounds and what you wish of them"),
         Topic.TRANSFERS: _("Bookings handed over or swapped"),
         Topic.TRAINING: _("My training and certificates"),
         Topic.CREDIT: _("My credit score"),

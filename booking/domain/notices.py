@@ -45,6 +45,7 @@ class Topic(enum.StrEnum):
     REMINDERS = "reminders"
     REQUESTS = "requests"
     WAITLIST = "waitlist"
+    ROUNDS = "rounds"
     TRANSFERS = "transfers"
     TRAINING = "training"
     CREDIT = "credit"
@@ -124,6 +125,11 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "waitlist.offered": (Telling(_PERSON, _T.WAITLIST),),
     "waitlist.silent": (Telling(_PERSON, _T.WAITLIST),),
     "waitlist.lapsed": (Telling(_PERSON, _T.WAITLIST),),
+    # --- rounds ---
+    "wish.drafted": (Telling(_PERSON, _T.ROUNDS),),
+    "wish.served": (Telling(_PERSON, _T.ROUNDS),),
+    "wish.unserved": (Telling(_PERSON, _T.ROUNDS),),
+    "wish.round_cancelled": (Telling(_PERSON, _T.ROUNDS),),
     # --- handing over ---
     "transfer.asked": (Telling(_PERSON, _T.TRANSFERS),),
     "transfer.accepted": (Telling(_PERSON, _T.TRANSFERS),),

@@ -330,11 +330,16 @@ def _tell(session: Session, actor: Actor, kind: str, row: Round, wish: RoundWish
         now,
         wish_id=str(wish.id),
         person_id=str(wish.person_id),
-        instrument_id=wish.instrument_id,
-        starts_at=wish.starts_at.isoformat() if wish.starts_at else None,
+        instrument=_code(session, wish.instrument_id),
+        start=wish.starts_at.isoformat() if wish.starts_at else None,
+        end=(wish.starts_at + timedelta(minutes=wish.minutes)).isoformat() if wish.starts_at else None,
         minutes=wish.minutes,
         reasons=wish.reasons,
     )
+
+
+def _code(session: Session, instrument_id: int | None) -> str:
+    return "" if instrument_id is None else session.get_one(Instrument, instrument_id).code
 
 
 def _loaded(session: Session, round_id: UUID) -> list[RoundWish]:

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may, require
 from booking.domain.hours import instant, zone
-from booking.domain.rounds import MOVES, RoundAction, RoundState
+from booking.domain.rounds import MOVES, RoundAction, RoundState, WishState
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.services import events, solver_runs
 from booking.services.bookings import Stale
-from models import Category, Facility, OrganisationKind, Round, RoundShare, RunKind
+from models import Category, Facility, OrganisationKind, Round, RoundShare, RoundWish, RunKind
 
 LONGEST = timedelta(days=92)
 """A round is of so many days at most."""
@@ -127,6 +127,7 @@ def act(
         row.closes_at = max(min(row.closes_at, now), row.opens_at + timedelta(seconds=1))
     if action is RoundAction.CANCEL:
         row.settled_at = now
+        _tell_all(session, actor, row, now)
     solver_runs.stop_all(session, kind=RunKind.POOL, subject=row.id)
     session.flush()
     note(session, actor, f"round.{row.state.value}", row, now)
@@ -231,6 +232,15 @@ def note(session: Session, actor: Actor, kind: str, row: Round, now: datetime, *
         round_name=row.name,
         **data,
     )
+
+
+def _tell_all(session: Session, actor: Actor, row: Round, now: datetime) -> None:
+    """Let everybody who wishes something of a round hear that it does not take place."""
+    waiting = select(RoundWish.id, RoundWish.person_id).where(
+        RoundWish.round_id == row.id, RoundWish.state == WishState.WAITING
+    )
+    for wish_id, person_id in session.execute(waiting).all():
+        note(session, actor, "wish.round_cancelled", row, now, wish_id=str(wish_id), person_id=str(person_id))
 
 
 def _loaded() -> Select[Round]:

@@ -405,6 +405,33 @@ def proposed(session, ada, tam, furnace, pool):
     return booking.person_id, "proposal.made"
 
 
+def of_round(kind, *, served=True):
+    """A story of a wish in a round, with or without a place."""
+
+    def story(session, ada, tam, furnace, pool):
+        end = START + timedelta(hours=2)
+        place = {"instrument": pool.code, "start": START.isoformat(), "end": end.isoformat()}
+        reasons = [] if served else [{"code": "cap", "cap": 20.0, "over": 4.0}]
+        told = {
+            "person_id": str(ada.person_id),
+            "round_name": "Winter <b>cycle</b>",
+            "reasons": reasons,
+            **(place if served else {"instrument": "", "start": None, "end": None}),
+        }
+        events.record(
+            session,
+            actor=tam,
+            kind=kind,
+            now=NOW,
+            facility_id=pool.facility_id,
+            subject=str(UUID(int=7)),
+            **told,
+        )
+        return ada.person_id, kind
+
+    return story
+
+
 DATES = {
     "series": str(UUID(int=5)),
     "dates": 3,
@@ -440,6 +467,10 @@ STORIES = {
     ),
     "series.expired": said("series.expired", **DATES),
     "proposal.made": proposed,
+    "wish.drafted": of_round("wish.drafted"),
+    "wish.served": of_round("wish.served"),
+    "wish.unserved": of_round("wish.unserved", served=False),
+    "wish.round_cancelled": of_round("wish.round_cancelled", served=False),
     "waitlist.offered": said("waitlist.offered", offer_id=_offer),
     "waitlist.silent": said("waitlist.silent"),
     "waitlist.lapsed": said("waitlist.lapsed"),
