@@ -41,6 +41,10 @@ class Field:
             ]
             for mover in group.movers
         }
+        self.shares = np.zeros(max(self.index) + 2)
+        """What one slot of each mover costs if it has to move."""
+        for mover in group.movers:
+            self.shares[mover.number] = mover.moving / sum(step.duration for step in mover.steps)
         self._sights: dict[int, tuple[Slots, list[tuple[Slots, Slots]]]] = {}
 
     def sight(self, mover: Mover) -> tuple[Slots, list[tuple[Slots, Slots]]]:

@@ -108,16 +108,11 @@ def cheapest_over(
     """The cheapest places where nobody but neighbours stands who might make room, each slot at its share of that."""
     if not all(len(moves) for moves in mover.moves):
         return np.inf, None
-    owners, where = np.unique(standing.field.seen(mover, standing.owner), return_inverse=True)
-    numbers = owners.tolist()
-    taken = np.array([number in obstacles for number in numbers])[where]
-    shares = [0.0 if number < 0 else _share(standing.field.index[number]) for number in numbers]
-    return cheapest(standing, mover, prices=np.array(shares)[where], taken=taken)
-
-
-def _share(mover: Mover) -> float:
-    """What one slot of somebody costs who would have to move."""
-    return mover.moving / sum(step.duration for step in mover.steps)
+    owner = standing.field.seen(mover, standing.owner)
+    in_the_way = np.zeros(len(standing.field.shares), dtype=bool)
+    in_the_way[list(obstacles)] = True
+    # Nobody is -1, the last of each table: free, and without a price.
+    return cheapest(standing, mover, prices=standing.field.shares[owner], taken=in_the_way[owner])
 
 
 def _displace(
