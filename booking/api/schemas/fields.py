@@ -96,6 +96,11 @@ class Length(fields.String):
 
     default_error_messages = _CODES
 
+    def __init__(self, *, none: bool = False, **kwargs: Any) -> None:
+        """Take one of no length too with `none`."""
+        super().__init__(**kwargs)
+        self._least = timedelta(0) if none else timedelta(microseconds=1)
+
     def _deserialize(self, value: Any, _attr: str | None, _data: Any, **_kwargs: Any) -> timedelta:  # type: ignore[override]
         found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
         if found is None or value.endswith(("P", "T")):
@@ -105,7 +110,7 @@ class Length(fields.String):
             length = timedelta(**parts)
         except OverflowError:
             raise ValidationError("out_of_range") from None
-        if not timedelta(0) < length <= LONGEST:
+        if not self._least <= length <= LONGEST:
             raise ValidationError("out_of_range")
         return length
 

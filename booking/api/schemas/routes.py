@@ -47,6 +47,7 @@ class StepIn(FiltersIn):
     instrument_id = Text(longest=40, load_default="", metadata={"example": "DG-FOOD-02"})
     duration = Length(required=True, metadata={"format": "duration", "example": "PT4H"})
     lag_least = Length(
+        none=True,
         load_default=timedelta(0),
         metadata={
             "format": "duration",
@@ -55,6 +56,7 @@ class StepIn(FiltersIn):
         },
     )
     lag_most = Length(
+        none=True,
         load_default=timedelta(days=1),
         metadata={"format": "duration", "example": "PT2H", "description": "And at most so long after it."},
     )
