@@ -31,6 +31,8 @@ def address(sqlite_url: str) -> Iterator[str]:
         facility = make_facility(session)
         for code in ("SEM", "SEM2"):
             make_instrument(session, facility, code=code, name_en="Microscope", category_code="0101")
+        make_instrument(session, facility, code="FURNACE", name_en="Furnace", approval_required=True)
+        cast.tam(session, facility)
         cast.ada(session)
         ben = cast.actor_of(session, cast.ben(session))
         place = session.scalar(select(Instrument.id).where(Instrument.code == "SEM"))
@@ -43,13 +45,17 @@ def address(sqlite_url: str) -> Iterator[str]:
         yield server.base_url
 
 
-def open_form(page: Page, address: str) -> None:
+def sign_in(page: Page, address: str, who: str) -> None:
     page.goto(f"{address}/sign-in")
-    page.fill("[name=email]", "ada@example.org")
+    page.fill("[name=email]", f"{who}@example.org")
     page.fill("[name=password]", cast.PASSWORD)
     page.press("[name=password]", "Enter")
     page.wait_for_url(lambda url: "/sign-in" not in url)
-    page.goto(f"{address}/bookings/new?instrument=SEM&start={local(at(9))}&end={local(at(11))}")
+
+
+def open_form(page: Page, address: str, code: str = "SEM") -> None:
+    sign_in(page, address, "ada")
+    page.goto(f"{address}/bookings/new?instrument={code}&start={local(at(9))}&end={local(at(11))}")
 
 
 @pytest.mark.parametrize("locale", ["en"])
@@ -75,7 +81,12 @@ def test_the_pages_have_no_fault_and_fit(page: Page, address: str, locale: str):
     page.click("[name=free_only]")
     page.wait_for_url(lambda url: "/series/" in url and "new" not in url)
     faults += looked_at(page, f"series-{locale}")
-    page.goto(f"{page.url}/change")
+    here = page.url
+    page.goto(f"{here}/chemicals")
+    faults += looked_at(page, f"series-chemicals-{locale}")
+    page.goto(f"{address}/series")
+    faults += looked_at(page, f"series-list-{locale}")
+    page.goto(f"{here}/change")
     page.fill("[name=start_time]", "10:00")
     page.fill("[name=end_time]", "12:00")
     page.click("[name=check]")
@@ -94,3 +105,31 @@ def looked_at(page: Page, name: str) -> list[str]:
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
         faults.append(f"{name} scrolls sideways at {width} px")
     return faults
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize("viewport", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
+def test_a_series_is_one_request_and_decided_date_by_date(page: Page, address: str, locale: str):
+    faults = browser.watch(page)
+    open_form(page, address, "FURNACE")
+    page.click("[name=repeat]")
+    page.wait_for_selector(".series-dates")
+    page.click(".buttons button[type=submit]")
+    page.wait_for_url(lambda url: "/series/" in url and "new" not in url)
+    here = page.url
+    page.context.clear_cookies()
+    sign_in(page, address, "tam")
+    page.goto(f"{address}/approvals")
+    assert page.locator(".request").count() == 1
+    faults += looked_at(page, f"series-inbox-{locale}")
+    page.goto(f"{here}/approvals")
+    faults += looked_at(page, f"series-approvals-{locale}")
+    page.locator("select[name^=date-]").first.select_option("later")
+    page.click("#decision")
+    page.wait_for_url(f"{address}/approvals")
+    assert page.locator(".request").count() == 1
+    page.goto(f"{here}/approvals")
+    page.click("button[value=approve]")
+    page.wait_for_url(f"{address}/approvals")
+    assert page.locator(".request").count() == 0
+    assert not faults, "\n".join(faults)
