@@ -107,6 +107,7 @@ def trial(wanted: dict[str, Any]) -> dict[str, Any]:
             "tried": found.tried,
             "total": found.total,
             "refused": len(found.refused),
+            "outranked": found.outranked,
             "items": [
                 {
                     "booking_id": one.booking.id,

@@ -110,12 +110,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How many bookings of a stretch of time were tried, of how many, and which would have been refused."""
+    """How many bookings of a stretch of time were tried, of how many, and which would have been refused.
+
+    For those that are `outranked` something nearer or more particular counts, whatever the rule says.
+    """
 
     within: Span
     tried: int
     total: int
     refused: Sequence[Refusal]
+    outranked: int = 0
 
 
 def where(session: Session, *, actor: Actor, kind: PlaceKind, code: str) -> Where:
@@ -486,7 +490,16 @@ def trial(
         found = _try_setting(past)
     refused = sorted(found, key=lambda one: one.booking.starts_at)
     tried = sum(past.within(booking) for booking in past.bookings)
-    return Trial(past.span, tried, _total(session, checked, past) if past.cut else tried, refused)
+    total = _total(session, checked, past) if past.cut else tried
+    return Trial(past.span, tried, total, refused, _outranked(past))
+
+
+def _outranked(past: _Past) -> int:
+    """Count the bookings of the month for which another setting counts; limits over time all count."""
+    if past.candidate.kind is not RuleKind.SETTING:
+        return 0
+    month = filter(past.within, past.bookings)
+    return sum(not any(past.counts(booking, item) for item in past.items(booking)) for booking in month)
 
 
 def _past(session: Session, at: Where, draft: Draft, span: Span) -> _Past:

@@ -236,6 +236,9 @@ def test_settings_are_tried_as_of_the_moment_of_each_booking(world):
     make_rule(world.session, "longest", 600, instrument_id=world.one.id)
     assert world.tried(name="longest", value=60) == (1, 3)
     assert world.tried("instrument", "A", name="longest", value=60) == (2, 2)
+    place, draft = at(world.session, world.tam, "facility", "LAB"), Draft(SETTING, name="longest", value=60)
+    found = rules.trial(world.session, actor=world.tam, at=place, draft=draft, now=world.now)
+    assert found.outranked == 2
     with pytest.raises(Invalid):
         world.tried(name="grace", value=10)
 

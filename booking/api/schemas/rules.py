@@ -200,6 +200,10 @@ class TrialOut(Out):
     )
     total = fields.Integer(required=True)
     refused = fields.Integer(required=True)
+    outranked = fields.Integer(
+        required=True,
+        metadata={"description": "Bookings for which something nearer or more particular counts."},
+    )
     items = fields.List(fields.Nested(RefusedInTrialOut), required=True)
 
 
