@@ -40,7 +40,7 @@ def person_called(session: Session, who: str, *, field: str = "booked_for") -> U
         known = Person.email == text.lower()
     found = session.scalar(select(Person.id).where(known, Person.state == PersonState.ACTIVE))
     if found is None:
-        raise Invalid({field: "unknown"})
+        raise Invalid({field: "nobody"})
     return found
 
 
@@ -83,7 +83,7 @@ def in_place_of(
         return actor
     person = actor_of(session, booked_for)
     if person is None or not in_scope(actor, ACTION):
-        raise Invalid({"booked_for": "unknown"})
+        raise Invalid({"booked_for": "nobody"})
     whole = _part(session, actor, person, facility_ids, project_id)
     if project_id is not None and session.get(ProjectMember, (project_id, booked_for)) is None:
         raise Invalid({"project_id": "unknown"})
@@ -102,7 +102,7 @@ def _part(
         return replace(person, organisations=led)
     if project_id is not None and _leads(session, actor, project_id, person.person_id):
         return person
-    raise Invalid({"booked_for": "unknown"})
+    raise Invalid({"booked_for": "nobody"})
 
 
 def _leads(session: Session, actor: Actor, project_id: UUID, person_id: UUID | None) -> bool:

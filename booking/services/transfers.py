@@ -98,11 +98,11 @@ def exchange(
 def _require_colleague(session: Session, actor: Actor, booking: Booking, to: UUID) -> None:
     """Let it be offered to colleagues, and by managers to anybody; others are as unknown as those who are not."""
     if acting.actor_of(session, to) is None:
-        raise Invalid({"to": "unknown"})
+        raise Invalid({"to": "nobody"})
     if bookings.may_on(actor, "booking.approve", booking):
         return
     if not acting.are_colleagues(session, booking.person_id, to):
-        raise Invalid({"to": "unknown"})
+        raise Invalid({"to": "nobody"})
 
 
 def _open(

@@ -54,7 +54,7 @@ def test_who_is_no_colleague_is_as_unknown_as_nobody(world: World):
     booking = world.book(who="ben")["id"]
     for to in ("cleo@example.org", "nobody@example.org", "no address"):
         answer = world.post("/transfers", json={"booking_id": booking, "to": to}, who="ben")
-        assert (answer.status_code, answer.json["errors"]) == (422, {"to": "unknown"})
+        assert (answer.status_code, answer.json["errors"]) == (422, {"to": "nobody"})
     assert offered(world, booking, "cleo@example.org", "tam")["giver"]["name"] == "Ben"
     transfer = world.get("/transfers", who="cleo").json["items"][0]["id"]
     for path in (f"/transfers/{transfer}/acceptance", f"/transfers/{transfer}/refusal"):

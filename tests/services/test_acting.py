@@ -84,7 +84,7 @@ def test_a_project_leader_books_within_the_project_for_those_who_work_for_it(ses
     assert (booking.person_id, booking.project_id) == (cleo.id, project.id)
     with pytest.raises(Invalid) as refused:
         place(session, leads, sem, start=3, booked_for=cleo.id)
-    assert refused.value.errors == {"booked_for": "unknown"}
+    assert refused.value.errors == {"booked_for": "nobody"}
 
 
 def test_for_whom_one_may_not_act_is_as_unknown_as_one_who_is_not_there(session, lab, sem):
@@ -101,10 +101,10 @@ def test_for_whom_one_may_not_act_is_as_unknown_as_one_who_is_not_there(session,
             session.query(Membership).filter_by(person_id=actor.id, facility_id=lab.id).delete()
         with pytest.raises(Invalid) as refused:
             place(session, cast.actor_of(session, actor), sem, booked_for=person)
-        assert refused.value.errors == {"booked_for": "unknown"}
+        assert refused.value.errors == {"booked_for": "nobody"}
     with pytest.raises(Invalid) as refused:
         acting.person_called(session, "nobody@example.org")
-    assert refused.value.errors == {"booked_for": "unknown"}
+    assert refused.value.errors == {"booked_for": "nobody"}
 
 
 def test_a_token_that_may_only_read_acts_for_nobody(session, sem):

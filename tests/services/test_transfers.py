@@ -123,7 +123,7 @@ def test_it_is_offered_to_colleagues_and_by_managers_to_anybody(session, lab):
     for to in (lab.cleo, SimpleNamespace(person_id=uuid4())):
         with pytest.raises(Invalid) as refused:
             offer(session, lab.ben, booking, to)
-        assert refused.value.errors == {"to": "unknown"}
+        assert refused.value.errors == {"to": "nobody"}
     with pytest.raises(Invalid) as refused:
         offer(session, lab.ben, booking, lab.ben)
     assert refused.value.errors == {"to": "oneself"}
