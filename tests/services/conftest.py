@@ -19,8 +19,8 @@ def every_refusal_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
             for locale in ("en", "zh_Hans_CN"):
                 with use_locale(locale):
                     said = wording.sentence(reason.code, reason.params)
-                assert "%(" not in said, said
-                assert "None" not in said, said
+                if "%(" in said or "None" in said:
+                    pytest.fail(said)
         keep(self, reasons, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Refused, "__init__", say_and_keep)
