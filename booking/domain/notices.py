@@ -198,6 +198,9 @@ CANNOT_WAIT = frozenset(
 )
 """Of these the answer has a deadline, or somebody sits and waits for the letter."""
 
+ASKING = frozenset({"approval.opened", "approval.reminded", "approval.escalated"})
+"""These ask for a word; of a series the letter on one date asks for all."""
+
 CAN_WAIT = frozenset({"approval.expired", "approval.unanswered", "transfer.lapsed"})
 """Of these nothing is left to be done, however soon the time that they are about begins."""
 

@@ -34,13 +34,17 @@ Managers = Mapping[int, set[UUID]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What decides who hears: the event, its booking as it is now, and who manages what."""
+    """What decides who hears: the event, its booking as it is now, and who manages what.
+
+    `step_id` is the step that stands in for the event's, as `waits_instead` says.
+    """
 
     session: Session
     event: Event
     booking: Booking | None
     managers: Managers
     now: datetime
+    step_id: UUID | None = None
 
 
 def told(case: Case) -> dict[UUID, Telling]:
@@ -179,8 +183,33 @@ def _expired_before(event: Event) -> Select[Event]:
 
 
 def _step(case: Case, event: Event) -> ApprovalStep | None:
-    step_id = key(event, "step_id")
+    step_id = case.step_id if case.step_id and event is case.event else key(event, "step_id")
     return case.session.get(ApprovalStep, step_id) if step_id else None
+
+
+def waits_instead(case: Case) -> ApprovalStep | None:
+    """Give the step of another date of the series that still waits, where that of the event does so no more."""
+    step, booking = _step(case, case.event), case.booking
+    if step is None or step.state is StepState.OPEN or booking is None or booking.series_id is None:
+        return None
+    if case.event.kind not in notices.ASKING or case.event.data.get("series"):
+        return None
+    query = (
+        select(ApprovalStep)
+        .join(Booking, Booking.id == ApprovalStep.booking_id)
+        .where(
+            Booking.series_id == booking.series_id,
+            Booking.person_id == booking.person_id,
+            Booking.state == State.REQUESTED,
+            ApprovalStep.state == StepState.OPEN,
+            ApprovalStep.facility_id == step.facility_id,
+            ApprovalStep.stage == step.stage,
+            ApprovalStep.name == step.name,
+        )
+        .order_by(Booking.starts_at)
+        .limit(1)
+    )
+    return case.session.scalar(query)
 
 
 def _person(case: Case) -> set[UUID]:

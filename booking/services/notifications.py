@@ -6,7 +6,7 @@ marking; the second message then bears the same Message-ID. Nothing here sends a
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -240,7 +240,7 @@ def _notices(session: Session, deliveries: Sequence[Delivery], person: Person, n
     for delivery in deliveries:
         event = of_id[delivery.event_id]
         booking = bookings.get(event.booking_id) if event.booking_id else None
-        case = Case(session, event, booking, managers, now)
+        case = _standing_in(Case(session, event, booking, managers, now))
         actor_name = names.get(event.actor_id) if event.actor_id else None
         telling = hearers.told(case).get(person.id)
         if telling is None:
@@ -248,6 +248,14 @@ def _notices(session: Session, deliveries: Sequence[Delivery], person: Person, n
         else:
             found.append(_made(delivery.id, telling, case, person, actor_name))
     return found
+
+
+def _standing_in(case: Case) -> Case:
+    """Let another date of a series stand for the one whose letter told of all, once that one waits no more."""
+    step = hearers.waits_instead(case)
+    if step is None:
+        return case
+    return replace(case, booking=_bookings(case.session, {step.booking_id})[step.booking_id], step_id=step.id)
 
 
 def _made(delivery_id: UUID, telling: Telling, case: Case, person: Person, actor_name: str | None) -> Notice:
@@ -481,7 +489,7 @@ def _deliveries(
     heard: list[tuple[Event, Booking | None, UUID, Topic]] = []
     for event in fresh:
         booking = bookings.get(event.booking_id) if event.booking_id else None
-        found = hearers.told(Case(session, event, booking, managers, now))
+        found = hearers.told(_standing_in(Case(session, event, booking, managers, now)))
         heard += [(event, booking, person_id, found[person_id].topic) for person_id in sorted(found)]
     manners = notice_wishes.manners(session, person_ids={person_id for _, _, person_id, _ in heard})
     return [

@@ -401,3 +401,16 @@ def test_a_series_given_up_or_changed_is_one_letter(session, ada, tam, furnace):
     assert kinds(told(session)) == {("Ada", "series.changed"), ("Tam", "approval.opened")}
     series.cancel(session, actor=ada, series_id=row.id, scope=Scope.ALL, now=NOW + HOUR)
     assert kinds(told(session)) == {("Ada", "series.cancelled")}
+
+
+def test_the_letter_on_a_series_reaches_its_approver_though_the_first_date_is_given_up(
+    session, ada, tam, furnace
+):
+    row = furnace_series(session, ada, furnace)
+    series.cancel(session, actor=ada, series_id=row.id, scope=Scope.THIS, day=date(2026, 11, 5), now=NOW)
+    found = told(session)
+    assert "2 more dates of the same series" in found["Tam", "approval.opened"].text
+    assert "12 Nov 2026" in found["Tam", "approval.opened"].subject
+    series.cancel(session, actor=ada, series_id=row.id, scope=Scope.ALL, now=NOW)
+    (entry,), _total = notifications.inbox(session, actor=tam, now=NOW)
+    assert entry.notice.over or entry.notice.foreign
