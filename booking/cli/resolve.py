@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "pool": "booking.cli.resolve:pool",
     "repair": "booking.cli.resolve_repair:repair",
+    "refill": "booking.cli.resolve_refill:refill",
     "alternatives": "booking.cli.resolve_alternatives:alternatives",
 }
 """Where each command lives; only the one that is asked for is loaded."""
@@ -36,7 +37,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands)
 def resolve() -> None:
-    """Allocate a pool, repair a plan, look for alternatives: JSON in, JSON out."""
+    """Allocate a pool, repair a plan, fill freed time, look for alternatives: JSON in, JSON out."""
 
 
 def document(path: Path) -> Any:

@@ -1,9 +1,10 @@
-"""`yiqi resolve repair`: ranked repairs of a plan after one outage, or after each of a list."""
+"""`yiqi resolve repair` and `refill`: ranked repairs after one outage or each of a list; who gets freed time."""
 
 import json
 
 from click.testing import CliRunner
 
+from booking.cli.resolve_refill import refill
 from booking.cli.resolve_repair import repair
 
 INSTRUMENT = {
@@ -78,3 +79,22 @@ def test_a_document_of_another_form_is_refused_in_one_line(tmp_path):
     done = run(tmp_path, {"down": [[0, 1]]})
     assert done.exit_code == 1
     assert "has not the form" in done.output
+
+
+def test_freed_time_goes_to_who_waits(tmp_path):
+    documents = {
+        "pool": {**POOL, "insts": [INSTRUMENT], "reqs": [one_place(WISH), one_place(WISH), one_place(WISH)]},
+        "plan": {"0": [[0, 4]], "1": [[0, 12]]},
+        "notices": [[0, 0]],
+    }
+    for name, told in documents.items():
+        (tmp_path / name).write_text(json.dumps(told))
+    done = CliRunner().invoke(refill, [str(tmp_path / name) for name in documents])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["grants"] == [[{"wish": 2, "places": [[0, 0]], "shifts": {}, "worth": 1}]]
+    assert found["plan"] == {"1": [[0, 12]], "2": [[0, 0]]}
+
+
+def one_place(wish):
+    return {**wish, "steps": [{**wish["steps"][0], "insts": [[0, 0]]}]}

@@ -18,17 +18,19 @@ from booking.domain.resolution.problem import Place, Pool
 from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
 from booking.domain.resolution.starts import Slots
 
-GROUP_WORK = 10.0
-"""The solver's own measure of work for a group: about two seconds."""
+GROUP_WORK = 8.0
+"""The solver's own measure of work for a group: about three seconds."""
 PART_WORK = 1.5
 WHOLE = 20_000
 """The most candidates that are given to the solver at once."""
 PART = 28
 """Bookings that are free at once when a group is too large for that."""
-NEAREST = 250
+NEAREST = 100
 """Candidates of a step in such a part."""
-PER_SECOND = 5.0
+PER_SECOND = 2.5
 """The solver's measure of work in a second, by experience."""
+SECONDS_A_CANDIDATE = 1.2e-4
+"""What it takes to build a model, for each candidate in it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +81,7 @@ def _least(mover: Mover) -> int:
 def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
     """Bound a group, and try once more by nearest places at the prices of the bound."""
     field = rebuilt.standing.field
-    effort.add(field.size * rounds * 2e-8)
+    effort.add((field.size + field.candidates) * rounds * 1.6e-8)
     found = relaxed(field, rebuilt.cost, rounds)
     if rebuilt.relaxed is None or found.bound > rebuilt.relaxed.bound:
         rebuilt.relaxed = found
@@ -94,11 +96,12 @@ def prove(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
     """Give a whole group to the solver, but for candidates that no better repair has."""
     exact = solver()
     kept = _kept(rebuilt, list(rebuilt.group.movers), None)
-    if exact is None or sum(len(part) for parts in kept.values() for part in parts) > WHOLE:
+    size = _size(kept)
+    if exact is None or size > WHOLE:
         return
     work = min(GROUP_WORK, effort.left * PER_SECOND)
     answer = exact.repaired(rebuilt.standing, rebuilt.group.movers, kept, work=work, seed=seed)
-    effort.add(answer.work / PER_SECOND)
+    effort.add(answer.work / PER_SECOND + size * SECONDS_A_CANDIDATE)
     if answer.placing:
         rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
         _place(rebuilt, answer.placing, answer.cost)
@@ -119,7 +122,7 @@ def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
         kept = _kept(rebuilt, movers, NEAREST)
         before = total_of(movers, rebuilt.placing)
         answer = exact.repaired(rebuilt.standing, movers, kept, work=PART_WORK, seed=seed)
-        effort.add(answer.work / PER_SECOND + 0.01)
+        effort.add(answer.work / PER_SECOND + _size(kept) * SECONDS_A_CANDIDATE)
         if answer.placing and answer.cost < before:
             _place(rebuilt, answer.placing, rebuilt.cost - before + answer.cost)
 
@@ -182,6 +185,10 @@ def _kept(rebuilt: Rebuilt, movers: list[Mover], most: int | None) -> dict[int, 
         standing.put(mover, lifted[mover.number])
         _keep_own(mover, lifted[mover.number], kept[mover.number])
     return kept
+
+
+def _size(kept: dict[int, list[Slots]]) -> int:
+    return sum(len(part) for parts in kept.values() for part in parts)
 
 
 def _keep_own(mover: Mover, places: tuple[Place, ...] | None, kept: list[Slots]) -> None:
