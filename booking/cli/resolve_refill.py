@@ -19,7 +19,7 @@ from booking.domain.resolution.refill import Grant, Waitlist
     "--shifts/--no-shifts", default=True, show_default=True, help="Whether holders who agreed may shift."
 )
 def refill(*, file: Path, plan: Path, cancellations: Path, shifts: bool) -> None:
-    """Fill what each of the CANCELLATIONS, [[slot of the notice, wish], …], frees; all without a place wait. JSON out."""
+    """Fill what each of CANCELLATIONS, [[slot of the notice, wish], …], frees; who has no place waits. JSON out."""
     try:
         pool = documents.read_pool(document(file))
         confirmed = documents.read_plan(document(plan))
