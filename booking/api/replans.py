@@ -8,8 +8,8 @@ from flask import url_for
 from booking.api.base import Blueprint, problems
 from booking.api.schemas.bookings import NothingIn
 from booking.api.schemas.replans import (
-    AnswerIn,
     ChosenIn,
+    ProposalAnswerIn,
     ProposalOut,
     ProposalsOut,
     ReplanOut,
@@ -132,7 +132,7 @@ def proposal(proposal_id: UUID) -> dict[str, Any]:
 
 @blp.post("/proposals/<uuid:proposal_id>/answer")
 @needs("proposal.answer")
-@blp.arguments(AnswerIn)
+@blp.arguments(ProposalAnswerIn)
 @blp.response(200, ProposalOut)
 @problems(404, 409)
 def answer(wanted: dict[str, Any], proposal_id: UUID) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from booking.api.schemas.rounds import (
     RoundRunsOut,
     RoundsIn,
     RoundsOut,
+    RoundWishesOut,
+    RoundWishIn,
+    RoundWishOut,
     RunIn,
-    WishesOut,
-    WishIn,
-    WishOut,
     WishPriorityIn,
 )
 from booking.db import Session, reading, transaction
@@ -115,7 +115,7 @@ def act(wanted: dict[str, Any], round_id: UUID) -> Round:
 
 @blp.get("/rounds/<uuid:round_id>/wishes")
 @needs("round.see")
-@blp.response(200, WishesOut)
+@blp.response(200, RoundWishesOut)
 @problems(404)
 def wishes(round_id: UUID) -> dict[str, Any]:
     """List wishes of a round
@@ -130,8 +130,8 @@ def wishes(round_id: UUID) -> dict[str, Any]:
 
 @blp.post("/rounds/<uuid:round_id>/wishes")
 @needs("wish.make")
-@blp.arguments(WishIn)
-@blp.response(201, WishOut)
+@blp.arguments(RoundWishIn)
+@blp.response(201, RoundWishOut)
 @problems(404, 409)
 def wish_for(wanted: dict[str, Any], round_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
     """Wish for time in a round"""
@@ -152,7 +152,7 @@ def wish_for(wanted: dict[str, Any], round_id: UUID) -> tuple[dict[str, Any], di
 
 @blp.get("/wishes/<uuid:wish_id>")
 @needs("wish.see")
-@blp.response(200, WishOut)
+@blp.response(200, RoundWishOut)
 @problems(404)
 def wish(wish_id: UUID) -> dict[str, Any]:
     """Read a wish"""
@@ -174,7 +174,7 @@ def withdraw(wish_id: UUID) -> Response:
 @blp.route("/wishes/<uuid:wish_id>", methods=["PATCH"])
 @needs("round.keep")
 @blp.arguments(WishPriorityIn)
-@blp.response(200, WishOut)
+@blp.response(200, RoundWishOut)
 @problems(404, 409)
 def rank(wanted: dict[str, Any], wish_id: UUID) -> dict[str, Any]:
     """Change the priority of a wish"""
@@ -186,7 +186,7 @@ def rank(wanted: dict[str, Any], wish_id: UUID) -> dict[str, Any]:
 @blp.put("/wishes/<uuid:wish_id>/pin")
 @needs("round.keep")
 @blp.arguments(PinIn)
-@blp.response(200, WishOut)
+@blp.response(200, RoundWishOut)
 @problems(404, 409)
 def pin(wanted: dict[str, Any], wish_id: UUID) -> dict[str, Any]:
     """Settle a wish before the next run
@@ -210,7 +210,7 @@ def pin(wanted: dict[str, Any], wish_id: UUID) -> dict[str, Any]:
 
 @blp.delete("/wishes/<uuid:wish_id>/pin")
 @needs("round.keep")
-@blp.response(200, WishOut)
+@blp.response(200, RoundWishOut)
 @problems(404)
 def unpin(wish_id: UUID) -> dict[str, Any]:
     """Let the next run decide about a wish"""

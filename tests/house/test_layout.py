@@ -15,8 +15,17 @@ TOP = {
 }
 EXEMPT = {"__init__", "__main__"}
 NEVER_IN_THE_DOMAIN = {"flask", "werkzeug", "marshmallow", "babel", "apscheduler"} | {
-    *("sqlalchemy", "alembic", "models", "ortools"),
+    *("sqlalchemy", "alembic", "models"),
 }
+SERVER = """
+import importlib, json, pkgutil, sys
+import booking.api, booking.app, booking.jobs, booking.services, booking.web
+for package in (booking.api, booking.jobs, booking.services, booking.web):
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if found.name != "booking.jobs.solver":
+            importlib.import_module(found.name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
 IMPORT_ALL = """
 import booking.domain, importlib, json, pkgutil, sys
 for found in pkgutil.walk_packages(booking.domain.__path__, "booking.domain."):
@@ -75,3 +84,12 @@ def test_the_domain_loads_no_framework():
     loaded = set(json.loads(done.stdout))
     assert "booking.domain" in loaded
     assert loaded & NEVER_IN_THE_DOMAIN == set()
+
+
+def test_neither_server_nor_jobs_load_the_solver():
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "flask" in loaded
+    assert loaded & {"ortools", "numpy", "pandas"} == set()

@@ -35,7 +35,10 @@ LEADS = {path.partition("?")[0] for path in messages.PATHS.values()}
         "/bookings/{}",
         *("/notices", "/account/notices"),
         *(f"{path}/{{}}/secret" for path in one_time.PATHS.values()),
-        *(path.format(series="{}", instrument="X", facility="X", proposal="{}") for path in sorted(LEADS)),
+        *(
+            path.format(series="{}", instrument="X", facility="X", proposal="{}", round="{}")
+            for path in sorted(LEADS)
+        ),
     ],
 )
 def test_what_messages_link_to_exists(app, path):
@@ -53,5 +56,6 @@ def test_each_job_stands_once_in_the_timetable():
     kept = {path.stem for path in (ROOT / "booking" / "jobs").glob("[a-z]*.py")} - {
         *("timetable", "leader"),  # who keeps the time
         "letters",  # what the letters say
+        "solver",  # the process that solves
     }
     assert {job.work.__module__ for job in TIMETABLE} == {f"booking.jobs.{name}" for name in kept}

@@ -114,7 +114,7 @@ class ChosenIn(In):
     repair = Whole(least=0, most=9, required=True)
 
 
-class AnswerIn(In):
+class ProposalAnswerIn(In):
     """What one says to a proposal."""
 
     answer = Choice(Answer, required=True)

@@ -152,7 +152,7 @@ class ActionIn(In):
     )
 
 
-class WishIn(In):
+class RoundWishIn(In):
     """So long, on any of some instruments, those liked best first, within a window of the round."""
 
     instruments = fields.List(
@@ -195,7 +195,7 @@ class WishIn(In):
         return data
 
 
-class PlaceOut(Out):
+class AllottedOut(Out):
     """Where the published draft puts a wish."""
 
     instrument_id = fields.String(required=True)
@@ -219,7 +219,7 @@ class PinOut(Out):
     reason = fields.String(required=True)
 
 
-class WishOut(Out):
+class RoundWishOut(Out):
     """A wish, with what became of it."""
 
     id = fields.UUID(required=True)
@@ -235,17 +235,17 @@ class WishOut(Out):
     purpose = fields.String(required=True)
     project_id = fields.UUID(required=True, allow_none=True)
     state = Choice(WishState, required=True)
-    place = fields.Nested(PlaceOut, required=True, allow_none=True)
+    place = fields.Nested(AllottedOut, required=True, allow_none=True)
     reasons = fields.List(fields.Nested(WhyOut), required=True)
     pin = fields.Nested(PinOut, required=True, allow_none=True)
     booking_id = fields.UUID(required=True, allow_none=True)
     submitted_at = Instant(required=True)
 
 
-class WishesOut(Out):
+class RoundWishesOut(Out):
     """Wishes, the first submitted first."""
 
-    items = fields.List(fields.Nested(WishOut), required=True)
+    items = fields.List(fields.Nested(RoundWishOut), required=True)
     total = fields.Integer(required=True)
 
 
@@ -273,7 +273,7 @@ class RunIn(In):
     seed = Whole(least=0, most=MOST_SEED, load_default=FIRST_SEED)
 
 
-class RunPlaceOut(PlaceOut):
+class RunPlaceOut(AllottedOut):
     """Where a run puts a wish."""
 
     wish_id = fields.UUID(required=True)
