@@ -24,8 +24,10 @@ DEFLECTION = 0.7
 FIRST_PACE, LAST_PACE = 0.5, 0.004
 SLOWER = 0.7
 PATIENCE = 8
-FLOOR_SCALE = 400.0
-"""A floor counts hundreds of slots where an instrument's slot counts one: its steps are shorter by this."""
+FLOOR_SHARE = 0.6
+"""A floor counts its slots together where an instrument counts each: its steps are shorter by this share of them."""
+BUDGET_WISHES = 400.0
+"""The budget counts in mean subsidies; in pools of more wishes than this its steps are as much shorter."""
 SECONDS_PER_CANDIDATE = 2.5e-8
 """The work of one step, measured."""
 
@@ -64,7 +66,9 @@ class Ascent:
         self.bad = 0
         self.direction: Multipliers | None = None
         self.floors = np.array([floor.slots for floor in pool.floors], dtype=np.float64)
-        self.budget_scale = 1.0 / max(1.0, float(np.abs(self.relaxation.subsidies).mean()))
+        self.floor_scale = np.maximum(100.0, FLOOR_SHARE * self.floors)
+        crowd = math.sqrt(max(1.0, tables.wishes / BUDGET_WISHES))
+        self.budget_scale = 1.0 / (crowd * max(1.0, float(np.abs(self.relaxation.subsidies).mean())))
         self.counted = 0
         self.times = np.zeros(tables.wishes)
         self.seen: list[Whole] = []
@@ -136,8 +140,8 @@ class Ascent:
         pool, relaxation = self.tables.pool, self.relaxation
         spent = float(relaxation.subsidies[np.unique(answer.wishes)].sum())
         return Multipliers(
-            relaxation.usage(answer) - 1.0,
-            self.floors - self.tables.block_floors[answer.blocks].sum(axis=0),
+            np.subtract(relaxation.usage(answer), 1.0, dtype=np.float64),
+            self.floors - np.asarray(self.tables.block_floors[answer.blocks].sum(axis=0), dtype=np.float64),
             0.0 if pool.budget is None else spent - pool.budget,
             relaxation.drawn(answer) - relaxation.capacities,
         )
@@ -148,13 +152,13 @@ class Ascent:
             return
         scale = self.budget_scale
         norm = _active(at.slots, way.slots) + _active(at.utilities, way.utilities)
-        norm += float((way.floors**2).sum()) / FLOOR_SCALE
+        norm += float((way.floors**2 / self.floor_scale).sum())
         norm += (way.budget * scale) ** 2 if at.budget > 0 or way.budget > 0 else 0.0
         hoped = max(here - self.lower - 0.05 * abs(self.lower), 0.005 * abs(here), 1.0)
         step = self.pace * hoped / max(norm, 1e-9)
         self.at = Multipliers(
             np.maximum(at.slots + step * way.slots, 0.0),
-            np.clip(at.floors + step * way.floors / FLOOR_SCALE, 0.0, self.tables.pool.short),
+            np.clip(at.floors + step * way.floors / self.floor_scale, 0.0, self.tables.pool.short),
             max(0.0, at.budget + step * way.budget * scale * scale),
             np.maximum(at.utilities + step * way.utilities, 0.0),
         )

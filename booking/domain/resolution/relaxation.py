@@ -291,7 +291,8 @@ class _Routes:
         for level in self.levels:
             for width, rows in level:
                 self.tails[rows] += _ahead(self.tails[rows + 1], width + 1)
-        return self.tails[[rows[0] for rows in self.row_of]].min(axis=1)
+        least: Real = self.tails[[rows[0] for rows in self.row_of]].min(axis=1)
+        return least
 
     def runs(self, taken: Bits) -> tuple[Whole, Whole, Whole]:
         """The blocks, addresses and wishes of the runs of the routes that are taken."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from booking.domain.resolution.board import Board, Spots
-from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort
 from booking.domain.resolution.exact import pool as exact
 from booking.domain.resolution.neighbourhoods import Neighbourhoods, Part
 
@@ -20,8 +20,6 @@ FIRST_SIZE = 40
 LEAST_SIZE, MOST_SIZE = 12, 400
 FIRST_WORK, MOST_WORK = 0.25, 4.0
 """Deterministic seconds of the solver for one neighbourhood."""
-SECONDS_OF_WORK = 4.0
-"""Processor seconds to one deterministic second of the solver, measured."""
 SECONDS_PER_WISH = 4e-4
 """Processor seconds to build the model of one free wish, measured."""
 PATIENCE = 10

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from booking.domain.resolution import bound as bounds
 from booking.domain.resolution import check, greedy, neighbourhoods
-from booking.domain.resolution.board import FAR, Board, Prices
+from booking.domain.resolution.board import FAR, Board, Prices, Spots
 from booking.domain.resolution.documents import fingerprint
-from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort, Way
 from booking.domain.resolution.problem import Plan, Pool
 from booking.domain.resolution.tables import Tables, tables
 
 WHOLE = 40_000
 """Up to so many candidates the pool is solved as a whole first."""
-WHOLE_WORK = 2.0
-"""Deterministic seconds of the solver for that; small pools need hundredths."""
+WHOLE_WAYS: tuple[tuple[Way, float], ...] = (("core", 0.4), ("plain", 3.0))
+"""How, and the deterministic seconds of the solver for that: most small pools need hundredths, a few the second way."""
+FAR_POINTS = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,22 +145,30 @@ class _Run:
         from booking.domain.resolution.exact import pool as exact  # noqa: PLC0415
 
         free = [number for number in range(candidates.wishes) if candidates.steps(number)]
-        seconds = None if self.effort.seconds is None else self.effort.left
-        found = exact.improved(
-            Board(candidates),
-            free,
-            board.spots,
-            work=min(WHOLE_WORK, self.effort.left),
-            seed=self.seed,
-            seconds=seconds,
-            stopped=self.effort.stopped,
-        )
-        self.effort.add(found.work)
-        if self.bound is None or found.bound < self.bound:
-            self.bound = math.floor(found.bound + 1e-6)
-        other = Board(candidates)
-        for number, spots in sorted((found.spots or {}).items()):
-            other.put(number, spots)
+        for way, work in WHOLE_WAYS:
+            found = exact.improved(
+                Board(candidates),
+                free,
+                board.spots,
+                work=min(work, self.effort.left),
+                seed=self.seed,
+                seconds=None if self.effort.seconds is None else self.effort.left,
+                stopped=self.effort.stopped,
+                way=way,
+            )
+            self.effort.add(SECONDS_OF_WORK * found.work)
+            self.bound = min(self.bound or FAR_POINTS, math.floor(min(found.bound, FAR_POINTS) + 1e-6))
+            board = self._better(board, found.spots or {})
+            self._tell("exact", board)
+            if found.optimal or self.effort.over:
+                break
+        return board
+
+    def _better(self, board: Board, spots: Mapping[int, Spots]) -> Board:
+        """The plan of these spots where it is not worse than the one at hand."""
+        other = Board(board.tables)
+        for number in sorted(spots):
+            other.put(number, spots[number])
         if other.objective < board.objective:
             return board
         self.method = "exact"

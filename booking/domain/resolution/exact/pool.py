@@ -17,6 +17,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from booking.domain.resolution.board import FAR, Board, Spot, Spots
+from booking.domain.resolution.effort import Way
 from booking.domain.resolution.problem import Wish
 from booking.domain.resolution.starts import Bits
 from booking.domain.resolution.tables import Whole
@@ -44,12 +45,13 @@ def improved(
     seconds: float | None = None,
     instruments: Bits | None = None,
     stopped: Callable[[], bool] | None = None,
+    way: Way = "quick",
 ) -> Found:
     """Place the free wishes, which the board does not hold, as well as can be; `old` is where they were before.
 
     With `instruments` only these may be used.
     """
-    return _Model(board, old, free, instruments).solved(work, seed, seconds, stopped)
+    return _Model(board, old, free, instruments).solved(_solver(way, work, seed, seconds), stopped)
 
 
 class _Model:
@@ -74,20 +76,7 @@ class _Model:
             self._add(number)
         self._bind()
 
-    def solved(
-        self, work: float, seed: int, seconds: float | None, stopped: Callable[[], bool] | None
-    ) -> Found:
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
-        # The linear relaxation proves most; probing and symmetry would cost more than they find.
-        solver.parameters.linearization_level = 2
-        solver.parameters.cp_model_probing_level = 0
-        solver.parameters.symmetry_level = 0
-        solver.parameters.max_presolve_iterations = 1
-        solver.parameters.random_seed = seed % 2**31
-        solver.parameters.max_deterministic_time = work
-        if seconds is not None:
-            solver.parameters.max_time_in_seconds = max(0.01, seconds)
+    def solved(self, solver: cp_model.CpSolver, stopped: Callable[[], bool] | None) -> Found:
         status = solver.solve(self.model, _Stop(stopped) if stopped is not None else None)
         known = status in {cp_model.OPTIMAL, cp_model.FEASIBLE}
         constant = self.board.worth
@@ -268,6 +257,28 @@ class _Model:
 
     def _spot(self, solver: cp_model.CpSolver, start: Any, block: int) -> Spot:
         return block, int(self.tables.block_instrument[block]) * self.tables.stride + int(solver.value(start))
+
+
+def _solver(way: Way, work: float, seed: int, seconds: float | None) -> cp_model.CpSolver:
+    solver = cp_model.CpSolver()
+    parameters = solver.parameters
+    parameters.num_workers = 1
+    parameters.random_seed = seed % 2**31
+    parameters.max_deterministic_time = work
+    # The linear relaxation proves most.
+    parameters.linearization_level = 2
+    if seconds is not None:
+        parameters.max_time_in_seconds = max(0.01, seconds)
+    if way == "core":
+        parameters.optimize_with_core = True
+    elif way == "plain":
+        parameters.cp_model_presolve = False
+    else:
+        # In a small part probing and symmetry cost more than they find.
+        parameters.cp_model_probing_level = 0
+        parameters.symmetry_level = 0
+        parameters.max_presolve_iterations = 1
+    return solver
 
 
 class _Stop(cp_model.CpSolverSolutionCallback):
