@@ -156,6 +156,9 @@ class BrokenSheet(Exception):
         self.errors = errors
 
 
+YEARS = range(2004, 2100)
+"""Of which years days may be announced."""
+
 MOST_LINES = 2000
 MOST_TEXT = 200_000
 LONGEST_NAME = 100
@@ -195,6 +198,8 @@ def read(text: str) -> list[Announced]:
             on = date.fromisoformat(day.strip().replace("/", "-"))
         except ValueError:
             raise Unreadable(line, "not_a_date", day) from None
+        if on.year not in YEARS:
+            raise Unreadable(line, "not_a_date", day)
         if kind.strip().lower() not in _WORDS:
             raise Unreadable(line, "unknown", kind)
         if on in found:
@@ -265,7 +270,10 @@ def _required(read: sheets.Read) -> sheets.Read:
 
 
 def _day_cell(cell: Any) -> date:
-    return sheets.day(cell.strip().replace("/", "-") if type(cell) is str else cell)
+    found = sheets.day(cell.strip().replace("/", "-") if type(cell) is str else cell)
+    if found.year not in YEARS:
+        raise sheets.Bad("not_a_date", value=found.isoformat())
+    return found
 
 
 _name = sheets.text(LONGEST_NAME)

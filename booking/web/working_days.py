@@ -8,7 +8,7 @@ from booking import wording
 from booking.db import reading, transaction
 from booking.domain import sheets
 from booking.domain.sheets import CellError
-from booking.domain.working_days import BrokenSheet, DayKind, Unreadable, read, read_sheet, written
+from booking.domain.working_days import YEARS, BrokenSheet, DayKind, Unreadable, read, read_sheet, written
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -18,8 +18,6 @@ from booking.services.working_days import Outcome
 from booking.web import blueprint
 
 Answer = str | tuple[str, int]
-
-FIRST, LAST = 2004, 2099
 
 MOST_SHOWN = 100
 """So many errors of a sheet are shown."""
@@ -34,7 +32,7 @@ def show_working_days() -> Answer:
 
 def _year() -> int:
     raw = request.args.get("year", "")
-    known = len(raw) == 4 and raw.isascii() and raw.isdecimal() and FIRST <= int(raw) <= LAST
+    known = len(raw) == 4 and raw.isascii() and raw.isdecimal() and int(raw) in YEARS
     return int(raw) if known else utc_now().year
 
 

@@ -161,6 +161,10 @@ def test_working_days_are_read_by_all_and_announced_by_the_administrator(world: 
     }
     wrong = {"days": [*body["days"], {"day": "2031-02-30", "kind": "feast"}]}
     assert world.post("/working-days", json=wrong, who="root").status_code == 422
+    ancient = {"days": [{"day": "0001-01-01", "kind": "rest"}]}
+    assert world.post("/working-days", json=ancient, who="root").json["errors"] == {
+        "days.0.day": "out_of_range"
+    }
     ordinary = {"days": [{"day": "2031-01-04", "kind": "ordinary"}]}
     assert world.post("/working-days", json=ordinary, who="root").json["turned"] == 1
     assert year() == (True, ["2031-01-01 holiday 元旦"])

@@ -76,6 +76,7 @@ def test_so_many_working_days_lie_between(day, count):
     [
         ("", 1, "required"),
         ("2027-02-05,holiday\n2027-02-30,rest", 2, "not_a_date"),
+        ("0001-01-01,rest", 1, "not_a_date"),
         ("2027-02-05,feast", 1, "unknown"),
         ("2027-02-05,rest\n2027/02/05,holiday", 2, "duplicate"),
         ("2027-02-05", 1, "malformed"),
@@ -131,6 +132,7 @@ def test_a_sheet_of_days_is_read_in_either_format_and_can_be_typed_again(heading
             [(2, "day", "not_a_date"), (3, "kind", "unknown"), (4, "day", "required")],
         ),
         ("日期,类别\n2027-02-05,放假\n2027-02-05,放假", [(3, "day", "duplicate")]),
+        ("day,kind\n0001-01-01,rest", [(2, "day", "not_a_date")]),
         ("day,kind\n2027-02-05,", [(2, "kind", "required")]),
         ("day,name\n2027-02-05,x", [(1, "kind", "required")]),
         ("day,date,kind\n2027-02-05,2027-02-05,rest", [(1, "day", "duplicate_column")]),

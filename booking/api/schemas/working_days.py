@@ -1,12 +1,13 @@
 """Working days as they are told and announced."""
 
+from datetime import date
 from enum import StrEnum
 
 from marshmallow import fields, validate
 
 from booking.api.schemas.fields import Choice, Flag, In, Out, Text, Whole
 from booking.api.schemas.series import Day
-from booking.domain.working_days import LONGEST_NAME, MOST_LINES, DayKind
+from booking.domain.working_days import LONGEST_NAME, MOST_LINES, YEARS, DayKind
 
 
 class Kind(StrEnum):
@@ -21,7 +22,9 @@ class Kind(StrEnum):
 class YearIn(In):
     """Which year."""
 
-    year = Whole(least=2004, most=2099, in_query=True, required=True, metadata={"example": 2027})
+    year = Whole(
+        least=YEARS.start, most=YEARS.stop - 1, in_query=True, required=True, metadata={"example": 2027}
+    )
 
 
 class DayOut(Out):
@@ -45,7 +48,13 @@ class YearOut(Out):
 class DayIn(In):
     """A day and what it is."""
 
-    day = Day(required=True, metadata={"example": "2027-02-05"})
+    day = Day(
+        required=True,
+        validate=validate.Range(
+            min=date(YEARS.start, 1, 1), max=date(YEARS.stop - 1, 12, 31), error="out_of_range"
+        ),
+        metadata={"example": "2027-02-05"},
+    )
     kind = Choice(Kind, required=True)
     name = Text(longest=LONGEST_NAME, load_default="")
 
