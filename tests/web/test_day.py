@@ -106,6 +106,16 @@ def test_a_booking_from_check_in_to_check_out_at_the_instrument(lab):
     assert lab.booking(booking).state is State.ENDED
 
 
+def test_ones_own_list_asks_how_it_went_until_it_is_said(lab):
+    booking = begun(lab, hours=1)
+    for deed in ("check-in", "check-out"):
+        assert lab.send("ada", f"/bookings/{booking}/{deed}").status_code == 303
+    assert "How did it go?" in lab.get("ada", "/bookings?show=over").text
+    said = {"rating": "5", "condition": "normal", "comment": ""}
+    assert lab.send("ada", f"/bookings/{booking}/feedback", **said).status_code == 303
+    assert "How did it go?" not in lab.get("ada", "/bookings?show=over").text
+
+
 def test_who_checked_in_during_the_set_up_may_extend_at_once(lab):
     with db.transaction() as session:
         session.get_one(Instrument, lab.places["SEM"]).setup_minutes = 60
