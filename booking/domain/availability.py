@@ -109,7 +109,9 @@ def nearest_starts(
         last = first + (last - first) // step * step
         close = min(max(wish.start, first), last)
         close = first + (close - first) // step * step
-        found += [start for start in (close - step, close, close + step) if first <= start <= last]
+        earlier = min(count, (close - first) // step)
+        later = min(count, (last - close) // step)
+        found += [close + step * n for n in range(-earlier, later + 1)]
     distance = sorted(set(found), key=lambda start: (abs(start - wish.start), start))
     return distance[:count]
 

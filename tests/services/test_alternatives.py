@@ -1,5 +1,7 @@
 """What is offered instead of a refused wish: every sort, ranked, priced, and never what would be refused itself."""
 
+import contextlib
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -209,3 +211,45 @@ def test_statements_do_not_grow_with_the_candidates(session, ada, facility):
         counts.append(statements.count)
     assert counts[0] == counts[1]
     assert counts[1] <= 40
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_nearest_and_equal_are_those_of_brute_force(session, ada, cleo, facility, seed):
+    """Whatever a dry run lets through on the quarters around is found, the nearest first."""
+    chance = random.Random(seed)
+    around = {
+        "setup_minutes": chance.choice([0, 15, 45]),
+        "cleanup_minutes": chance.choice([0, 30]),
+        "notice_minutes": chance.choice([0, 90]),
+        "units": chance.choice([1, 2]),
+    }
+    hours = [WeeklyHours(day, 480, 1200) for day in range(4)]
+    wanted, other = (dryer(session, facility, hours=hours, **around) for _ in range(2))
+    for row in (wanted, other):
+        for _ in range(30):
+            start = chance.randrange(0, 48 * 4) / 4
+            items = [Item(row.id, span(start, start + chance.choice([0.5, 1, 2])))]
+            with contextlib.suppress(Refused):
+                bookings.place(session, actor=ada, items=items, now=NOW)
+
+    def allowed(row, start):
+        items = [Item(row.id, Span(start, start + timedelta(hours=2)))]
+        return bookings.dry_run(session, actor=cleo, items=items, now=NOW).allowed
+
+    starts = [NOW + timedelta(minutes=15 * n) for n in range(36 * 4)]
+    free = [start for start in starts if allowed(wanted, start)]
+    begin = next(start for start in starts[8:] if start not in free and 0 <= start.hour <= 8)
+    refusal = refused_at(session, cleo, wanted, begin)
+    found = offers(session, cleo, refusal)
+    nearest = sorted(free, key=lambda start: (abs(start - begin), start))
+    told = {one.start for one in of(found, "nearest")}
+    near = {start for start in told if start < starts[-1]}
+    assert near == set(nearest[: len(near)])
+    assert [one.code for one in of(found, "equal")] == ([other.code] if allowed(other, begin) else [])
+
+
+def refused_at(session, actor, row, start):
+    items = [Item(row.id, Span(start, start + timedelta(hours=2)))]
+    with pytest.raises(Refused) as refusal:
+        bookings.place(session, actor=actor, items=items, now=NOW)
+    return refusal.value
