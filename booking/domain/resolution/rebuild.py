@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from booking.domain.resolution.nearest import by_weight, settle
 from booking.domain.resolution.problem import Place, Pool
 from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
 from booking.domain.resolution.starts import Slots
+
+if TYPE_CHECKING:
+    from booking.domain.resolution.exact.repair import Answer
 
 GROUP_WORK = 8.0
 """The solver's own measure of work for a group: about three seconds."""
@@ -94,24 +98,19 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
 
 def prove(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
     """Give a whole group to the solver, but for candidates that no better repair has."""
-    exact = solver()
-    kept = _kept(rebuilt, list(rebuilt.group.movers), None)
-    size = _size(kept)
-    if exact is None or size > WHOLE:
+    movers = list(rebuilt.group.movers)
+    kept = _kept(rebuilt, movers, None)
+    if _size(kept) > WHOLE:
         return
-    work = min(GROUP_WORK, effort.left * PER_SECOND)
-    answer = exact.repaired(rebuilt.standing, rebuilt.group.movers, kept, work=work, seed=seed)
-    effort.add(answer.work / PER_SECOND + size * SECONDS_A_CANDIDATE)
-    if answer.placing:
+    answer = _solved(rebuilt, movers, kept, effort, GROUP_WORK, seed)
+    if answer is not None:
         rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
-        _place(rebuilt, answer.placing, answer.cost)
+        if answer.placing:
+            _place(rebuilt, answer.placing, answer.cost)
 
 
 def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
     """Free a few bookings that stand in each other's way and place them anew, again and again."""
-    exact = solver()
-    if exact is None:
-        return
     rng = random.Random(seed)  # noqa: S311 - a search, not a secret
     homes = [mover for mover in rebuilt.group.movers if mover.hit]
     for _ in range(rounds):
@@ -121,10 +120,33 @@ def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
         movers = _neighbourhood(rebuilt, rng.choices(homes, worth)[0], rng)
         kept = _kept(rebuilt, movers, NEAREST)
         before = total_of(movers, rebuilt.placing)
-        answer = exact.repaired(rebuilt.standing, movers, kept, work=PART_WORK, seed=seed)
-        effort.add(answer.work / PER_SECOND + _size(kept) * SECONDS_A_CANDIDATE)
+        answer = _solved(rebuilt, movers, kept, effort, PART_WORK, seed)
+        if answer is None:
+            return
         if answer.placing and answer.cost < before:
             _place(rebuilt, answer.placing, rebuilt.cost - before + answer.cost)
+
+
+def _solved(
+    rebuilt: Rebuilt,
+    movers: list[Mover],
+    kept: dict[int, list[Slots]],
+    effort: Effort,
+    most: float,
+    seed: int,
+) -> Answer | None:
+    """What the solver makes of some movers; nothing where there is no solver, or where it fails."""
+    exact = solver()
+    if exact is None:
+        return None
+    work = min(most, effort.left * PER_SECOND)
+    effort.add(_size(kept) * SECONDS_A_CANDIDATE)
+    try:
+        answer: Answer = exact.repaired(rebuilt.standing, movers, kept, work=work, seed=seed)
+    except (MemoryError, RuntimeError, ValueError):
+        return None
+    effort.add(answer.work / PER_SECOND)
+    return answer
 
 
 def cost_now(rebuilt: Rebuilt, mover: Mover) -> int:

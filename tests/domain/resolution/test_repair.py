@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from itertools import pairwise, product
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -209,9 +210,16 @@ def test_without_time_the_nearest_places_are_given_with_their_distance_to_the_bo
     assert 0 <= found.gap < 1
 
 
-def test_without_a_solver_the_nearest_places_are_given(monkeypatch):
+def broken(*_args, **_kwargs):
+    raise RuntimeError("the solver fails")
+
+
+@pytest.mark.parametrize("fault", [ImportError, RuntimeError])
+def test_without_a_solver_the_nearest_places_are_given(monkeypatch, fault):
     def missing(name):
-        raise ImportError(name)
+        if fault is ImportError:
+            raise ImportError(name)
+        return SimpleNamespace(repaired=broken)
 
     pool, plan, outage = crowd()
     exact = repair.repairs(pool, plan, outage)
