@@ -240,6 +240,7 @@ def _as_page(problem: Problem) -> Response:
             detail=_detail(problem),
             reasons=[wording.sentence(reason.code, reason.params) for reason in problem.reasons],
             alternatives=alternatives(problem, waiting=False) if problem.code == "refused" else [],
+            says=wording.alternative_sentence,
             zone=_zone(),
             before=_page_before(),
             request_id=request_id(),

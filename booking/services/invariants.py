@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 
 from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
-from models import Booking, BookingItem, Closure, Event, Instrument, Occupation, Part, Usage, guards
+from booking.domain.rules import LONGEST
+from booking.domain.spans import Span, peak
+from booking.services import processes
+from models import Booking, BookingItem, Closure, Event, Instrument, Occupation, Part, Usage, Utility, guards
 from models.base import UtcDateTime
 
 SHOWN = 20
@@ -59,6 +62,7 @@ def check(session: Session, *, now: datetime) -> Iterator[Finding]:
         "bookings without their time": _missing_time,
         "bookings with other time than theirs": _other_time,
         "closures": _closures,
+        "shared utilities": _overdrawn,
         "spans of bookings": _envelopes,
         "events": _events,
     }
@@ -71,6 +75,18 @@ def check(session: Session, *, now: datetime) -> Iterator[Finding]:
             if count <= SHOWN:
                 shown.append(fault)
         yield Finding(name, tuple(shown), count, wrong)
+
+
+def _overdrawn(session: Session, now: datetime) -> Iterator[Fault]:
+    """Find utilities of which bookings ahead draw more than there is: a manager may have excepted one."""
+    known = session.scalars(select(Utility)).all()
+    ahead = Span(now, now + LONGEST)
+    loads = processes.drawn(session, facility_ids={one.facility_id for one in known}, within=ahead)
+    for one in known:
+        most = peak(loads.get(one.id, ()), ahead)
+        if most > one.capacity:
+            words = f"{most} of {one.capacity} of utility {one.code} of facility {one.facility_id} are drawn"
+            yield Fault("overdrawn", words, doubtful=True)
 
 
 def _guards(session: Session, _now: datetime) -> Iterator[Fault]:

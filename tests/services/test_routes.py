@@ -11,7 +11,7 @@ from booking.domain.hours import WeeklyHours
 from booking.domain.occupation import Item, Process
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, processes, routes
+from booking.services import bookings, invariants, processes, routes
 from booking.services.catalogue import Filters
 from booking.services.routes import Step
 from models import BookingItem, Capability, Category, Occupation
@@ -304,3 +304,16 @@ def test_rows_that_are_no_steps_keep_nothing(session, ada, reactor):
     place(session, ada, reactor, 0, 1)
     assert session.scalars(select(BookingItem.process)).all() == [None]
     assert not session.scalars(select(BookingItem).where(BookingItem.process.is_not(None))).all()
+
+
+def test_what_is_drawn_beyond_a_utility_is_named(session, ada, reactor, steam):
+    book(session, ada, Step(60, "REACTOR", draws={"STEAM": 300}), within=span(1, 24))
+
+    def faults():
+        found = {one.check: one for one in invariants.check(session, now=NOW)}["shared utilities"]
+        return [(fault.code, fault.doubtful) for fault in found.faults]
+
+    assert faults() == []
+    steam.capacity = 200
+    session.flush()
+    assert faults() == [("overdrawn", True)]
