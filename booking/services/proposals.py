@@ -264,6 +264,18 @@ def mine(session: Session, *, actor: Actor, now: datetime) -> list[Proposal]:
     return list(session.scalars(query))
 
 
+def locked(session: Session, *, replan_id: UUID) -> Replan | None:
+    """Read a replan with its proposals and bookings as they are now, so that nobody else changes it meanwhile."""
+    session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
+    fresh = (
+        select(Replan)
+        .where(Replan.id == replan_id)
+        .options(selectinload(Replan.proposals).joinedload(Proposal.booking).selectinload(Booking.items))
+    )
+    session.scalars(fresh.execution_options(populate_existing=True)).one_or_none()
+    return session.scalars(loaded().where(Replan.id == replan_id)).one_or_none()
+
+
 def loaded() -> Select[Replan]:
     """Give the query of replans with all that their pages tell."""
     return select(Replan).options(joinedload(Replan.closure), selectinload(Replan.proposals).options(*_WHAT))
@@ -428,9 +440,9 @@ def _locked_proposal(session: Session, proposal_id: UUID) -> tuple[Replan, Propo
     replan_id = session.scalar(select(Proposal.replan_id).where(Proposal.id == proposal_id))
     if replan_id is None:
         raise NotFound("proposal", proposal_id)
-    session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
-    query = loaded().where(Replan.id == replan_id).execution_options(populate_existing=True)
-    row = session.scalars(query).one()
+    row = locked(session, replan_id=replan_id)
+    if row is None:
+        raise NotFound("proposal", proposal_id)
     proposal = next(one for one in row.proposals if one.id == proposal_id)
     return row, proposal, proposal.booking
 

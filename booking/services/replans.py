@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from booking.domain.access import Actor, NotFound, Subject, require
 from booking.domain.occupation import Item
@@ -33,6 +33,7 @@ from models import (
     Closure,
     Facility,
     Instrument,
+    Proposal,
     Replan,
     RunKind,
     SolverRun,
@@ -187,11 +188,12 @@ def send(
     if run is None or not 0 <= chosen < len(known):
         raise Refused([Reason("no_plan")])
     changes = known[chosen].changes
-    affected = _bookings(session, [one.booking_id for one in changes])
-    _check_unchanged(run, affected)
+    ids = [one.booking_id for one in changes]
     places = {one.instrument_id for one in changes if one.instrument_id is not None}
-    places |= {item.instrument_id for booking in affected.values() for item in booking.items}
+    places |= set(session.scalars(select(BookingItem.instrument_id).where(BookingItem.booking_id.in_(ids))))
     locked = occupation.lock(session, places)
+    affected = _bookings(session, ids)
+    _check_unchanged(run, affected)
     occupation.drop_expired(session, locked.instruments, now=now)
     _move_neighbours(session, [one for one in changes if not one.hit], affected, row, now)
     for number, one in enumerate(changes):
@@ -286,6 +288,25 @@ def listing(session: Session, *, actor: Actor, facility_id: int) -> list[Replan]
     return list(session.scalars(query.order_by(Replan.created_at.desc()).limit(50)))
 
 
+def under_way(session: Session, *, actor: Actor, facility_id: int) -> list[tuple[Replan, int, int]]:
+    """Give what is not settled yet of a facility's replans, each with how many have answered, of how many asked.
+
+    :raises Forbidden: if the actor is not of the facility's staff
+    """
+    require(actor, "facility.desk", Subject(facility_id=facility_id))
+    asked = select(func.count()).where(Proposal.replan_id == Replan.id, Proposal.by_agreement.is_(False))
+    answered = asked.where(Proposal.state != ProposalState.OPEN)
+    query = (
+        select(Replan, answered.scalar_subquery(), asked.scalar_subquery())
+        .join(Closure, Closure.id == Replan.closure_id)
+        .options(contains_eager(Replan.closure))
+        .where(Replan.facility_id == facility_id, Replan.state != ReplanState.OVER)
+        .where(or_(Replan.state == ReplanState.SENT, Closure.lifted_at.is_(None)))
+        .order_by(Closure.starts_at, Replan.id)
+    )
+    return [(row, done, of) for row, done, of in session.execute(query)]
+
+
 def of_closures(session: Session, *, closure_ids: Collection[UUID]) -> dict[UUID, Replan]:
     """Give the replans of closures, by closure."""
     query = select(Replan).where(Replan.closure_id.in_(closure_ids))
@@ -310,9 +331,7 @@ def lock(session: Session, actor: Actor, replan_id: UUID, version: int | None) -
     :raises Forbidden: if the actor does not manage the facility
     :raises Stale: if the version is not the replan's
     """
-    session.execute(select(Replan.id).where(Replan.id == replan_id).with_for_update())
-    query = proposals.loaded().where(Replan.id == replan_id).execution_options(populate_existing=True)
-    row = session.scalars(query).one_or_none()
+    row = proposals.locked(session, replan_id=replan_id)
     if row is None:
         raise NotFound("replan", replan_id)
     require(actor, "closure.make", Subject(facility_id=row.facility_id))
@@ -322,6 +341,8 @@ def lock(session: Session, actor: Actor, replan_id: UUID, version: int | None) -
 
 
 def _bookings(session: Session, ids: Collection[UUID]) -> dict[UUID, Booking]:
+    fresh = select(Booking).where(Booking.id.in_(ids)).options(selectinload(Booking.items))
+    session.scalars(fresh.execution_options(populate_existing=True)).all()
     query = (
         select(Booking)
         .where(Booking.id.in_(ids))
@@ -329,6 +350,5 @@ def _bookings(session: Session, ids: Collection[UUID]) -> dict[UUID, Booking]:
             joinedload(Booking.person),
             selectinload(Booking.items).joinedload(BookingItem.instrument).joinedload(Instrument.facility),
         )
-        .execution_options(populate_existing=True)
     )
     return {booking.id: booking for booking in session.scalars(query)}

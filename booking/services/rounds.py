@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may, require
@@ -191,6 +191,37 @@ def listing(
     return sorted(rows, key=lambda row: (ranks.index(row.state), row.closes_at))
 
 
+def taking(
+    session: Session, *, actor: Actor, facility_id: int | None = None, limit: int = 3, now: datetime
+) -> list[Round]:
+    """Give the rounds that take wishes now, with their facilities, those that close first; none to a visitor."""
+    if not may(actor, "round.see"):
+        return []
+    query = (
+        select(Round)
+        .options(joinedload(Round.facility))
+        .where(Round.state == RoundState.OPEN, Round.opens_at <= now, Round.closes_at > now)
+    )
+    if facility_id is not None:
+        query = query.where(Round.facility_id == facility_id)
+    return list(session.scalars(query.order_by(Round.closes_at, Round.id).limit(limit)))
+
+
+def going_on(session: Session, *, actor: Actor, facility_id: int) -> list[tuple[Round, int]]:
+    """Give the rounds of a facility that are not settled yet, each with how many wishes it has."""
+    require(actor, "round.see")
+    wishes = (
+        select(func.count())
+        .where(RoundWish.round_id == Round.id, RoundWish.state == WishState.WAITING)
+        .scalar_subquery()
+    )
+    query = select(Round, wishes).where(
+        Round.facility_id == facility_id,
+        Round.state.in_((RoundState.OPEN, RoundState.CLOSED, RoundState.PUBLISHED)),
+    )
+    return [(row, count) for row, count in session.execute(query.order_by(Round.first_day, Round.id))]
+
+
 def keeps(actor: Actor, row: Round) -> bool:
     """Tell whether the actor may manage the round."""
     return may(actor, "round.keep", Subject(facility_id=row.facility_id))
@@ -209,9 +240,9 @@ def lock(session: Session, actor: Actor, round_id: UUID, version: int | None) ->
     :raises Forbidden: if the actor does not manage the facility
     :raises Stale: if the version is not the round's
     """
-    session.execute(select(Round.id).where(Round.id == round_id).with_for_update())
-    query = _loaded().where(Round.id == round_id).execution_options(populate_existing=True)
-    row = session.scalars(query).one_or_none()
+    fresh = select(Round).where(Round.id == round_id).with_for_update(of=Round)
+    session.scalars(fresh.execution_options(populate_existing=True)).one_or_none()
+    row = session.scalars(_loaded().where(Round.id == round_id)).one_or_none()
     if row is None:
         raise NotFound("round", round_id)
     require(actor, "round.keep", Subject(facility_id=row.facility_id))
