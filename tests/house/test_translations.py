@@ -74,3 +74,14 @@ def test_a_translation_fills_the_same_places(locale):
         if set(PLACES.findall(form)) != set(PLACES.findall(source))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_percent_sign_is_written_twice(locale):
+    # A template fills the places of every sentence, and so takes a lone sign for a place that is broken off.
+    lone = re.compile(r"%(?!\(\w+\)[sd])")
+    said = [
+        *sentences().items(),
+        *((key, form) for key, forms in translated(locale).items() for form in forms),
+    ]
+    assert [(key, form) for key, form in said if lone.search(form.replace("%%", ""))] == []
