@@ -235,11 +235,14 @@ def rooms_of(
         else {}
     )
     hours = hours_of(session, rows)
+    future = Span(max(within.start, now), within.end)
+    known: dict[tuple[str, tuple[WeeklyHours, ...]], list[Span]] = {}  # most share their facility's
     result = {}
     for row in rows:
         place, rules = hours[row.id]
-        future = Span(max(within.start, now), within.end)
-        opened = open_spans(rules, future, zone(place)) if future.start < future.end else []
+        if (place, rules) not in known:
+            known[place, rules] = open_spans(rules, future, zone(place)) if future.start < future.end else []
+        opened = known[place, rules]
         blocked = [
             span
             for part in parts.get(row.id, ())
