@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from booking.domain.resolution import bound as bounds
 from booking.domain.resolution import check, greedy, neighbourhoods
@@ -13,6 +16,8 @@ from booking.domain.resolution.documents import fingerprint
 from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort, Way
 from booking.domain.resolution.problem import Plan, Pool
 from booking.domain.resolution.tables import Tables, tables
+
+LOG = logging.getLogger(__name__)
 
 WHOLE = 40_000
 """Up to so many candidates the pool is solved as a whole first."""
@@ -118,7 +123,9 @@ class _Run:
         self._tell("prices", board)
         try:
             return self._searched(board, candidates, found)
-        except ImportError:
+        except (ImportError, RuntimeError, ValueError, MemoryError):
+            # A solver that is missing or fails must not cost the round its plan: prices and greedy made one.
+            LOG.exception("the exact solver did not work; the plan of %s stands", self.method)
             return board
 
     def _searched(self, board: Board, candidates: Tables, found: bounds.Bound) -> Board:
@@ -210,6 +217,12 @@ class _Run:
 
 
 def simple_bound(candidates: Tables) -> int:
-    """The points of a plan in which every wish that anything could serve had its best place to itself."""
-    wishes = candidates.pool.wishes
-    return sum(max(0, wish.value) for number, wish in enumerate(wishes) if candidates.steps(number))
+    """The points of a plan in which every wish that anything could serve had a place to itself."""
+    pool = candidates.pool
+    total = sum(max(0, wish.value) for number, wish in enumerate(pool.wishes) if candidates.steps(number))
+    steps = candidates.block_of_step[:-1]
+    for index, floor in enumerate(pool.floors):
+        given = candidates.block_floors[:, index]
+        reach = int(np.maximum.reduceat(given, steps).sum()) if len(steps) else 0
+        total -= pool.short * max(0, floor.slots - reach)
+    return total
