@@ -67,7 +67,7 @@ def pool(file: Path, seconds: float | None, work: float | None, seed: int, quiet
     told = document(file)
     try:
         asked = documents.read_pool(told)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise click.ClickException(f"{file} is no pool: {error!r}") from error
 
     def say(progress: solve.Progress) -> None:

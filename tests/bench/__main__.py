@@ -1,5 +1,7 @@
 """Run the benchmarks and print their figures: `python -m tests.bench [--quick] [--engine sqlite|postgresql]`.
 
+`python -m tests.bench resolver [S M L XL]` measures the resolver instead.
+
 Seconds lie on a busy machine. Trust the processor milliseconds of all server processes (web and database) for
 each request, and the ratio to the yardstick `thin`, which runs on the same server and database in the same run.
 """
@@ -261,6 +263,12 @@ def bench_start(url: str, name: str) -> None:
 
 def main() -> None:
     """Parse the words and run."""
+    if sys.argv[1:2] == ["resolver"]:
+        from tests.bench import resolver
+
+        del sys.argv[1]
+        resolver.main()
+        return
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
