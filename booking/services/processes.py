@@ -1,7 +1,7 @@
 """Processes: changeovers between families of work, shared utilities, lags; read, asked as gates, edited."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +64,10 @@ def of(row: BookingItem) -> Process | None:
 
 def inherited(items: Sequence[Item], rows: Sequence[BookingItem]) -> list[Item]:
     """Give items that say nothing of a process the steps of the booking that they change, place by place."""
-    if len(items) != len(rows) or any(item.process for item in items):
+    if len(items) != len(rows):
         return list(items)
     return [
-        Item(item.instrument_id, item.span, item.quantity, of(row))
+        item if item.process else replace(item, process=of(row))
         for item, row in zip(items, rows, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """Routes: a process in ordered steps on several instruments, found at the earliest, booked and moved as one."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import gcd
 from uuid import UUID
@@ -156,6 +156,8 @@ def later(session: Session, *, actor: Actor, booking_id: UUID, within: Span, now
     found = _earliest(session, steps, options, within, booking.person_id, now, without=booking.id)
     if isinstance(found, Reason):
         return Route((), (), (found,))
+    # A booking of several times that was never a process does not become one.
+    found = [replace(item, process=processes.of(row)) for item, row in zip(found, booking.items, strict=True)]
     verdict = bookings.dry_run(session, actor=actor, items=found, booking_id=booking.id, now=now)
     return Route(tuple(found), tuple(rows), verdict.reasons, verdict)
 

@@ -317,3 +317,18 @@ def test_what_is_drawn_beyond_a_utility_is_named(session, ada, reactor, steam):
     steam.capacity = 200
     session.flush()
     assert faults() == [("overdrawn", True)]
+
+
+def test_a_step_that_is_extended_stays_a_step(session, ada, reactor, dryer):
+    booking = book(session, ada, *TWO)
+    longer = bookings.extend(session, actor=ada, booking_id=booking.id, minutes=30, now=NOW)
+    assert times(bookings._items(longer)) == [(0, 2), (2.5, 4)]
+    assert processes.of(longer.items[1]).lag == (30, 120)
+
+
+def test_several_times_that_were_never_a_process_move_without_becoming_one(session, ada, reactor, dryer):
+    items = [Item(reactor.id, span(1, 2)), Item(dryer.id, span(3, 4))]
+    booking = bookings.place(session, actor=ada, items=items, now=NOW)
+    moved = routes.move(session, actor=ada, booking_id=booking.id, within=span(24, 48), version=None, now=NOW)
+    assert times(bookings._items(moved)) == [(24, 25), (26, 27)]
+    assert [row.process for row in moved.items] == [None, None]
