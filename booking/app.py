@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     identity.init(app)
     intake.init(app)
     csrf.init(app)
+    intake.init_types(app)
     limits.init(app, per_minute=settings.requests_per_minute)
     for edge in (web, api, feeds):
         edge.register(app)

@@ -199,7 +199,7 @@ def test_an_address_that_may_not_be_posted_to_is_refused(lab, url, said):
 def test_a_test_is_sent_and_its_fate_told(with_hook, monkeypatch):
     sent = []
 
-    def take(kind, url, secret, post, *, at):
+    def take(kind, url, secret, post, **_told):
         sent.append((kind, url, secret, post.title))
 
     monkeypatch.setattr(hooks, "send", take)

@@ -236,6 +236,8 @@ def test_the_api_reads_no_forms(app):
         for sent in ({"X-CSRFToken": token}, header):
             answer = client.post("/api/v1/bookings", data=b'{"a":1}', content_type=kind, headers=sent)
             assert answer.status_code == 415, kind
+        visitor = app.test_client().post("/api/v1/bookings", data=b'{"a":1}', content_type=kind)
+        assert visitor.status_code == 401, kind  # who may not come in learns nothing of what is taken
 
 
 def test_a_token_counts_alone_and_an_unknown_one_for_nothing(app):
