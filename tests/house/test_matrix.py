@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,10 @@ from booking.services import (
     kiosks,
     papers,
     qualifications,
+    replans,
+    round_drafts,
+    round_wishes,
+    rounds,
     series,
     series_papers,
     transfers,
@@ -72,6 +76,7 @@ from models import (
     RuleKind,
     Series,
     SignIn,
+    SolverRun,
     Utility,
     Webhook,
 )
@@ -238,6 +243,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     hidden = make_instrument(session, facility, published=False)
     lined, kept = (make_instrument(session, facility) for _ in range(2))
     first, second = (make_instrument(session, facility) for _ in range(2))
+    allotted = [make_instrument(session, facility) for _ in range(4)]
     hours = timedelta(hours=1)
     yesterday = NOW - timedelta(days=1)
     planned = book(at, SOON, SOON + hours, placed=NOW)
@@ -291,6 +297,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         imposed=False,
         now=NOW,
     )
+    keeper = cast.actor_of(session, root)
+    plans = _plans(session, facility, book, keeper, who, things.purpose, allotted)
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
     in_line = _in_line(session, lined, who, things.purpose)
     # A person holds one time at once: it is that of the first place.
@@ -410,6 +418,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "disputed": str(disputed.id),
         "ban": str(ban.id),
         **in_line,
+        **plans,
         "hold": str(hold_id),
         "calendar": str(link.id),
         "session": str(other.id),
@@ -431,6 +440,66 @@ def _series(session: Session, who: Actor, instrument: Instrument, purpose: str) 
     pattern = recurrence.Pattern(rule, first, 14 * 60, 60, frozenset({second}))
     plan = series.Plan(instrument.id, pattern)
     return series.place(session, actor=who, plan=plan, purpose=purpose, confidential=True, now=NOW)
+
+
+def _plans(
+    session: Session,
+    facility: Facility,
+    book: Callable[..., Booking],
+    keeper: Actor,
+    who: Actor,
+    purpose: str,
+    places: Sequence[Instrument],
+) -> dict[str, str]:
+    """Open a round with a wish and a run, and have three outages: not looked at, repaired, and asked about."""
+    wished, *broken = places
+    terms = rounds.Terms(
+        "Spring", *(SOON.date() + timedelta(days=n) for n in (3, 9)), NOW, NOW + timedelta(days=2)
+    )
+    row = rounds.make(session, actor=keeper, facility_id=facility.id, terms=terms, now=NOW)
+    wish = round_wishes.submit(
+        session,
+        actor=who,
+        round_id=row.id,
+        instrument_ids=[wished.id],
+        minutes=60,
+        purpose=purpose,
+        now=NOW,
+    )
+    run = round_drafts.ask(session, actor=keeper, round_id=row.id, now=NOW)
+    found = {"round": str(row.id), "wish": str(wish.id), "wished": wished.code, "run": str(run.id)}
+    for name, place in zip(("outage", "repaired", "asked_about"), broken, strict=True):
+        book(place, SOON, SOON + timedelta(hours=1), placed=NOW)
+        closure, _ = closures.make(
+            session,
+            actor=keeper,
+            facility_id=facility.id,
+            instrument_id=place.id,
+            span=Span(SOON, SOON + timedelta(hours=1)),
+            kind=ClosureKind.BREAKDOWN,
+            reason="",
+            imposed=True,
+            now=NOW,
+        )
+        found[name] = str(closure.id)
+        if name == "outage":
+            continue
+        replan = replans.begin(session, actor=keeper, closure_id=closure.id, now=NOW)
+        search = session.get_one(SolverRun, replan.run_id)
+        slot = (SOON + timedelta(hours=4) - datetime.fromisoformat(search.names["start"])) // timedelta(
+            minutes=15
+        )
+        change = {"wish": 0, "hit": True, "after": [[0, slot]], "cost": 116, "slots": 16}
+        search.result = {"repairs": [{"kind": "least", "cost": 116, "changes": [change]}]}
+        found[name] = str(replan.id)
+    sent = replans.send(session, actor=keeper, replan_id=replan.id, chosen=0, key="x", now=NOW)
+    proposal = sent.proposals[0]
+    mailed = session.scalars(select(OneTimeLink).where(OneTimeLink.subject == str(proposal.id))).one()
+    return found | {
+        "proposal": str(proposal.id),
+        "proposal_link": str(mailed.id),
+        "proposal_secret": one_time.secret("x", mailed.id),
+    }
 
 
 def _in_line(session: Session, instrument: Instrument, who: Actor, purpose: str) -> dict[str, str]:
@@ -603,8 +672,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {},
             {
                 "data": {
-                    **{"facility": t.facility, "what-1": f"i:{hidden}", "hours-1": "1", "least-1": "0"},
-                    **{"most-1": "1", "find": "1"},
+                    "facility": t.facility,
+                    "what-1": f"i:{hidden}",
+                    "hours-1": "1",
+                    "least-1": "0",
+                    "most-1": "1",
+                    "find": "1",
                     **{f"start_{name}": span_typed(*LATER)[f"start_{name}"] for name in ("date", "time")},
                 }
             },
@@ -615,8 +688,14 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"data": {"date": (SOON + timedelta(days=2)).date().isoformat(), "time": "09:00"}},
         ),
         "web.facility_processes": ({"code": t.facility}, {}),
-        "web.set_changeovers": ({"code": t.facility}, {"data": {"before-1": "a", "after-1": "b", "minutes-1": "9"}}),
-        "web.keep_utility": ({"code": t.facility}, {"data": {"code": "N2", "name_zh": "氮气", "capacity": "3"}}),
+        "web.set_changeovers": (
+            {"code": t.facility},
+            {"data": {"before-1": "a", "after-1": "b", "minutes-1": "9"}},
+        ),
+        "web.keep_utility": (
+            {"code": t.facility},
+            {"data": {"code": "N2", "name_zh": "氮气", "capacity": "3"}},
+        ),
         "api-bookings.change": (
             {"booking_id": i["planned"]},
             {"json": {"purpose": "other"}, "headers": {"If-Match": "*"}},
@@ -751,6 +830,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-holds.take": ({}, {"json": wish}),
         "api-holds.renew": ({"hold_id": i["hold"]}, {"json": {}}),
         "api-holds.release": ({"hold_id": i["hold"]}, {}),
+        **_of_plans(case, t),
         "api-waitlist.join": ({}, {"json": wish}),
         "api-waitlist.listing": ({"facility": t.facility} if case.thing else {}, {}),
         "api-waitlist.one": ({"entry_id": i["place"]}, {}),
@@ -1118,6 +1198,99 @@ def checksum(path: Path) -> str:
             found.update(f"{table}{sorted(map(repr, rows))}".encode())
     connection.close()
     return found.hexdigest()
+
+
+def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """What is sent to the addresses of rounds, repairs and proposals."""
+    i = t.ids
+    days = {
+        f"{name}_day": (SOON.date() + timedelta(days=n)).isoformat()
+        for name, n in (("first", 3), ("last", 9))
+    }
+    terms = {"name": "Summer", **days, "opens_at": rfc(NOW), "closes_at": rfc(NOW + timedelta(days=1))}
+    closes = (NOW + timedelta(days=2)).date().isoformat()
+    typed = {
+        "name": "Summer",
+        **days,
+        "opens_date": NOW.date().isoformat(),
+        "opens_time": "00:00",
+        "closes_date": closes,
+        "closes_time": "12:00",
+        "reserve": "3",
+    }
+    row, one, run = {"round_id": i["round"]}, {"wish_id": i["wish"]}, {"run_id": i["run"]}
+    replan, sent = {"replan_id": i["repaired"]}, {"replan_id": i["asked_about"]}
+    proposal = {"proposal_id": i["proposal"]}
+    linked = {
+        "link_id": i["proposal_link"],
+        "secret": "guessed" if case.thing else i["proposal_secret"],
+    }
+    why = {"reason": "The sample is fresh"}
+    agreed = {"may_move": True, "if_silent": "move"}
+    return {
+        "api-bookings.agree": ({"booking_id": i["planned"]}, {"json": agreed}),
+        "api-rounds.listing": ({}, {}),
+        "api-rounds.make": ({}, {"json": terms | {"facility": t.facility}}),
+        "api-rounds.one": (row, {}),
+        "api-rounds.amend": (row, {"json": terms}),
+        "api-rounds.act": (row, {"json": {"action": "close"}}),
+        "api-rounds.wishes": (row, {}),
+        "api-rounds.wish_for": (row, {"json": {"instruments": [i["wished"]], "duration": "PT1H"}}),
+        "api-rounds.wish": (one, {}),
+        "api-rounds.withdraw": (one, {}),
+        "api-rounds.rank": (one, {"json": why | {"priority": 4}}),
+        "api-rounds.pin": (one, {"json": why}),
+        "api-rounds.unpin": (one, {}),
+        "api-rounds.run": (row, {"json": {"seconds": 1}}),
+        "api-rounds.runs": (row, {}),
+        "api-rounds.stop": (run, {"json": {}}),
+        "api-rounds.publish": (row, {"json": {"run_id": i["run"]}}),
+        "api-rounds.confirm": (row, {"json": {}}),
+        "api-replans.begin": ({"closure_id": i["outage"]}, {"json": {}}),
+        "api-replans.listing": ({"facility": t.facility}, {}),
+        "api-replans.one": (replan, {}),
+        "api-replans.send": (replan, {"json": {"repair": 0}}),
+        "api-replans.withdraw": (sent, {}),
+        "api-replans.mine": ({}, {}),
+        "api-replans.proposal": (proposal, {}),
+        "api-replans.answer": (proposal, {"json": {"answer": "accept"}}),
+        "web.agree": ({"booking_id": i["planned"]}, {"data": {"if_silent": "move", "may_move": "1"}}),
+        "web.rounds": ({}, {}),
+        "web.round": (row, {}),
+        "web.new_round": ({"facility": t.facility}, {}),
+        "web.make_round": ({}, {"data": typed | {"facility": t.facility}}),
+        "web.change_round": (row, {}),
+        "web.amend_round": (row, {"data": typed}),
+        "web.new_wish": (row, {}),
+        "web.make_wish": (
+            row,
+            {
+                "data": {
+                    "first": days["first_day"],
+                    "last": days["last_day"],
+                    "instrument": i["wished"],
+                    "length": "1",
+                    "unit": "hours",
+                }
+            },
+        ),
+        "web.act_on_round": (row, {"data": {"action": "close"}}),
+        "web.run_round": (row, {"data": {"seconds": "1"}}),
+        "web.stop_run": (run, {"data": {}}),
+        "web.publish_round": (row, {"data": {"run": i["run"]}}),
+        "web.confirm_round": (row, {"data": {}}),
+        "web.withdraw_wish": (one, {"data": {}}),
+        "web.settle_wish": (one, {"data": why | {"deed": "rank", "priority": "4"}}),
+        "web.begin_replan": ({"closure_id": i["outage"]}, {"data": {}}),
+        "web.replan": (replan, {}),
+        "web.send_replan": (replan, {"data": {"repair": "0"}}),
+        "web.withdraw_replan": (sent, {"data": {}}),
+        "web.stop_replan": (replan, {"data": {}}),
+        "web.proposal": (proposal, {}),
+        "web.answer_proposal": (proposal, {"data": {"answer": "accept"}}),
+        "web.proposal_by_link": (linked, {}),
+        "web.answer_proposal_by_link": (linked, {"data": {"answer": "accept"}}),
+    }
 
 
 def told(answer: TestResponse) -> str:

@@ -26,7 +26,6 @@ from booking.services import (
     notice_wishes,
     notifications,
     qualifications,
-    replans,
 )
 from models import (
     ApprovalStep,
@@ -40,7 +39,11 @@ from models import (
     MembershipRequest,
     OfferState,
     Person,
-    SolverRun,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Replan,
+    ReplanState,
     Transfer,
     TransferState,
     WaitlistEntry,
@@ -385,24 +388,58 @@ def taken_away(kind, to):
 def proposed(session, ada, tam, furnace, pool):
     """A story of a tester that breaks down while Ada has it, and of another time for her."""
     booking = place(session, ada, item(pool))
-    made = closures.make(
+    told = {
+        "person_id": str(ada.person_id),
+        "proposal_id": _proposal(session, booking, pool, tam),
+        "proposed": "later",
+        "instrument": pool.code,
+        "start": (START + timedelta(hours=6)).isoformat(),
+        "end": (START + timedelta(hours=8)).isoformat(),
+        "deadline": (NOW + timedelta(days=2)).isoformat(),
+        "if_silent": "stay",
+        "reason": "A fuse has <b>blown</b>",
+    }
+    events.record(
         session,
         actor=tam,
-        facility_id=furnace.facility_id,
+        kind="proposal.made",
+        now=NOW,
+        booking=booking,
+        facility_id=pool.facility_id,
+        **told,
+    )
+    return ada.person_id, "proposal.made"
+
+
+def _proposal(session, booking, pool, tam):
+    closure, _ = closures.make(
+        session,
+        actor=tam,
+        facility_id=pool.facility_id,
         instrument_id=pool.id,
         span=Span(START, START + timedelta(hours=4)),
         kind=ClosureKind.BREAKDOWN,
-        reason="A fuse has <b>blown</b>",
+        reason="",
         imposed=True,
         now=NOW,
     )
-    row = replans.begin(session, actor=tam, closure_id=made[0].id, now=NOW)
-    run = session.get_one(SolverRun, row.run_id)
-    slot = (START + timedelta(hours=6) - datetime.fromisoformat(run.names["start"])) // timedelta(minutes=15)
-    change = {"wish": 0, "hit": True, "after": [[0, slot]], "cost": 124, "slots": 24}
-    run.result = {"repairs": [{"kind": "least", "cost": 124, "changes": [change]}]}
-    replans.send(session, actor=tam, replan_id=row.id, chosen=0, key=KEY, now=NOW)
-    return booking.person_id, "proposal.made"
+    row = Replan(facility_id=pool.facility_id, closure_id=closure.id, state=ReplanState.SENT, created_at=NOW)
+    session.add(row)
+    session.flush()
+    found = Proposal(
+        id=UUID(int=9),
+        replan_id=row.id,
+        number=0,
+        booking_id=booking.id,
+        booking_sequence=0,
+        kind=ProposalKind.NO_PLACE,
+        cost=1,
+        state=ProposalState.OPEN,
+        deadline=NOW + timedelta(days=2),
+    )
+    session.add(found)
+    session.flush()
+    return str(found.id)
 
 
 def of_round(kind, *, served=True):
