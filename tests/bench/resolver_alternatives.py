@@ -1,7 +1,8 @@
 """How long a refusal with its alternatives takes, and a route, with the database in the loop at the largest size.
 
-`python -m tests.bench.resolver_alternatives [sqlite|postgresql …]`: as many instruments and bookings of four weeks as
-the largest instance has; each request goes through the whole application, in this process.
+`python -m tests.bench.resolver_alternatives [memory|sqlite|postgresql …]`: in memory on pools of four sizes; with a
+database as many instruments and bookings of four weeks as the largest pool has, each request through the whole
+application, in this process. Milliseconds are the processor's in memory, and wall time beside the processor's else.
 """
 
 import random
@@ -20,9 +21,12 @@ from booking.app import create_app
 from booking.cli.seed import INVENTORY
 from booking.config import Settings
 from booking.domain import inventory
+from booking.domain.resolution import alternatives, greedy, routes, tables
+from booking.domain.resolution.alternatives import Taken
+from booking.domain.resolution.routes import Option, Stage
 from booking.services import scale
 from models import Instrument, Occupation
-from tests import cast
+from tests import cast, pools
 from tests.bench import measure
 from tests.bench.__main__ import databases
 
@@ -109,6 +113,55 @@ def timed(send: Callable[[dict[str, Any]], Any], orders: Sequence[dict[str, Any]
     return [middle, late, last, cpu, statements[0] / len(orders), f"{found}/{len(orders)}"]
 
 
+def in_memory() -> list[list[object]]:
+    """Look for alternatives to taken slots and for routes on pools, allocated first come first served."""
+    return [row for size in pools.SIZES for row in _on_pool(size)]
+
+
+def _on_pool(size: str) -> list[list[object]]:
+    pool = pools.pool(size, 1)
+    plan = greedy.greedy(tables.tables(pool), "first_come").plan()
+    began = time.process_time()
+    board = alternatives.board(pool, plan)
+    load = 1000 * (time.process_time() - began)
+    chance = random.Random(1)
+    singles = sorted(number for number, places in plan.items() if len(places) == 1)
+    wishes = []
+    for number in chance.choices(singles, k=ASKED):
+        (place, start), step = plan[number][0], pool.wishes[number].steps[0]
+        wishes.append(Taken(place, start, step.duration, step.attended, board.equal_to(place)))
+    kinds = sorted(board.equals)
+    routed = [
+        (chance.sample(kinds, min(3, len(kinds))), chance.randrange(pool.horizon // 2)) for _ in range(ASKED)
+    ]
+    return [
+        [size, "alternatives", load, *_spent(lambda one: alternatives.alternatives(board, one), wishes)],
+        [size, "route of three steps", load, *_spent(lambda one: _route(board, *one), routed)],
+    ]
+
+
+def _route(board: alternatives.Board, kinds: Sequence[tuple[str, int]], after: int) -> object:
+    since = ~((1 << after) - 1)
+    stages = [
+        Stage(
+            tuple(Option(one, board.starts(one, 8, attended=False) & since, 8) for one in board.equals[kind]),
+            (1, 96),
+        )
+        for kind in kinds
+    ]
+    return routes.earliest(stages, apart=lambda one, _before, _after: board.instruments[one].clean)
+
+
+def _spent(look: Callable[[Any], Any], asked: Sequence[Any]) -> list[object]:
+    spent, found = [], 0
+    for one in asked:
+        began = time.process_time()
+        found += bool(look(one))
+        spent.append(1000 * (time.process_time() - began))
+    shares = (0.5, 0.95, 1.0)
+    return [*(measure.percentile(spent, share) for share in shares), f"{found}/{len(asked)}"]
+
+
 def run(engines: Sequence[str]) -> None:
     """Measure on each engine and print a table."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -136,5 +189,15 @@ def run(engines: Sequence[str]) -> None:
     measure.show("P1 with the database in the loop", rows, *heads)
 
 
+def main(wanted: Sequence[str]) -> None:
+    """Measure what is asked for, all of it without words."""
+    if "memory" in wanted or not wanted:
+        heads = ("pool", "look-up", "calendars ms", "p50 ms", "p95 ms", "max ms", "found")
+        measure.show("P1 with calendars in memory", in_memory(), *heads)
+    engines = [one for one in wanted if one != "memory"]
+    if engines or not wanted:
+        run(engines or ["sqlite", "postgresql"])
+
+
 if __name__ == "__main__":
-    run(sys.argv[1:] or ["sqlite", "postgresql"])
+    main(sys.argv[1:])
