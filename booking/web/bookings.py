@@ -106,12 +106,14 @@ def show_my_bookings() -> str:
         lacking = qualification_needs.wanting(session, found=rows, now=now)
         struck = closures.struck(session, found=rows, now=now)
         offers = transfers.waiting(session, actor=actor())
+        proposed = proposals.mine(session, actor=actor(), now=now)
         going_on = series_lists.any_going_on(session, actor=actor(), now=now)
     return render_template(
         "bookings/mine.html",
         rows=rows,
         part=part.value,
         offers=offers,
+        proposed=proposed,
         series=going_on,
         lacking=lacking,
         struck=struck,

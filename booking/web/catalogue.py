@@ -24,6 +24,7 @@ from booking.services import (
     networks,
     policies,
     qualification_needs,
+    rounds,
 )
 from booking.services.catalogue import Facet, Filters
 from booking.web import blueprint, week
@@ -269,6 +270,7 @@ def facility(code: str) -> str:
             locale=i18n.current_locale(),
         )
         shown = cards(session, actor=who, instruments=found.items, now=now)
+        taking = rounds.taking(session, actor=who, facility_id=row.id, now=now)
     return render_template(
         "facilities/facility.html",
         facility=row,
@@ -278,6 +280,7 @@ def facility(code: str) -> str:
         opening=opening_lines(hours, local_date(now, row.zone)),
         now=now,
         desk=may(who, "facility.desk", Subject(facility_id=row.id)),
+        taking=taking,
         page_url=page_url,
     )
 

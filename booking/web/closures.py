@@ -20,8 +20,9 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import current_locale, name_of, ngettext, pgettext
 from booking.i18n import gettext as _
-from booking.services import catalogue, closures, facilities, instruments, replans
+from booking.services import catalogue, closures, elsewhere, facilities, instruments, replans
 from booking.services.catalogue import Filters
+from booking.services.elsewhere import Elsewhere
 from booking.web import blueprint
 from booking.web.forms import (
     LONGEST_NOTE,
@@ -166,9 +167,10 @@ def show_new_closure() -> Answer:
         typed = _from_address(facility, now)
         intake, span, instrument_id = _read(typed, facility, all_of)
         met = _affected(session, facility, instrument_id, span) if not intake.errors else None
+        near = _near(session, facility, instrument_id, span, met, now)
     if request.args.get("part") == "verdict":
-        return render_template("closures/affected_alone.html", met=met, zone=facility.zone)
-    return _form_page(facility, all_of, typed, intake.errors, met)
+        return render_template("closures/affected_alone.html", met=met, near=near, zone=facility.zone)
+    return _form_page(facility, all_of, typed, intake.errors, met, near=near)
 
 
 @blueprint.post("/closures/new")
@@ -186,10 +188,11 @@ def make_closure() -> Answer:
         way = intake.choice("way", Way, Way.PLANNED)
         reason = intake.text("reason", longest=LONGEST_NOTE)
         met = _affected(session, facility, instrument_id, span) if not intake.errors else None
+        near = _near(session, facility, instrument_id, span, met, now) if typed["check"] else {}
     if intake.errors or span is None or kind is None or way is None:
         return _form_page(facility, all_of, typed, intake.errors, met, status=422)
     if typed["check"]:
-        return _form_page(facility, all_of, typed, {}, met)
+        return _form_page(facility, all_of, typed, {}, met, near=near)
     try:
         with transaction() as session:
             closure, displaced = closures.make(
@@ -207,8 +210,9 @@ def make_closure() -> Answer:
     except Refused as refusal:
         with reading() as session:
             met = _affected(session, facility, instrument_id, span)
+            near = _near(session, facility, instrument_id, span, met, now)
         reasons = sentences(refusal.reasons, facility.zone)
-        return _form_page(facility, all_of, typed, {}, met, reasons=reasons, status=409)
+        return _form_page(facility, all_of, typed, {}, met, near=near, reasons=reasons, status=409)
     except Invalid as error:
         wrong = {"end_date" if name == "to" else name: code for name, code in error.errors.items()}
         return _form_page(facility, all_of, typed, wrong, met, status=422)
@@ -286,6 +290,21 @@ def _affected(
     )
 
 
+def _near(
+    session: Session,
+    facility: Facility,
+    instrument_id: int | None,
+    span: Span | None,
+    met: Sequence[Booking] | None,
+    now: datetime,
+) -> Mapping[UUID, Elsewhere | None]:
+    if not met or span is None:
+        return {}
+    return elsewhere.look(
+        session, met=met, facility_id=facility.id, instrument_id=instrument_id, span=span, now=now
+    )
+
+
 def _form_page(
     facility: Facility,
     all_of: Sequence[Instrument],
@@ -293,6 +312,7 @@ def _form_page(
     errors: Mapping[str, str],
     met: Sequence[Booking] | None,
     *,
+    near: Mapping[UUID, Elsewhere | None] | None = None,
     reasons: Sequence[Said] = (),
     status: int = 200,
 ) -> Answer:
@@ -330,6 +350,7 @@ def _form_page(
         errors=said(errors, labels),
         problems={name: wording.error_sentence(code) for name, code in errors.items()},
         met=met,
+        near=near or {},
         reasons=reasons,
         now=utc_now(),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import render_template, request, url_for
 
+from booking import plan_words
 from booking.db import reading
 from booking.domain import hours
 from booking.domain.access import Subject, may
@@ -28,6 +29,8 @@ from booking.services import (
     facilities,
     instruments,
     qualification_needs,
+    replans,
+    rounds,
 )
 from booking.services.availability import Bar
 from booking.services.catalogue import Filters
@@ -140,8 +143,11 @@ def show_desk() -> str:
         closed = closures.listing(
             session, actor=actor(), facility_id=facility.id, within=Span(now, now + CLOSED_AHEAD)
         )
+        under_way = replans.under_way(session, actor=actor(), facility_id=facility.id)
+        allotting = rounds.going_on(session, actor=actor(), facility_id=facility.id)
+        shut = [*closed, *(row.closure for row, _done, _asked in under_way)]
         names = instruments.codes_of(
-            session, instrument_ids=[row.instrument_id for row in closed if row.instrument_id is not None]
+            session, instrument_ids={closure.instrument_id for closure in shut} - {None}
         ) | {row.id: name_of(row) for row in found.items}
         waiting = approvals.waiting(session, actor=actor()) if _approves() else None
     paper, rows = _drawn(window, found.items, opened, bars)
@@ -163,6 +169,9 @@ def show_desk() -> str:
         lacking=lacking,
         more_runs=max(0, more_runs - len(runs)),
         closed=closed,
+        under_way=under_way,
+        allotting=allotting,
+        words_of=plan_words,
         names=names,
         kind_words=kind_words(),
         waiting=waiting,

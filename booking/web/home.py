@@ -11,7 +11,17 @@ from booking.domain.lifecycle import State
 from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import approvals, bookings, catalogue, closures, instruments, transfers, waitlist
+from booking.services import (
+    approvals,
+    bookings,
+    catalogue,
+    closures,
+    instruments,
+    proposals,
+    rounds,
+    transfers,
+    waitlist,
+)
 from booking.services.catalogue import Filters
 from booking.web import blueprint
 from booking.web.availability import HOME_ZONE, USUAL_LENGTH, kind_options, lengths
@@ -41,6 +51,8 @@ def home() -> str:
         waiting = approvals.waiting(session, actor=who, now=now) if could(who, "approval.decide") else 0
         offered = waitlist.offered(session, actor=who, now=now) if who.signed_in else 0
         handed = transfers.waiting(session, actor=who) if who.signed_in else 0
+        proposed = proposals.mine(session, actor=who, now=now) if who.signed_in else []
+        taking = rounds.taking(session, actor=who, now=now)
     places = sorted(found.facets["facility"], key=lambda facet: (-facet.count, facet.key))
     return render_template(
         "home/home.html",
@@ -60,6 +72,8 @@ def home() -> str:
         waiting=waiting,
         offered=offered,
         handed=handed,
+        proposed=len(proposed),
+        taking=taking,
         today=local_date(now, HOME_ZONE),
     )
 

@@ -58,7 +58,7 @@ PAGES = (
         _signed_in,
         frozenset(
             {
-                *("web.new_booking", "web.booking", "web.change_booking", "web.transfers"),
+                *("web.new_booking", "web.booking", "web.change_booking", "web.transfers", "web.proposal"),
                 *("web.new_process", "web.move_process"),
                 *(
                     "web.new_series",
@@ -83,6 +83,7 @@ PAGES = (
         frozenset(
             {
                 "web.closures",
+                "web.replan",
                 "web.new_closure",
                 "web.facility_processes",
                 "web.facility_waitlist",
@@ -113,6 +114,12 @@ PAGES = (
 
 ACCOUNT = (
     Page("web.waitlist", lambda: _("Waitlist"), _signed_in, frozenset({"web.new_place"})),
+    Page(
+        "web.rounds",
+        lambda: _("Rounds"),
+        _signed_in,
+        frozenset({"web.round", "web.new_round", "web.change_round", "web.new_wish"}),
+    ),
     Page("web.account", lambda: _("My account"), _signed_in),
     Page(
         "web.my_qualifications", lambda: _("My qualifications"), _signed_in, frozenset({"web.qualification"})

@@ -41,6 +41,15 @@ ROUND_FIELDS = (
     *(f"{name}_{number}" for number in range(1, ROWS + 1) for name in SHARE_FIELDS),
 )
 WISH_FIELDS = ("length", "unit", "first", "last", "project", "purpose", "may_move", "keep_waiting")
+FIELD_OF = {
+    "closes_at": "closes_date",
+    "opens_at": "opens_date",
+    "shares": "kind_1",
+    "cap_minutes": "cap",
+    "reserve_percent": "reserve",
+}
+"""The fields of the form by what the service calls them."""
+
 MOST_HOURS = 100_000
 OFFERED = 200
 UNITS = {"hours": 60, "days": 24 * 60}
@@ -157,7 +166,7 @@ def _terms(typed: Mapping[str, str], facility: Facility) -> Terms:
 
 
 def _share(intake: Intake, number: int) -> ShareTerms | None:
-    if not intake.raw(f"kind_{number}"):
+    if not _filled(intake.typed, number):
         return None
     kind = intake.choice(f"kind_{number}", OrganisationKind)
     left = intake.whole(f"left_{number}", least=1, most=1000, default=1)
@@ -173,6 +182,10 @@ def _share(intake: Intake, number: int) -> ShareTerms | None:
         rounds_left=left or 1,
         subsidy_percent=subsidy or 0,
     )
+
+
+def _filled(typed: Mapping[str, str], number: int) -> bool:
+    return any(typed[f"{name}_{number}"].strip() for name in SHARE_FIELDS)
 
 
 def _hours(intake: Intake, name: str) -> int | None:
@@ -248,7 +261,7 @@ def _round_form(
     status: int = 200,
 ) -> Answer:
     wrong = dict(errors or {})
-    for name, field in (("closes_at", "closes_date"), ("opens_at", "opens_date"), ("shares", "kind_1")):
+    for name, field in FIELD_OF.items():
         if name in wrong:
             wrong[field] = wrong.pop(name)
     labels = {
@@ -257,8 +270,8 @@ def _round_form(
         "last_day": _("Last day"),
         "opens_date": _("Wishes from"),
         "closes_date": _("Wishes until"),
-        "cap_minutes": _("Most for one organisation"),
-        "reserve_percent": _("Kept free"),
+        "cap": _("Most for one organisation"),
+        "reserve": _("Kept free"),
         "kind_1": _("Promises"),
         "budget": _("Budget for subsidies"),
     }
@@ -270,6 +283,7 @@ def _round_form(
         facility=facility,
         typed=typed,
         rows=range(1, ROWS + 1),
+        filled={1, *(number for number in range(1, ROWS + 1) if _filled(typed, number))},
         kinds=[
             ("", _("Nobody")),
             *((kind.value, plan_words.organisation_kind(kind.value)) for kind in OrganisationKind),

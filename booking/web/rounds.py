@@ -55,9 +55,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Board:
-    """All that a manager looks at: the run that is shown, its lines and tracks, and figures."""
+    """All that a manager looks at: the run that is shown, or is under way, what is shown of it, and figures."""
 
     run: SolverRun | None
+    shown: SolverRun | None
     running: bool
     runs: Sequence[SolverRun]
     lines: Sequence[Line]
@@ -157,6 +158,7 @@ def _board(session: Session, row: Round, wishes: Sequence[RoundWish]) -> Board:
     tracks, horizon = _tracks(session, shown, lines) if shown is not None else ([], 0)
     return Board(
         shown if shown is not None and not running else (runs[0] if runs else None),
+        shown,
         running,
         runs,
         lines,
