@@ -123,7 +123,7 @@ _TABLE = {
     Case("api-series.put_back", "POST"): "401 404 404 201 201 404 201 403 404 201",
     Case("api-series.listing", "GET"): _MEMBERS,
     Case("api-series.listing", "GET", "facility"): "401 403 403 403 403 403 200 200 403 200",
-    Case("api-series.decide", "POST"): "401 403 403 403 403 404 200 403 403 200",
+    Case("api-series.decide", "POST"): "401 403 403 403 403 404 200 404 403 200",
     Case("api-series.chemicals", "GET"): "401 404 404 200 200 404 200 200 404 200",
     Case("api-series.papers_of", "GET"): "401 404 404 200 200 404 200 200 404 200",
     Case("api-series.add_paper", "POST"): "401 404 404 201 201 404 201 403 404 201",

@@ -1111,10 +1111,11 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                     "scope": "all",
                     "start_time": "14:00",
                     "end_time": "15:00",
-                    "last_day": SERIES_DAYS[1].isoformat(),
+                    **{"repeats": "weekly", "interval": "1", "ends": "count", "count": "2"},
                 }
             },
         ),
+        "web.ask_to_join": ({}, {"data": {"organisation": "nobody"}}),
         "web.cancel_series": ({"series_id": i["series"]}, {"data": {"scope": "all"}}),
         "web.put_back_date": (
             {"series_id": i["series"]},
