@@ -28,6 +28,8 @@ FLOOR_SHARE = 0.6
 """A floor counts its slots together where an instrument counts each: its steps are shorter by this share of them."""
 BUDGET_WISHES = 400.0
 """The budget counts in mean subsidies; in pools of more wishes than this its steps are as much shorter."""
+MOST_SHARE = 0.4
+"""The share of the time after which the rest belongs to the plan."""
 SECONDS_PER_CANDIDATE = 2.5e-8
 """The work of one step, measured."""
 
@@ -181,7 +183,7 @@ def bound(
         effort.add(SECONDS_PER_CANDIDATE * len(tables.address))
         if told is not None and number % 10 == 9:
             told(ascent.least, number + 1)
-        if ascent.settled or effort.over:
+        if ascent.settled or effort.over or effort.share > MOST_SHARE:
             break
     return ascent.bound()
 

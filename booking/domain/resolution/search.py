@@ -76,7 +76,7 @@ class Search:
             optimal, work = self._replace(board, free, part, kind.work, effort)
             effort.add(SECONDS_OF_WORK * work + SECONDS_PER_WISH * len(free))
             kind.learn(gained=board.objective > before, optimal=optimal)
-            if told is not None and board.objective > before:
+            if told is not None and (board.objective > before or self.turns % 20 == 0):
                 told(board.objective)
 
     def _choose(self, board: Board) -> str:

@@ -24,6 +24,9 @@ WHOLE = 40_000
 WHOLE_WAYS: tuple[tuple[Way, float], ...] = (("core", 0.4), ("plain", 3.0))
 """How, and the deterministic seconds of the solver for that: most small pools need hundredths, a few the second way."""
 FAR_POINTS = 2**62
+CHOICES = ((100, 5.0), (1000, 30.0), (5000, 60.0))
+LONGEST = 300.0
+"""Up to so many wishes, seconds of the wall; and for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,17 @@ def solve(
 ) -> Result:
     """Allocate a pool within wall `seconds` or counted `work`, or until `stopped` says so; greedy is always ready.
 
-    The same pool, seed and `work` give the same plan.
+    Without a limit the engine takes what a pool of this size is worth. The same pool, seed and `work` give the same plan.
     """
+    if seconds is None and work is None:
+        seconds = own_choice(pool)
     effort = Effort(seconds, work, stopped)
     return _Run(pool, seed, effort, on_progress).result()
+
+
+def own_choice(pool: Pool) -> float:
+    """The seconds that a pool of this size is worth; most gain is made in the first third."""
+    return next((seconds for most, seconds in CHOICES if len(pool.wishes) <= most), LONGEST)
 
 
 class _Run:

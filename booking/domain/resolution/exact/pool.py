@@ -273,6 +273,7 @@ def _solver(way: Way, work: float, seed: int, seconds: float | None) -> cp_model
         parameters.optimize_with_core = True
     elif way == "plain":
         parameters.cp_model_presolve = False
+        parameters.linearization_level = 1
     else:
         # In a small part probing and symmetry cost more than they find.
         parameters.cp_model_probing_level = 0
