@@ -87,7 +87,8 @@ def solve(
 ) -> Result:
     """Allocate a pool within wall `seconds` or counted `work`, or until `stopped` says so; greedy is always ready.
 
-    Without a limit the engine takes what a pool of this size is worth. The same pool, seed and `work` give the same plan.
+    Without a limit the engine takes what a pool of this size is worth. The same pool, seed and `work` give the same
+    plan.
     """
     if seconds is None and work is None:
         seconds = own_choice(pool)
