@@ -78,17 +78,35 @@ def _own_clash(standing: Standing, mover: Mover, places: tuple[Place, ...]) -> i
     return None
 
 
+def exchange(standing: Standing, rounds: int = 3) -> None:
+    """Give homeless bookings the places of others who are hit, where those go elsewhere or matter less."""
+    hit = sorted((mover for mover in standing.field.group.movers if mover.hit), key=by_weight)
+    for _ in range(rounds):
+        homeless = [mover for mover in hit if standing.placing[mover.number] is None]
+        placed = sum(squeeze(standing, mover, all_yield=True) for mover in homeless)
+        if not placed:
+            return
+
+
 def squeeze(
-    standing: Standing, mover: Mover, depth: int = DEPTH, fixed: frozenset[int] = frozenset()
+    standing: Standing,
+    mover: Mover,
+    depth: int = DEPTH,
+    fixed: frozenset[int] = frozenset(),
+    *,
+    all_yield: bool = False,
 ) -> bool:
     """Put a mover that has no place where only consenting neighbours stand who fit elsewhere, if that is worth it.
 
     A slot of a neighbour costs its share of moving it; a neighbour that fits nowhere else, not even by making others
-    move in turn, becomes an obstacle.
+    move in turn, becomes an obstacle. Others who are hit are obstacles from the beginning, unless all shall yield: then
+    they go elsewhere too, or are cancelled.
     """
     index = standing.field.index
     saved = standing.saved()
-    obstacles = fixed | {n for n, places in standing.placing.items() if places is not None and index[n].hit}
+    obstacles = fixed
+    if not all_yield:
+        obstacles |= {n for n, places in standing.placing.items() if places is not None and index[n].hit}
     for _ in range(TRIES):
         _cost, places = cheapest_over(standing, mover, obstacles)
         if places is None:
@@ -128,7 +146,7 @@ def _displace(
         _cost, elsewhere = cheapest(standing, guest)
         if elsewhere is not None:
             standing.put(guest, elsewhere)
-        elif not depth or not squeeze(standing, guest, depth - 1, settled):
+        elif not guest.hit and (not depth or not squeeze(standing, guest, depth - 1, settled)):
             return guest.number
         settled |= {guest.number}
     return None

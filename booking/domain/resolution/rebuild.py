@@ -14,7 +14,7 @@ import numpy as np
 from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.field import Field, Placing, Standing, cheapest_chain, total_of
 from booking.domain.resolution.moves import Group, Mover
-from booking.domain.resolution.nearest import by_weight, settle
+from booking.domain.resolution.nearest import by_weight, exchange, settle
 from booking.domain.resolution.problem import Place, Pool
 from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
 from booking.domain.resolution.starts import Slots
@@ -85,14 +85,16 @@ def _least(mover: Mover) -> int:
 def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
     """Bound a group, and try once more by nearest places at the prices of the bound."""
     field = rebuilt.standing.field
-    effort.add((field.size + field.candidates) * rounds * 1.6e-8)
-    found = relaxed(field, rebuilt.cost, rounds)
+    effort.add((field.size + field.candidates) * rounds * 7e-9)
+    start = rebuilt.relaxed.prices if rebuilt.relaxed else None
+    found = relaxed(field, rebuilt.cost, rounds, start)
     if rebuilt.relaxed is None or found.bound > rebuilt.relaxed.bound:
         rebuilt.relaxed = found
     rebuilt.bound = max(rebuilt.bound, math.ceil(rebuilt.relaxed.bound - 1e-6))
     if not rebuilt.proven:
         again = Standing(field, rebuilt.left)
         settle(again, by_weight, rebuilt.relaxed.prices)
+        exchange(again)
         _take_if_better(rebuilt, again)
 
 

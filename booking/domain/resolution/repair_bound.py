@@ -2,9 +2,9 @@
 
 Every slot of an instrument serves one run. Let each slot have a price and every mover choose for itself; what they pay,
 less the prices of all slots, is below the cost of every repair (Geoffrion, "Lagrangean relaxation for integer
-programming", 1974). Prices follow the subgradient with Polyak's step (Held, Wolfe and Crowder, "Validation of
-subgradient optimization", 1974). The steps of a route choose each for itself at first; at the end, and for some rounds
-before it, they keep their lags, which costs more time and gives the better bound.
+programming", 1974). Prices follow the subgradient, deflected by the steps before (Camerini, Fratta and Maffioli, "On
+improving relaxation methods by modified gradient techniques", 1975), with Polyak's step (Held, Wolfe and Crowder,
+"Validation of subgradient optimization", 1974). A route chooses all its steps together, with their lags.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from booking.domain.resolution.moves import Mover, covered
 from booking.domain.resolution.starts import Bits, Slots
 
 ROUNDS = 120
-LINKED = 1200
-"""How many routes may be linked in all rounds together."""
-PATIENCE = 8
-"""Rounds without a better bound after which the step is halved."""
+PATIENCE = 5
+"""Rounds without a better bound after which steps become shorter, from the best prices on."""
+FIRST_PACE, LATER_PACE, LAST_PACE = 1.0, 0.3, 0.003
+SLOWER = 0.7
+DEFLECTION = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +99,38 @@ class _Answer:
     linked: dict[int, list[int]]
 
 
-def relaxed(field: Field, upper: int, rounds: int = ROUNDS) -> Relaxed:
-    """The best bound that so many rounds of prices give; `upper` is the cost of a known repair."""
+def relaxed(field: Field, upper: int, rounds: int = ROUNDS, start: Points | None = None) -> Relaxed:
+    """The best bound that so many rounds of prices give; `upper` is the cost of a known repair.
+
+    It may start from prices that were found before.
+    """
     choices = Choices(field)
     if not choices.live:
         return Relaxed(float(choices.dead), np.zeros(field.size), {})
-    linked_rounds = min(rounds // 2, LINKED // len(choices.routes)) if choices.routes else 0
-    prices = _priced(choices, np.zeros(choices.size), upper, rounds - linked_rounds, linked=False)
-    if choices.routes:
-        prices = _priced(choices, prices, upper, linked_rounds, linked=True)
-    answer = _answer(choices, prices, linked=True)
+    first = np.zeros(choices.size) if start is None else start[choices.contested]
+    prices = _priced(choices, first, upper, rounds, FIRST_PACE if start is None else LATER_PACE)
+    answer = _answer(choices, prices)
     full = np.zeros(field.size)
     full[choices.contested] = prices
     return Relaxed(answer.value, full, _slack(choices, answer))
 
 
-def _priced(choices: Choices, prices: Points, upper: int, rounds: int, *, linked: bool) -> Points:
-    best, best_prices = -np.inf, prices
-    pace, idle = 1.0, 0
+def _priced(choices: Choices, prices: Points, upper: int, rounds: int, pace: float) -> Points:
+    best, best_prices, idle = -np.inf, prices, 0
+    direction = np.zeros(choices.size)
     for _ in range(rounds):
-        answer = _answer(choices, prices, linked=linked)
-        idle = 0 if answer.value > best + 0.005 * abs(upper - best) else idle + 1
+        answer = _answer(choices, prices)
+        idle = 0 if answer.value > best + 0.002 * abs(upper - best) else idle + 1
         if answer.value > best:
             best, best_prices = answer.value, prices
-        if idle >= PATIENCE:
-            pace, idle = pace / 2, 0
-        if best > upper - 1 or pace < 0.003:
+        if best > upper - 1 or pace < LAST_PACE:
             break
-        slope = _use(choices, answer) - 1.0
-        slope[(prices <= 0) & (slope < 0)] = 0
+        if idle >= PATIENCE:
+            pace, idle, prices = pace * SLOWER, 0, best_prices
+            direction[:] = 0
+            continue
+        direction = _use(choices, answer) - 1.0 + DEFLECTION * direction
+        slope = np.where((prices <= 0) & (direction < 0), 0.0, direction)
         length = float(slope @ slope)
         if not length:
             break
@@ -134,7 +138,7 @@ def _priced(choices: Choices, prices: Points, upper: int, rounds: int, *, linked
     return best_prices
 
 
-def _answer(choices: Choices, prices: Points, *, linked: bool) -> _Answer:
+def _answer(choices: Choices, prices: Points) -> _Answer:
     sums = np.concatenate(([0.0], np.cumsum(prices)))
     reduced = choices.costs + (sums[choices.ends] - sums[choices.starts])
     least = np.minimum.reduceat(reduced, choices.cuts)
@@ -142,7 +146,7 @@ def _answer(choices: Choices, prices: Points, *, linked: bool) -> _Answer:
     unmoved = choices.cancelling.copy()
     np.add.at(unmoved, choices.stays, sums[choices.stay_ends] - sums[choices.stay_starts])
     links: dict[int, list[int]] = {}
-    for index in choices.routes if linked else ():
+    for index in choices.routes:
         # A route that would not move even without its lags does not move with them.
         if moved[index] < unmoved[index]:
             total, links[index] = cheapest_chain(choices.live[index], _points(choices, index, reduced))
