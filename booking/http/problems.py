@@ -140,7 +140,9 @@ def _unknown_token(_error: UnknownToken) -> Problem:
 
 
 def _refused(error: Refused) -> Problem:
-    return Problem(409, "refused", reasons=error.reasons, items=error.items, wish=error.wish, needs=error.needs)
+    return Problem(
+        409, "refused", reasons=error.reasons, items=error.items, wish=error.wish, needs=error.needs
+    )
 
 
 def _wrong_move(error: WrongMove) -> Problem:
