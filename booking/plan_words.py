@@ -1,9 +1,10 @@
 """What rounds, runs of the solver, repairs and proposals say: refusals, states and answers in the reader's words."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from booking import i18n
 from booking.domain.replanning import Answer, IfSilent, ProposalKind, ProposalState, ReplanState
@@ -166,12 +167,21 @@ def wish_state(state: WishState) -> str:
     }[state]
 
 
+def window(start: datetime, end: datetime, zone: str) -> str:
+    """Say within which time a wish may be served: days, where it is whole days."""
+    tz = ZoneInfo(zone)
+    if start.astimezone(tz).time() == end.astimezone(tz).time() == time():
+        last = end - timedelta(minutes=1)
+        return f"{i18n.format_date(start, zone)} – {i18n.format_date(last, zone)}"
+    return i18n.format_span(start, end, zone)
+
+
 def replan_state(state: ReplanState) -> str:
     """Name where a replan stands."""
     return {
         ReplanState.OPEN: _("To be chosen"),
         ReplanState.SENT: _("People are asked"),
-        ReplanState.OVER: _("All answered"),
+        ReplanState.OVER: _("Over"),
     }[state]
 
 
