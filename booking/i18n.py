@@ -1,12 +1,13 @@
 """Languages: which one somebody reads, its catalogue, and how dates, money and names look in it."""
 
 import io
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import babel.dates
 import babel.numbers
+
+_log = logging.getLogger(__name__)
 
 LOCALES = {"zh_Hans_CN": "简体中文", "zh_Hant_HK": "繁體中文", "en": "English"}
 """Every language that is offered, by its own name."""
@@ -123,19 +126,42 @@ def _compiled(path: Path, locale: str) -> GNUTranslations:
 def gettext(message: str, /, **params: Any) -> str:
     """Translate a sentence and fill in its `%(name)s` places."""
     translated = catalogue(current_locale()).gettext(message)
-    return translated % params if params else translated
+    return _filled(translated, message, params)
 
 
 def ngettext(singular: str, plural: str, number: int, /, **params: Any) -> str:
     """Translate a sentence whose form depends on a number, which fills `%(num)d`."""
     translated = catalogue(current_locale()).ngettext(singular, plural, number)
-    return translated % {"num": number, **params} if params else translated
+    source = singular if number == 1 else plural
+    return _filled(translated, source, {"num": number, **params} if params else {})
 
 
 def pgettext(context: str, message: str, /, **params: Any) -> str:
     """Translate a word that has several senses; the context, which nobody reads, says which is meant."""
     translated = catalogue(current_locale()).pgettext(context, message)
-    return translated % params if params else translated
+    return _filled(translated, message, params)
+
+
+def _filled(translated: str, source: str, params: dict[str, Any]) -> str:
+    """Fill in the places of a sentence; one that its translator broke is said in the source's words."""
+    if not params:
+        return translated
+    try:
+        return translated % params
+    except (KeyError, TypeError, ValueError) as error:
+        if translated == source:
+            raise
+        _tell_translators(current_locale(), source, repr(error))
+        return source % params
+
+
+@cache
+def _tell_translators(locale: str, source: str, why: str) -> None:
+    """Log a broken translation, once in the life of a process."""
+    _log.error(
+        "a translation cannot be filled in",
+        extra={"fields": {"locale": locale, "sentence": source, "why": why}},
+    )
 
 
 def mark(message: str) -> str:

@@ -43,10 +43,15 @@ def sentence(code: str, params: Params) -> str:
 
 
 def _time(params: Params, name: str) -> str:
-    at = params[name]
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at)
-    return i18n.format_datetime(at, zone=params.get("zone") or "UTC")
+    return i18n.format_datetime(_instant(params[name]), zone=params.get("zone") or "UTC")
+
+
+def _deadline(params: Params, name: str) -> str:
+    return i18n.format_deadline(_instant(params[name]), zone=params.get("zone") or "UTC")
+
+
+def _instant(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
 
 
 def _taken(params: Params) -> str:
@@ -210,7 +215,7 @@ def _banned(params: Params) -> str:
     return _(
         "You may not book at %(facility)s until %(until)s. A manager of the facility may lift this.",
         facility=_called(params, "facility"),
-        until=_time(params, "until"),
+        until=_deadline(params, "until"),
     )
 
 

@@ -482,7 +482,7 @@ def check_out(session: Session, *, actor: Actor, booking_id: UUID, now: datetime
     deeds = {
         Deed.OVERTIME: usage.overtime_minutes,
         Deed.EARLY: usage.early_minutes,
-        Deed.NORMAL_USE: not (usage.late_minutes or usage.overtime_minutes),
+        Deed.NORMAL_USE: not (usage.late_minutes or usage.early_minutes or usage.overtime_minutes),
     }
     for deed in (deed for deed, done in deeds.items() if done):
         _credit(session, actor, booking, deed, went, now)

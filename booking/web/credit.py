@@ -252,13 +252,14 @@ def _day(intake: Intake, name: str) -> date | None:
 @blueprint.post("/credit/facility/bans", endpoint="ban_person")
 @needs("credit.keep")
 def ban_person() -> Answer:
-    """Let somebody book no more until a day."""
+    """Let somebody book no more until the end of a day."""
     form = fields("facility", "email", "until", "reason")
     try:
         typed = _typed_ban(form)
         with transaction() as session:
             facility = _managed(session, form["facility"])
-            until = local_midnight(typed.pop("day"), hours.zone(facility.zone))
+            # Who is named a last day means all of it.
+            until = local_midnight(typed.pop("day") + timedelta(days=1), hours.zone(facility.zone))
             credit.ban(session, actor=actor(), facility_id=facility.id, until=until, **typed, now=utc_now())
     except Invalid as error:
         labels = {"email": _("E-mail address"), "until": _("Until"), "reason": _("Reason")}

@@ -117,6 +117,14 @@ def test_who_comes_on_time_and_leaves_on_time_gains_a_point(session, ada, sem):
     assert points(session, ada) == {"normal_use": 1}
 
 
+def test_who_leaves_well_before_the_end_neither_gains_nor_loses(session, ada, sem):
+    booking = place(session, ada, sem)
+    bookings.check_in(session, actor=ada, booking_id=booking.id, now=NOW)
+    bookings.check_out(session, actor=ada, booking_id=booking.id, now=NOW + 30 * MINUTE)
+    assert booking.usage.early_minutes == 90
+    assert points(session, ada) == {}
+
+
 def test_who_comes_late_is_flagged_and_may_still_use_it(session, ada, sem):
     booking = place(session, ada, sem)
     bookings.check_in(session, actor=ada, booking_id=booking.id, now=NOW + 20 * MINUTE)
@@ -307,7 +315,7 @@ def test_a_facilitys_own_points_count_from_their_day(session, ada, sem):
 def test_a_fault_in_the_feedback_is_reported_once(session, ada, sem):
     booking = place(session, ada, sem)
     bookings.check_in(session, actor=ada, booking_id=booking.id, now=NOW)
-    bookings.check_out(session, actor=ada, booking_id=booking.id, now=NOW + HOUR)
+    bookings.check_out(session, actor=ada, booking_id=booking.id, now=NOW + 2 * HOUR)
     for comment in ("stage sticks", "stage sticks badly"):
         bookings.feedback(
             session,

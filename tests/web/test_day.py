@@ -1,14 +1,14 @@
 """At the instrument: the label, a fault from report to repair, credit, and a kiosk that belongs to nobody."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from booking import db
+from booking import db, i18n
 from booking.domain import badges
 from booking.domain.credit import Deed
 from booking.domain.lifecycle import State
@@ -239,7 +239,6 @@ def test_points_are_shown_drawn_and_appealed_against(lab):
 
 
 def test_a_manager_sets_points_and_bans(lab):
-    today = at(9, days=0).date().isoformat()
     rule = {"facility": "LAB", "deed": "late", "valid_from": (at(9, days=2)).date().isoformat()}
     assert lab.send("tam", "/credit/facility/rules", **rule, points="x").status_code == 422
     assert lab.send("tam", "/credit/facility/rules", **rule, points="-5").status_code == 303
@@ -249,14 +248,16 @@ def test_a_manager_sets_points_and_bans(lab):
     assert lab.send("tam", "/credit/facility/rules", **limit, ban_below="50", ban_days="7").status_code == 303
     lab.book("ada", "SEM", at(9), at(11))
     ban = {"facility": "LAB", "email": "ada@example.org", "reason": "Broke the stage"}
-    assert lab.send("tam", "/credit/facility/bans", **ban, until=today).status_code == 422
-    assert (
-        lab.send("tam", "/credit/facility/bans", **ban, until=at(9, days=30).date().isoformat()).status_code
-        == 303
-    )
+    yesterday, last = at(9, days=-1).date(), at(9, days=30).date()
+    for day in (yesterday, date.max):
+        assert lab.send("tam", "/credit/facility/bans", **ban, until=day.isoformat()).status_code == 422
+    assert lab.send("tam", "/credit/facility/bans", **ban, until=last.isoformat()).status_code == 303
     page = lab.get("ada", "/credit").text
     assert "Broke the stage" in page
     (row,) = rows(Ban)
+    assert row.ends_at == at(0, days=31)  # the day that was named is the last of it
+    with i18n.use_locale("en"):
+        assert f"{i18n.format_date(last)}, 24:00" in text_of(page)
     assert lab.send("ada", f"/credit/bans/{row.id}/lifting", facility="LAB").status_code == 403
     assert lab.send("tam", f"/credit/bans/{row.id}/lifting", facility="LAB", reason="Paid").status_code == 303
     assert rows(Ban)[0].lifted_at is not None

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from gettext import NullTranslations
 from types import SimpleNamespace
 
 import pytest
@@ -146,3 +147,32 @@ def test_catalogues_are_read_from_their_source(tmp_path, monkeypatch):
         assert in_each(i18n.gettext, "Maybe") == ["Maybe"] * 3
     finally:
         i18n.catalogue.cache_clear()
+
+
+class Broken(NullTranslations):
+    """Translations that name what no sentence has, or that cannot be read."""
+
+    def gettext(self, message):
+        return f"{message} %(lost)s"
+
+    def ngettext(self, *_forms):
+        return "%(num"
+
+    def pgettext(self, *_message):
+        return "%(name)d"
+
+
+def test_a_broken_translation_is_said_in_the_source_and_logged_once(monkeypatch, caplog):
+    monkeypatch.setattr(i18n, "catalogue", lambda _locale: Broken())
+    with use_locale("zh_Hans_CN"):
+        assert [i18n.gettext("%(name)s left", name="Ada") for _ in range(2)] == ["Ada left"] * 2
+        assert i18n.ngettext("%(num)d date", "%(num)d dates", 1, num=1) == "1 date"
+        assert i18n.ngettext("%(num)d date", "%(num)d dates", 3, num=3) == "3 dates"
+        assert i18n.pgettext("who", "By %(name)s", name="Ada") == "By Ada"
+    told = [record.fields["sentence"] for record in caplog.records if record.name == "booking.i18n"]
+    assert told == ["%(name)s left", "%(num)d date", "%(num)d dates", "By %(name)s"]
+
+
+def test_a_sentence_that_the_program_itself_breaks_is_no_translators_fault():
+    with use_locale("en"), pytest.raises(KeyError):
+        i18n.gettext("%(name)s left", who="Ada")
