@@ -1,6 +1,5 @@
 """Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from booking.domain.replanning import (
 )
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import acting, bookings, events, occupation, policies, waitlist
+from booking.services import acting, bookings, events, mailed_links, occupation, policies, waitlist
 from models import (
     Booking,
     BookingItem,
@@ -40,10 +39,6 @@ SET_ASIDE = frozenset({"notice", "notice_to_change", "horizon"})
 
 WAITS = timedelta(days=7)
 """So long behind its old end somebody who gives a displaced booking up may wait for time in line."""
-
-
-LINK_TOLD = timedelta(days=7)
-"""So long after its deadline a link still tells what became of the proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,15 +206,9 @@ def linked(session: Session, *, link_id: UUID, secret: str, now: datetime) -> tu
 
     :raises NotFound: if there is no such link, or its person may not sign in
     """
-    link = session.get(OneTimeLink, link_id)
-    if link is None or not hmac.compare_digest(link.secret_hash, one_time.hashed(secret)):
-        raise NotFound("link", link_id)
-    if link.purpose is not Purpose.ANSWER_PROPOSAL or link.expires_at + LINK_TOLD <= now:
-        raise NotFound("link", link_id)
-    person = acting.actor_of(session, link.person_id)
-    if person is None:
-        raise NotFound("link", link_id)
-    return person, UUID(link.subject)
+    return mailed_links.follow(
+        session, purpose=Purpose.ANSWER_PROPOSAL, link_id=link_id, secret=secret, now=now
+    )
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ wish fits gets an offer: a hold with a deadline. Nobody else hears of it until i
 Commands lock in this order: instruments, then the place in the line, then its offer.
 """
 
-import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +31,7 @@ from booking.services import (
     catalogue,
     events,
     holds,
+    mailed_links,
     occupation,
     policies,
     prospects,
@@ -62,9 +62,6 @@ LONGEST_WINDOW = timedelta(days=92)
 LONGEST_PURPOSE, LONGEST_WISH, LONGEST_REASON = 2000, 500, 500
 MOST_TRIES = 6
 """At so many times of a window somebody's wish is tried, before the next in line has their turn."""
-
-LINK_TOLD = timedelta(days=7)
-"""So long after its deadline a link still tells what became of the offer."""
 
 OPEN = (EntryState.WAITING, EntryState.OFFERED)
 PASSED = (OfferState.DECLINED, OfferState.SILENT)
@@ -375,15 +372,7 @@ def linked(session: Session, *, link_id: UUID, secret: str, now: datetime) -> tu
 
     :raises NotFound: if there is no such link, or its person may not sign in
     """
-    link = session.get(OneTimeLink, link_id)
-    if link is None or not hmac.compare_digest(link.secret_hash, one_time.hashed(secret)):
-        raise NotFound("link", link_id)
-    if link.purpose is not Purpose.ANSWER_OFFER or link.expires_at + LINK_TOLD <= now:
-        raise NotFound("link", link_id)
-    person = acting.actor_of(session, link.person_id)
-    if person is None:
-        raise NotFound("link", link_id)
-    return person, UUID(link.subject)
+    return mailed_links.follow(session, purpose=Purpose.ANSWER_OFFER, link_id=link_id, secret=secret, now=now)
 
 
 def _answered(session: Session, actor: Actor, offer_id: UUID) -> tuple[WaitlistEntry, WaitlistOffer]:
