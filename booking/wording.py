@@ -654,6 +654,7 @@ ERRORS: dict[str, str] = {
     "reused": mark("This key was used before for another request."),
     "missing_version": mark("Say which version you change: send If-Match."),
     "not_a_pin": mark("A PIN has 6 to 12 digits."),
+    "easy_pin": mark("This PIN is too easy to guess: its digits are all the same or follow each other."),
     "short_password": mark("Use at least 8 characters."),
     "why_not": mark("Say why: those who asked read it."),
     "wrong_cas": mark("This is no CAS number: its form or its check digit is wrong."),
@@ -937,6 +938,7 @@ def why_name(why: str) -> str:
         "cheaper": _("Equal instrument, other time"),
         "shorter": _("Shorter use"),
         "split": _("In parts"),
+        "route": _("The earliest route"),
         "waitlist": _("Wait in line for it"),
     }.get(why, why)
 

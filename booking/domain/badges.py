@@ -15,7 +15,7 @@ def fault_of_pin(pin: str) -> str | None:
     if not _PIN.fullmatch(pin):
         return "not_a_pin"
     steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
-    return "common" if len(steps) == 1 and steps <= {0, 1, 9} else None
+    return "easy_pin" if len(steps) == 1 and steps <= {0, 1, 9} else None
 
 
 def number(typed: str) -> str | None:

@@ -33,6 +33,7 @@ def test_the_inbox_tells_who_asks_for_what_and_what_is_around(lab):
     lab.book("ben", "PECVD", at(14), at(15), purpose="the rival")
     booking = lab.book("ada", "PECVD", at(9), at(11), purpose="Nitride <film>")
     page = lab.get("tam", "/approvals").text
+    assert "asked just now" in page
     said = text_of(page)
     for words in (
         "2 requests wait for you",
