@@ -24,6 +24,7 @@ from booking.api.schemas.routes import (
 )
 from booking.db import Session, reading, transaction
 from booking.domain.access import Actor
+from booking.domain.rules import Refused
 from booking.domain.spans import Span
 from booking.http import etags, idempotency
 from booking.http.guard import needs
@@ -72,20 +73,28 @@ def book(order: dict[str, Any]) -> tuple[Booking, dict[str, str]]:
     """
     now, key = utc_now(), idempotency.key_sent()
     mark = idempotency.fingerprint(order) if key else ""
-    with transaction() as session:
-        booking = routes.book(
-            session,
-            actor=actor(),
-            steps=_steps(order["steps"]),
-            within=_within(order, now),
-            places=[(place["instrument_id"], place["start"]) for place in order["places"]],
-            purpose=order["purpose"],
-            project_id=order["project_id"],
-            confidential=order["confidential"],
-            key=key,
-            fingerprint=mark,
-            now=now,
-        )
+    steps, within = _steps(order["steps"]), _within(order, now)
+    try:
+        with transaction() as session:
+            booking = routes.book(
+                session,
+                actor=actor(),
+                steps=steps,
+                within=within,
+                places=[(place["instrument_id"], place["start"]) for place in order["places"]],
+                purpose=order["purpose"],
+                project_id=order["project_id"],
+                confidential=order["confidential"],
+                key=key,
+                fingerprint=mark,
+                now=now,
+            )
+    except Refused as refusal:
+        with reading() as session:
+            refusal.instead = routes.instead(
+                session, actor=actor(), steps=steps, within=within, project_id=order["project_id"], now=now
+            )
+        raise
     where = url_for("api-bookings.one", booking_id=booking.id)
     return booking, {"ETag": etags.of_version(booking.version), "Location": where}
 

@@ -33,6 +33,8 @@ class Refused(Exception):
         self.wish = wish
         self.needs = ""
         """The abilities that an instrument must have to be as good, as `volume_l>=50`; an edge may know them."""
+        self.instead: tuple[Any, ...] = ()
+        """What an edge has found already that could be had."""
 
 
 class Invalid(Exception):

@@ -79,6 +79,7 @@ class Problem:
     items: Sequence[Item] = ()
     wish: Wish | None = None
     needs: str = ""
+    instead: Sequence[availability.Alternative] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -141,7 +142,13 @@ def _unknown_token(_error: UnknownToken) -> Problem:
 
 def _refused(error: Refused) -> Problem:
     return Problem(
-        409, "refused", reasons=error.reasons, items=error.items, wish=error.wish, needs=error.needs
+        409,
+        "refused",
+        reasons=error.reasons,
+        items=error.items,
+        wish=error.wish,
+        needs=error.needs,
+        instead=error.instead,
     )
 
 
@@ -284,7 +291,12 @@ def alternative_out(found: availability.Alternative) -> dict[str, Any]:
         "end": found.end,
         "why": found.why,
         "reason": wording.alternative_sentence(found),
-        "parts": [{"start": start, "end": end} for start, end in found.spans],
+        "parts": [
+            {"instrument_id": code, "start": start, "end": end}
+            for code, (start, end) in zip(
+                found.codes or [found.code] * len(found.spans), found.spans, strict=True
+            )
+        ],
         "minutes_later": found.minutes,
         "minutes_lost": found.lost,
         "estimate": found.estimate,
@@ -297,8 +309,8 @@ def alternative_out(found: availability.Alternative) -> dict[str, Any]:
 
 def alternatives(problem: Problem, *, waiting: bool = True) -> list[availability.Alternative]:
     """Look for other times and instruments; the refusal stands whether or not this succeeds."""
-    if not problem.items:
-        return []
+    if problem.instead or not problem.items:
+        return list(problem.instead)
     now = utc_now()
     try:
         with reading() as session:

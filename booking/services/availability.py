@@ -98,6 +98,8 @@ class Alternative:
     facility: str = ""
     km: float | None = None
     needs_approval: bool = False
+    codes: tuple[str, ...] = ()
+    """Of a route: the instrument of each part."""
 
     @property
     def spans(self) -> tuple[Span, ...]:

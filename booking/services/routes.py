@@ -19,7 +19,7 @@ from booking.domain.resolution.routes import Fixed, Option, Stage
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Load, Span, merge
 from booking.services import availability, bookings, catalogue, instruments, policies, processes
-from booking.services.availability import Room
+from booking.services.availability import Alternative, Room
 from booking.services.bookings import Verdict
 from booking.services.catalogue import Filters
 from booking.services.processes import Matrix, Neighbour
@@ -138,6 +138,35 @@ def book(
         key=key,
         fingerprint=fingerprint,
         now=now,
+    )
+
+
+def instead(
+    session: Session,
+    *,
+    actor: Actor,
+    steps: Sequence[Step],
+    within: Span,
+    project_id: UUID | None = None,
+    now: datetime,
+) -> tuple[Alternative, ...]:
+    """Give the earliest route by now as what can be had instead of one that is refused, if any can."""
+    route = find(session, actor=actor, steps=steps, within=within, project_id=project_id, now=now)
+    if not route.allowed or route.verdict is None:
+        return ()
+    first, last = route.items[0].span, route.items[-1].span
+    return (
+        Alternative(
+            route.items[0].instrument_id,
+            route.instruments[0].code,
+            first.start,
+            last.end,
+            "route",
+            parts=tuple(item.span for item in route.items),
+            estimate=route.verdict.estimate.total,
+            needs_approval=route.verdict.needs_approval,
+            codes=tuple(row.code for row in route.instruments),
+        ),
     )
 
 

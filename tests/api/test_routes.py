@@ -38,6 +38,12 @@ def test_a_process_is_found_booked_and_moved_as_one(world_on_both: World):
     refused = world.post("/routes/bookings", json=order(places=places), who="ben")
     assert (refused.status_code, refused.json["code"]) == (409, "refused")
     assert {reason["code"] for reason in refused.json["reasons"]} == {"taken"}
+    (other,) = refused.json["alternatives"]
+    assert other["why"] == "route"
+    assert [(one["instrument_id"], one["start"]) for one in other["parts"]] == [
+        ("SEM", at(12.5)),
+        ("OVEN", at(15)),
+    ]
 
     where = f"/bookings/{booked.json['id']}/move"
     told = world.post(f"{where}/dry-run", json={"after": at(20)}).json

@@ -28,6 +28,7 @@ class ReasonOut(Out):
 class PartOut(Out):
     """One stretch of a use."""
 
+    instrument_id = fields.String(required=True, metadata={"example": "DG-SLAB-05"})
     start = Instant(required=True)
     end = Instant(required=True)
 
@@ -43,7 +44,8 @@ class AlternativeOut(Out):
         metadata={
             "description": "`nearest`: another time on this instrument; `equal`: an equal instrument then; "
             "`cheaper`: an equal instrument soon, the cheapest of them; `shorter`: what fits there; `split`: in "
-            "`parts`; `waitlist`: this very time, by waiting in line for it.",
+            "`parts`; `route`: the earliest route by now, a part for each step; `waitlist`: this very time, by waiting "
+            "in line for it.",
             "example": "nearest",
         },
     )
