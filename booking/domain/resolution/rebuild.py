@@ -27,13 +27,13 @@ GROUP_WORK = 8.0
 PART_WORK = 1.5
 WHOLE = 20_000
 """The most candidates that are given to the solver at once."""
-PART = 28
+PART = 40
 """Bookings that are free at once when a group is too large for that."""
-NEAREST = 100
+NEAREST = 60
 """Candidates of a step in such a part."""
 PER_SECOND = 2.5
 """The solver's measure of work in a second, by experience."""
-SECONDS_A_CANDIDATE = 1.2e-4
+SECONDS_A_CANDIDATE = 7e-5
 """What it takes to build a model, for each candidate in it."""
 
 

@@ -170,7 +170,7 @@ def best(case: Case, effort: Effort, seed: int = 0, *, others: bool = True) -> l
             if effort.over or one.proven:
                 continue
             before = one.cost
-            improve(one, effort, seed + turn, rounds=3 + len(one.group.movers) // 10)
+            improve(one, effort, seed + turn, rounds=3 + len(one.group.movers) // 20)
             if one.cost < before and not effort.over:
                 sharpen(one, effort)
                 prove(one, effort, seed)
