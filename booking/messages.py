@@ -180,6 +180,7 @@ def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
         "url": public_url + path_of(notice),
         "link": notice.link,
         "link_url": link_url,
+        "asked_since": wording.conditions_sentence(notice.about.get("conditions", ())),
     }
 
 
@@ -240,6 +241,7 @@ def _environment() -> Environment:
         day=date.fromisoformat,
         deed_name=wording.deed_name,
         role_name=wording.role_name,
+        substance=wording.substance_sentence,
         channel_name=wording.channel_name,
         silence=plan_words.silence_sentence,
         why=plan_words.why,

@@ -11,7 +11,7 @@ from booking import i18n, plan_words
 from booking.domain import vocabulary
 from booking.domain.access import Role
 from booking.domain.approvals import DAY_BEGINS, DAY_ENDS, StepState, When, Who
-from booking.domain.chemicals import Hazard
+from booking.domain.chemicals import Hazard, Substance
 from booking.domain.lifecycle import Action, State
 from booking.domain.notices import Channel, Pace, Topic
 from booking.domain.occupation import Kind
@@ -836,6 +836,25 @@ def hazard_name(hazard: Hazard) -> str:
         Hazard.RADIOACTIVE: _("Radiation"),
         Hazard.BIOLOGICAL: _("Biological agent"),
     }[hazard]
+
+
+def substance_sentence(one: Substance) -> str:
+    """Say what is brought: its name, how much of it, its hazards and the permit for it."""
+    told = [hazard_name(hazard) for hazard in sorted(one.hazards)]
+    if one.permit_number:
+        told.append(_("Permit %(number)s", number=one.permit_number))
+    name = " ".join(filter(None, (one.name, amount_of(one))))
+    return _("%(name)s (%(code)s)", name=name, code=joined(told)) if told else name
+
+
+def amount_of(one: Substance) -> str:
+    """Say how much is brought, nothing if it was not said."""
+    return "" if one.quantity is None else f"{one.quantity.normalize():f} {one.unit}".strip()
+
+
+def conditions_sentence(conditions: Iterable[Params]) -> str:
+    """Say why a step of approval is asked for; of one that is always asked for, nothing."""
+    return joined(condition_sentence(one) for one in conditions if one.get("condition") != When.ALWAYS)
 
 
 def paper_name(kind: str) -> str:

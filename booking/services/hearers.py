@@ -68,7 +68,7 @@ def seen(telling: Telling, case: Case, person_id: UUID) -> list[BookingItem]:
     if telling.to in {Hearer.MANAGERS, Hearer.UNLESS_STEPS}:
         places = {place for place, people in case.managers.items() if person_id in people}
     elif telling.to is Hearer.APPROVERS:
-        step = _step(case, case.event)
+        step = step_of(case, case.event)
         places = {step.facility_id} if step else set()
     else:
         return items
@@ -143,7 +143,7 @@ def _unless_steps(case: Case) -> set[UUID]:
 
 def _approvers(case: Case) -> set[UUID]:
     """Give those who have not spoken on the step and are what they were asked as, and who speaks in their place."""
-    step = _step(case, case.event)
+    step = step_of(case, case.event)
     expired = case.event.kind == "approval.expired"
     over = expired or case.event.kind == "approval.unanswered"
     if step is None or (step.state is not StepState.OPEN and not over):
@@ -152,7 +152,7 @@ def _approvers(case: Case) -> set[UUID]:
     if expired:
         # Of steps that ended together, whoever was asked on several hears once.
         for before in case.session.scalars(_expired_before(case.event)):
-            other = _step(case, before)
+            other = step_of(case, before)
             people -= _silent(case, other) if other is not None else set()
     return people
 
@@ -182,14 +182,15 @@ def _expired_before(event: Event) -> Select[Event]:
     )
 
 
-def _step(case: Case, event: Event) -> ApprovalStep | None:
+def step_of(case: Case, event: Event) -> ApprovalStep | None:
+    """Give the step that the event tells of, or that stands in for it."""
     step_id = case.step_id if case.step_id and event is case.event else key(event, "step_id")
     return case.session.get(ApprovalStep, step_id) if step_id else None
 
 
 def waits_instead(case: Case) -> ApprovalStep | None:
     """Give the step of another date of the series that still waits, where that of the event does so no more."""
-    step, booking = _step(case, case.event), case.booking
+    step, booking = step_of(case, case.event), case.booking
     if step is None or step.state is StepState.OPEN or booking is None or booking.series_id is None:
         return None
     if case.event.kind not in notices.ASKING or case.event.data.get("series"):

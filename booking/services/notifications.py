@@ -20,7 +20,7 @@ from booking.domain import access, notices
 from booking.domain.access import SYSTEM, Actor, NotFound
 from booking.domain.lifecycle import State
 from booking.domain.notices import Channel, Pace, Telling, Topic
-from booking.services import events, hearers, notice_wishes, qualification_needs
+from booking.services import approval_steps, events, hearers, notice_wishes, qualification_needs
 from booking.services.hearers import Case, key
 from models import (
     Base,
@@ -262,6 +262,8 @@ def _made(delivery_id: UUID, telling: Telling, case: Case, person: Person, actor
     session, event, booking = case.session, case.event, case.booking
     form, items = telling.form or event.kind, hearers.seen(telling, case, person.id)
     about, link = _about(session, event, case.now), _link(session, event, person.id, case.now)
+    if telling.topic is Topic.REQUESTS and booking is not None:
+        about |= _asked(case, booking)
     return Notice(
         delivery_id,
         form,
@@ -276,6 +278,15 @@ def _made(delivery_id: UUID, telling: Telling, case: Case, person: Person, actor
         hearers.others_of_series(session, booking) if telling.topic is Topic.REQUESTS and booking else 0,
         over=_over(telling, event, booking, items, link, about, case.now),
     )
+
+
+def _asked(case: Case, booking: Booking) -> dict[str, Any]:
+    """Give why a request waits, and the chemicals that were declared for it."""
+    step = hearers.step_of(case, case.event)
+    return {
+        "conditions": step.conditions if step else (),
+        "chemicals": approval_steps.declared(case.session, booking_id=booking.id),
+    }
 
 
 def quiet_until(session: Session, *, found: Notice, now: datetime) -> datetime | None:

@@ -130,9 +130,7 @@ def steps_in_words(steps: Sequence[ApprovalStep]) -> list[Step]:
             look=_LOOKS.get(step.state, ""),
             open=step.state is StepState.OPEN,
             need=_need(step),
-            why=wording.joined(
-                wording.condition_sentence(one) for one in step.conditions if one.get("condition") != "always"
-            ),
+            why=wording.conditions_sentence(step.conditions),
             due_at=step.due_at,
             people=_people(step),
         )
@@ -172,7 +170,7 @@ def declared_in_words(found: Sequence[Substance]) -> list[Declared]:
         Declared(
             name=one.name,
             cas=one.cas,
-            amount="" if one.quantity is None else f"{one.quantity.normalize():f} {one.unit}".strip(),
+            amount=wording.amount_of(one),
             hazards=[wording.hazard_name(hazard) for hazard in sorted(one.hazards)],
             permit_number=one.permit_number,
         )

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from booking import i18n
 from booking.config import Settings
 from booking.domain import one_time
 from booking.domain.access import SYSTEM, Actor
+from booking.domain.chemicals import Hazard, Substance
 from booking.domain.occupation import Item
+from booking.domain.policy import RuleKind
 from booking.domain.spans import Span
 from booking.jobs import letters
 from booking.services import (
@@ -51,6 +54,7 @@ from models import (
 )
 from tests import cast
 from tests.factories import make_facility, make_instrument
+from tests.services.test_policies import make_rule
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 START = datetime(2026, 11, 5, 1, tzinfo=UTC)
@@ -97,8 +101,8 @@ def tam(session, furnace) -> Actor:
     return cast.actor_of(session, cast.tam(session, furnace.facility))
 
 
-def place(session, actor, *items, purpose="") -> object:
-    return bookings.place(session, actor=actor, items=list(items), purpose=purpose, now=NOW)
+def place(session, actor, *items, **said) -> object:
+    return bookings.place(session, actor=actor, items=list(items), **said, now=NOW)
 
 
 def item(instrument, start=START, hours=2, quantity=1) -> Item:
@@ -631,6 +635,20 @@ def test_a_manager_reads_nothing_of_what_is_booked_elsewhere(session, ada, tam, 
     written = letter_to(session, tam.person_id, "approval.opened")
     assert "Vacuum furnace" in written.text
     assert "9f2c" not in written.subject + written.text + written.html
+
+
+def test_an_approver_reads_why_it_waits_and_what_is_brought(session, ada, tam, furnace):
+    when = [{"condition": "over_minutes", "value": 60}, {"condition": "hazardous"}]
+    data = {"approvers": {"role": "manager"}, "when": when}
+    make_rule(session, "Safety", 1, kind=RuleKind.APPROVAL, data=data, instrument_id=furnace.id)
+    toxic = Substance(
+        "Arsenic trioxide", quantity=Decimal(5), unit="g", hazards=frozenset({Hazard.HIGHLY_TOXIC})
+    )
+    place(session, ada, item(furnace), chemicals=[Substance("Water"), toxic])
+    written = letter_to(session, tam.person_id, "approval.opened")
+    for part in (written.text, written.html):
+        assert "Why it needs approval: longer than 1 h, dangerous chemicals are declared." in part
+        assert "Arsenic trioxide 5 g (Highly toxic chemical)" in part
 
 
 def test_the_link_is_the_one_that_the_page_knows(session, ada, tam, furnace, pool):
