@@ -20,6 +20,7 @@ from booking.http.identity import actor, utc_now
 from booking.i18n import current_locale, name_of
 from booking.i18n import gettext as _
 from booking.services import catalogue, facilities, projects, round_wishes, rounds
+from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
 from booking.services.rounds import ShareTerms, Terms
 from booking.web import blueprint
@@ -122,6 +123,9 @@ def amend_round(round_id: UUID) -> Answer:
     except Refused as refusal:
         reasons = sentences(refusal.reasons, row.facility.zone)
         return _round_form(row.facility, typed, row=row, reasons=reasons, status=409)
+    except Stale:
+        now_it_is = typed | {"version": str(_kept(round_id).version)}
+        return _round_form(row.facility, now_it_is, row=row, stale=True, status=412)
     flash(_("Kept."), "success")
     return redirect(url_for("web.round", round_id=round_id), 303)
 
@@ -258,6 +262,7 @@ def _round_form(
     *,
     row: Round | None = None,
     reasons: Sequence[Said] = (),
+    stale: bool = False,
     status: int = 200,
 ) -> Answer:
     wrong = dict(errors or {})
@@ -295,6 +300,7 @@ def _round_form(
         errors=said(wrong, labels),
         problems={name: wording.error_sentence(code) for name, code in wrong.items()},
         reasons=reasons,
+        stale=stale,
     )
     return page, status
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
-from booking import plan_words, wording
+from booking import plan_words
 from booking.db import Session, reading, transaction
 from booking.domain.resolution.documents import read_pool
 from booking.domain.resolution.problem import Instrument as Lane
@@ -18,11 +18,11 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.i18n import ngettext
+from booking.i18n import ngettext, pgettext
 from booking.services import facilities, instruments, round_drafts, round_wishes, rounds, solver_runs
 from booking.services.round_drafts import Place
 from booking.web import blueprint
-from booking.web.forms import LONGEST_NOTE, Intake
+from booking.web.forms import LONGEST_NOTE, Intake, said
 from booking.web.judgement import Said, sentences
 from models import Instrument, Round, RoundPin, RoundWish, SolverRun
 
@@ -324,9 +324,13 @@ def confirm_round(round_id: UUID) -> Answer:
 def withdraw_wish(wish_id: UUID) -> Answer:
     """Take a wish back."""
     fields()
-    with transaction() as session:
-        wish = round_wishes.withdraw(session, actor=actor(), wish_id=wish_id, now=utc_now())
-        round_id = wish.round_id
+    with reading() as session:
+        round_id = round_wishes.get(session, actor=actor(), wish_id=wish_id).round_id
+    try:
+        with transaction() as session:
+            round_wishes.withdraw(session, actor=actor(), wish_id=wish_id, now=utc_now())
+    except Refused as refusal:
+        return _refused(round_id, refusal, _("Nothing was changed"))
     return _done(round_id, _("The wish is taken back."))
 
 
@@ -344,8 +348,8 @@ def settle_wish(wish_id: UUID) -> Answer:
         with transaction() as session:
             _settle(session, wish_id, intake.raw("deed"), priority or 2, intake.key("run"), reason)
     except Invalid as error:
-        words = [wording.error_sentence(code) for code in error.errors.values()]
-        shown = [Said(one, False) for one in words]
+        labels = {"reason": _("Why"), "priority": _("Priority"), "run": pgettext("in a plan", "Place")}
+        shown = [Said(one, False) for one in said(error.errors, labels).values()]
         return round_page(round_id, problem=shown, title=_("Nothing was changed"), status=422)
     except Refused as refusal:
         return _refused(round_id, refusal, _("Nothing was changed"))
