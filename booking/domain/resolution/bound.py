@@ -16,7 +16,7 @@ import numpy as np
 from booking.domain.resolution.board import Prices
 from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.relaxation import Answer, Multipliers, Relaxation
-from booking.domain.resolution.tables import Real, Tables, Whole
+from booking.domain.resolution.tables import Real, Tables
 
 STEPS = 300
 """The most steps; most runs stop before, when they gain no more."""
@@ -44,8 +44,6 @@ class Bound:
     """For each wish what its best place leaves over at these prices."""
     frequency: Real
     """How often the relaxed solution takes each wish: 0 to 1."""
-    placements: Whole
-    """Rows (wish, block, address, times): where the relaxed solution put the runs of wishes, most often first."""
 
 
 class Ascent:
@@ -73,7 +71,6 @@ class Ascent:
         self.budget_scale = 1.0 / (crowd * max(1.0, float(np.abs(self.relaxation.subsidies).mean())))
         self.counted = 0
         self.times = np.zeros(tables.wishes)
-        self.seen: list[Whole] = []
 
     def step(self) -> None:
         """Evaluate here, then go on against the shortages that showed."""
@@ -98,7 +95,6 @@ class Ascent:
             prices=best.prices(),
             profit=answer.profit,
             frequency=self.times / max(1, self.counted),
-            placements=self._placements(),
         )
 
     def _note(self, answer: Answer) -> None:
@@ -118,7 +114,6 @@ class Ascent:
             return
         self.counted += 1
         self.times[np.unique(answer.wishes)] += 1
-        self.seen.append(np.stack((answer.wishes, answer.blocks, answer.addresses)))
 
     def _turn(self, answer: Answer) -> None:
         """Deflect the direction towards this place's subgradient."""
@@ -164,13 +159,6 @@ class Ascent:
             max(0.0, at.budget + step * way.budget * scale * scale),
             np.maximum(at.utilities + step * way.utilities, 0.0),
         )
-
-    def _placements(self) -> Whole:
-        if not self.seen:
-            return np.empty((0, 4), dtype=np.int64)
-        rows, times = np.unique(np.concatenate(self.seen, axis=1), axis=1, return_counts=True)
-        order = np.lexsort((-times, rows[0]))
-        return np.vstack((rows, times))[:, order].T
 
 
 def bound(
