@@ -1,25 +1,29 @@
 """How well plans are repaired after outages, freed time is filled, and places of those who do not come are used.
 
-`python -m tests.bench.resolver_repair POOL.json PLAN.json …` prints the tables; the bench of the resolver calls them
-for pools of its own. Seconds are those of the processor, import of the solver not counted.
+`python -m tests.bench.resolver_repair [S M L XL] [--seeds N]` allocates pools, prints the tables, and writes them
+between their marks into docs/resolver.md. Seconds are those of the processor, import of the solver not counted.
 """
 
-import json
+import argparse
 import random
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from booking.domain.resolution import documents, rebuild
+from booking.domain.resolution import rebuild, solve
 from booking.domain.resolution.outage import Outage
 from booking.domain.resolution.problem import DAY, Plan, Pool
 from booking.domain.resolution.refill import Waitlist, envies
 from booking.domain.resolution.repair import repairs
 from booking.domain.resolution.standby import Booked, Standby, played, presence
+from tests import pools
 from tests.bench import measure
 
+PAGE = Path(__file__).parents[2] / "docs" / "resolver.md"
+BEGIN, END = "<!-- repairs: written by the benchmark -->", "<!-- repairs: end -->"
+SECONDS = {"S": 2.0, "M": 15.0, "L": 60.0, "XL": 300.0}
+"""How long the plans are allocated that are then repaired."""
 WORK = 20.0
 """What a repair may use, counted in seconds of a steady machine; three repairs are made of it."""
 OPEN = (34, 70)
@@ -225,12 +229,31 @@ def report(named: Sequence[tuple[Pool, Plan]], seed: int = 1) -> str:
     )
 
 
-def main(paths: Sequence[str]) -> None:
-    """Print the tables for pairs of files."""
-    texts = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
-    pairs = zip(texts[::2], texts[1::2], strict=True)
-    print(report([(documents.read_pool(pool), documents.read_plan(plan)) for pool, plan in pairs]))
+def keep(text: str) -> None:
+    """Put the tables between their marks on the page of the resolver."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# The resolver\n"
+    if BEGIN not in page:
+        page += f"\n{BEGIN}\n{END}\n"
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Parse the words, allocate pools, run, print and write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.resolver_repair", description=__doc__)
+    parser.add_argument("sizes", nargs="*", default=["S", "M", "L"], metavar="S M L XL")
+    parser.add_argument("--seeds", type=int, default=1, help="pools of each size")
+    words = parser.parse_args()
+    named = []
+    for size in words.sizes:
+        for seed in range(1, words.seeds + 1):
+            pool = pools.pool(size, seed)
+            named.append((pool, solve.solve(pool, seconds=SECONDS[size], seed=seed).plan))
+    text = report(named)
+    print(text)
+    keep(text)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -98,13 +98,13 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
         _take_if_better(rebuilt, again)
 
 
-def prove(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
+def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK) -> None:
     """Give a whole group to the solver, but for candidates that no better repair has."""
     movers = list(rebuilt.group.movers)
     kept = _kept(rebuilt, movers, None)
     if _size(kept) > WHOLE:
         return
-    answer = _solved(rebuilt, movers, kept, effort, GROUP_WORK, seed)
+    answer = _solved(rebuilt, movers, kept, effort, most, seed)
     if answer is not None:
         rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
         if answer.placing:

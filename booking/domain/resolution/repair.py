@@ -12,7 +12,7 @@ from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.moves import Ground, Group, Mover, Moves, groups_of
 from booking.domain.resolution.outage import Case, Change, Disturbance, Outage, case_of, refereed
 from booking.domain.resolution.problem import DAY, Place, Plan, Pool, Span
-from booking.domain.resolution.rebuild import WHOLE, Rebuilt, improve, prove, settled, sharpen
+from booking.domain.resolution.rebuild import PART_WORK, WHOLE, Rebuilt, improve, prove, settled, sharpen
 from booking.domain.resolution.starts import Slots
 
 PASSES = 6
@@ -297,12 +297,12 @@ def _next_best(
     seen: list[Plan] = []
     for at, one in enumerate(least):
         for mover in [mover for mover in one.group.movers if one.placing[mover.number] and mover.hit][:3]:
-            if effort.over or len(seen) >= 4 * WANTED:
+            if effort.over or len(seen) >= WANTED:
                 break
             movers = [_elsewhere(m, one.placing[m.number]) if m is mover else m for m in one.group.movers]
             other = settled(Group(tuple(movers)), case.pool, one.left)
             sharpen(other, effort)
-            prove(other, effort, seed)
+            prove(other, effort, seed, PART_WORK)
             seen.append(_joined(case, [*least[:at], other, *least[at + 1 :]]))
     yield from sorted((_repair(case, "next_best", plan) for plan in seen), key=lambda one: one.cost)
 
