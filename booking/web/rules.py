@@ -36,9 +36,12 @@ Answer = str | Redirect | tuple[str, int]
 
 WEEKDAYS = tuple(f"weekday_{day}" for day in range(7))
 FIELDS = (
-    *("what", "value", "period", "days", "customer_class", "day_kind", *WEEKDAYS),
+    *("what", "value", "answer", "period", "days", "customer_class", "day_kind", *WEEKDAYS),
     *("opens", "closes", "valid_from", "valid_to", "note", "try"),
 )
+
+YES_NO = tuple(name for name, setting in SETTINGS.items() if setting.figure is Figure.YES_NO)
+"""Settings that are chosen, not typed."""
 
 _AMOUNT = re.compile(
     r"(\d{1,9}(?:[.,]\d{1,2})?)\s*(d|days?|天|h|hours?|小时|m|min|minutes?|分钟)?", re.IGNORECASE
@@ -248,15 +251,11 @@ def _draft(intake: Intake) -> Draft:
 
 def _value(intake: Intake, name: str, measure: str) -> int | None:
     """Read a figure such as 90, 90 min, 2 h, 3 d or yes; nothing is no limit."""
-    raw = intake.raw("value")
+    if name in YES_NO:
+        return _yes_or_no(intake)
+    raw, setting = intake.raw("value"), SETTINGS.get(name)
     if not raw:
         return None
-    setting = SETTINGS.get(name)
-    if setting is not None and setting.figure is Figure.YES_NO:
-        known = {"yes": 1, "no": 0, "是": 1, "否": 0, "1": 1, "0": 0}
-        if raw.lower() not in known:
-            intake.errors["value"] = "unknown"
-        return known.get(raw.lower())
     found = _AMOUNT.fullmatch(raw)
     counts = measure == Measure.BOOKINGS or (setting is not None and setting.figure is Figure.NUMBER)
     if found is None or (counts and found[2]):
@@ -272,6 +271,16 @@ def _value(intake: Intake, name: str, measure: str) -> int | None:
     else:
         return int(value)
     return None
+
+
+def _yes_or_no(intake: Intake) -> int | None:
+    """Read an answer, chosen in its own field or typed where other settings have their figure."""
+    field = "answer" if "answer" in intake.typed else "value"
+    raw = (intake.raw(field) or intake.raw("value")).lower()
+    known = {"yes": 1, "no": 0, "是": 1, "否": 0, "1": 1, "0": 0}
+    if raw not in known:
+        intake.errors[field] = "unknown" if raw else "required"
+    return known.get(raw)
 
 
 def _minute(intake: Intake, name: str) -> int | None:
@@ -326,6 +335,7 @@ def _form(
     labels = {
         "what": _("What it says"),
         "value": _("Value"),
+        "answer": _("Allowed or not"),
         "period": _("In each"),
         "days": _("Days"),
         "opens": _("From"),
@@ -351,6 +361,8 @@ def _form(
         periods=[(period.value, period_word(period.value)) for period in Period],
         classes=[("", _("Everybody")), *((one.value, class_word(one.value)) for one in CustomerClass)],
         day_kinds=[("", _("Every day")), *((one.value, day_word(one.value)) for one in DayKind)],
+        yes_no=YES_NO,
+        answers=_answers(),
         weekdays=list(zip(WEEKDAYS, weekday_words(), strict=True)),
         trial=trial,
         seen=_seen(trial),
@@ -384,11 +396,17 @@ def _change_form(
         errors=said(errors, labels),
         problems={name: wording.error_sentence(code) for name, code in errors.items()},
         labels=labels,
+        yes_no=YES_NO,
+        answers=_answers(),
         trial=trial,
         seen=_seen(trial),
         words=_words(),
     )
     return page, status
+
+
+def _answers() -> list[tuple[str, str]]:
+    return [("yes", _("allowed")), ("no", _("not allowed"))]
 
 
 def _words() -> SimpleNamespace:

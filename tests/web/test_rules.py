@@ -182,3 +182,17 @@ def test_a_year_that_nobody_announced_is_flagged(lab):
     form = SETTING | {"day_kind": "holiday"}
     assert lab.send("tam", "/rules/facility/LAB/new", **form).status_code == 303
     assert "are not announced yet" in lab.get("ada", "/instruments/SEM/rules").text
+
+
+def test_what_is_a_yes_or_a_no_is_chosen(lab):
+    form = SETTING | {"what": "late_allowed", "value": ""}
+    missing = lab.send("tam", "/rules/facility/LAB/new", **form, answer="")
+    assert (missing.status_code, 'href="#answer"' in missing.text) == (422, True)
+    assert lab.send("tam", "/rules/facility/LAB/new", **form, answer="no").status_code == 303
+    (row,) = rules()
+    assert row.value == 0
+    page = lab.get("tam", f"/rules/{row.id}/change").text
+    assert '<option value="no" selected>not allowed</option>' in page
+    assert lab.send("tam", f"/rules/{row.id}/change", value="maybe", note="").status_code == 422
+    assert lab.send("tam", f"/rules/{row.id}/change", value="yes", note="").status_code == 303
+    assert rules()[0].value == 1
