@@ -1111,7 +1111,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                     "scope": "all",
                     "start_time": "14:00",
                     "end_time": "15:00",
-                    **{"repeats": "weekly", "interval": "1", "ends": "count", "count": "2"},
+                    "repeats": "weekly",
+                    "interval": "1",
+                    "ends": "count",
+                    "count": "2",
                 }
             },
         ),
