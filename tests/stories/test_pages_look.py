@@ -23,6 +23,7 @@ from tests import cast
 from tests.browser import axe, shot, watch
 from tests.conftest import Databases
 from tests.servers import ROOT, GunicornServer
+from tests.stories import plans
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -63,6 +64,11 @@ PAGES = {
         "problem": f"/i/{SEM}/problem",
         "credit": "/credit",
         "badge": "/account/badge",
+        "rounds": "/rounds",
+        "round": "{taking}",
+        "wish": "{taking}/wishes/new?instrument=DG-SLAB-01",
+        "proposal": "{proposal}",
+        "bookings": "/bookings",
     },
     "tam": {
         "home": "/",
@@ -75,13 +81,22 @@ PAGES = {
         "requests": "/approvals",
         "steps": "/approvals/rules/facility/DG-SLAB",
         "absences": "/absences",
+        "desk": "/desk",
+        "round-terms": "{taking}/change",
+        "round-board": "{run}",
+        "repairs": "{repairs}",
+        "asked": "{sent}",
+        "closures": "/closures",
     },
     "root": {
         "all-points": "/credit/points",
         "days": "/working-days?year=2027",
     },
 }
-"""The pages that each person looks at, by a short name for the picture."""
+"""The pages that each person looks at, by a short name for the picture; those in braces are made for it."""
+
+MADE: dict[str, str] = {}
+"""Where the rounds and repairs stand that the server was given."""
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +109,7 @@ def server(databases: Databases) -> Iterator[str]:
         imports.apply(session, actor=SYSTEM, inventory=found, now=now)
         seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
         _tell_ada(session, now)
+        MADE.update(plans.make(session, now))
     db.dispose()
     with GunicornServer(url, workers=1) as running:
         yield running.base_url
@@ -141,7 +157,7 @@ def _visits(page: Page, server: str, who: str, locale: str) -> list[str]:
     if who != "-":
         sign_in(page, server, who)
     for name, path in PAGES[who].items():
-        page.goto(f"{server}{path}")
+        page.goto(f"{server}{path.format_map(MADE)}")
         for width, size in WIDTHS.items():
             page.set_viewport_size(size)
             for scheme in SCHEMES:
