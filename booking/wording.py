@@ -711,7 +711,7 @@ def problem_detail(code: str) -> str:
         "forbidden": _("Your account has no right to this. Ask the facility or your administrator."),
         "unauthorised": _("Sign in, or send a valid token."),
         "not_found": _("It does not exist, or you may not see it."),
-        "stale": _("Somebody changed it after you read it. Read it again and repeat your change."),
+        "stale": _("It changed after you read it. Read it again and repeat your change."),
         "too_many": _("Wait a little and try again."),
         "unavailable": _("Try again in a few seconds."),
         "bad_request": _("Go back and try it another way."),

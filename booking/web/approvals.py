@@ -199,7 +199,7 @@ def why_not(error: Exception) -> str:
     """Say why a request was not decided."""
     if isinstance(error, WrongMove):
         return _(
-            "Somebody else has decided already: the booking is “%(state)s”.",
+            "It has been decided already: the booking is “%(state)s”.",
             state=wording.state_name(error.state),
         )
     if isinstance(error, Stale):
@@ -272,7 +272,7 @@ def _one(booking_id: UUID, decision: Decision) -> Answer:
             lambda session: _decide(session, booking_id, decision, comment, version_of(own["version"])),
             done,
             form["back"] or url_for("web.approvals"),
-            late=_("Somebody else has decided already"),
+            late=_("It has been decided already"),
         )
     )
 

@@ -337,12 +337,12 @@ def _form_page(
         ways=[
             (
                 Way.PLANNED.value,
-                _("Planned"),
+                _("Planned closure"),
                 _("Refused where it meets a booking."),
             ),
             (
                 Way.AT_ONCE.value,
-                _("At once"),
+                _("Closed at once"),
                 _("It stands whatever is booked. Those who are displaced are told."),
             ),
         ],

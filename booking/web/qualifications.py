@@ -601,7 +601,7 @@ def end_need(code: str, rule_id: int) -> Answer:
             session, actor=actor(), code=code, rule_id=rule_id, now=utc_now()
         ),
         again,
-        _("It is wanted there no more."),
+        _("It is no longer required there."),
         _keeping(code),
     )
 

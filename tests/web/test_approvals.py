@@ -117,12 +117,12 @@ def test_what_somebody_else_decided_first_is_told(lab):
     assert answer.status_code in {409, 412}
     late = lab.send("tam", f"/bookings/{booking}/approval", comment="")
     assert late.status_code == 409
-    assert "Somebody else has decided already" in late.text
+    assert "It has been decided already" in late.text
     assert "Rejected" in text_of(late.text)
     lab.send("tam", "/approvals", decision="approve", comment="", chosen=[str(booking), str(other)])
     page = text_of(lab.get("tam", "/approvals").text)
     assert "1 request approved." in page
-    assert "Somebody else has decided already: the booking is “Rejected”." in page
+    assert "It has been decided already: the booking is “Rejected”." in page
     assert lab.booking(booking).state is State.REJECTED
 
 

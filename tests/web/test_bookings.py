@@ -609,7 +609,7 @@ def test_a_stale_change_shows_what_it_is_now_and_keeps_what_was_typed(lab):
     answer = lab.send("ada", f"/bookings/{booking}/change", **change(at(10), at(12)) | {"purpose": "mine"})
     assert answer.status_code == 412
     said = text_of(answer.text)
-    assert "Somebody else changed this meanwhile" in said
+    assert "This has changed meanwhile" in said
     assert "14:00 – 16:00" in said
     assert value_of(answer.text, "start_time") == "10:00"
     assert "mine" in answer.text

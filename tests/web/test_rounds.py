@@ -171,7 +171,7 @@ def test_terms_are_changed_until_a_draft_is_published(lab):
     assert (row_of(where).name, row_of(where).cap_minutes) == ("Summer", None)
     late = lab.send("tam", f"{where}/change", **terms(name="Autumn", version="1"))
     assert late.status_code == 412
-    assert "Somebody else changed this meanwhile" in late.text
+    assert "This has changed meanwhile" in late.text
     assert (value_of(late.text, "name"), value_of(late.text, "version")) == ("Autumn", "2")
     assert lab.send("tam", f"{where}/change", **terms(name="", version="2")).status_code == 422
     wish(lab, where)
