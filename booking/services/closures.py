@@ -12,7 +12,7 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Kind
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import availability, bookings, events, occupation
+from booking.services import availability, bookings, events, occupation, replans
 from models import Booking, BookingItem, Closure, ClosureKind, Instrument, Occupation
 
 AHEAD = frozenset({State.REQUESTED, State.CONFIRMED})
@@ -109,7 +109,7 @@ def make(
 
 
 def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> Closure:
-    """Open again before the end of a closure, or take a future one back.
+    """Open again before the end of a closure, or take a future one back; other places are no longer proposed.
 
     :raises NotFound: if there is none that this actor may lift
     """
@@ -117,6 +117,7 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
     if closure is None:
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
+    replans.withdraw_of(session, actor=actor, closure_id=closure_id, now=now)
     occupation.lock(session, _places(session, closure.facility_id, closure.instrument_id))
     session.refresh(closure)
     if closure.lifted_at is None:

@@ -80,6 +80,7 @@ def begin(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) ->
     if closure is None:
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
+    _check_closed(closure)
     known = session.scalars(
         proposals.loaded().where(Replan.closure_id == closure_id).with_for_update(of=Replan)
     ).one_or_none()
@@ -126,6 +127,11 @@ def _ask(session: Session, actor: Actor, row: Replan, closure: Closure, now: dat
         asked_by=actor.person_id,
         now=now,
     )
+
+
+def _check_closed(closure: Closure) -> None:
+    if closure.lifted_at is not None:
+        raise Refused([Reason("nothing_displaced", {"by_hand": 0})])
 
 
 def _places(session: Session, closure: Closure) -> Sequence[int]:
@@ -183,6 +189,7 @@ def send(
     row = lock(session, actor, replan_id, version)
     if row.state is not ReplanState.OPEN:
         raise Refused([Reason("replan_sent")])
+    _check_closed(row.closure)
     run = session.get(SolverRun, row.run_id) if row.run_id else None
     known = repairs(run) if run is not None else []
     if run is None or not 0 <= chosen < len(known):
@@ -253,14 +260,29 @@ def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) 
     :raises Forbidden: if the actor does not manage the facility
     """
     row = lock(session, actor, replan_id, None)
-    for one in row.proposals:
-        if one.state is ProposalState.OPEN:
-            proposals.close(session, one, ProposalState.WITHDRAWN, now)
+    if row.state is ReplanState.OVER:
+        return row
+    unanswered = [one for one in row.proposals if one.state is ProposalState.OPEN]
+    occupation.lock(session, {one.instrument_id for one in unanswered if one.instrument_id is not None})
+    for one in unanswered:
+        proposals.close(session, one, ProposalState.WITHDRAWN, now)
     row.state, row.over_at = ReplanState.OVER, now
     row.version += 1
     session.flush()
     proposals.note(session, actor, "replan.withdrawn", row, now)
     return row
+
+
+def withdraw_of(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> None:
+    """Take back what is still open of the repairs of a closure, which is being lifted; there may be none.
+
+    Its instruments are not locked yet: whoever answers locks the replan first, and they after it.
+
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    known = session.scalar(select(Replan.id).where(Replan.closure_id == closure_id))
+    if known is not None:
+        withdraw(session, actor=actor, replan_id=known, now=now)
 
 
 # --- reading --------------------------------------------------------------------------------------

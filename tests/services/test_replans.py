@@ -259,6 +259,28 @@ def test_silence_means_what_the_owner_agreed_to(session, tam, ada, sem, agreed, 
     assert bool(session.scalars(select(WaitlistEntry)).all()) is (agreed is IfSilent.WAIT)
 
 
+def test_what_is_open_again_displaces_nobody_and_silence_means_nothing(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26, if_silent=IfSilent.MOVE)
+    closure = close(session, tam, sem, 20, 30)
+    row = begin(session, tam, closure)
+    repaired(session, row, (booking, True, 36))
+    [proposal] = send(session, tam, row).proposals
+    deadline = proposal.deadline
+    closures.lift(session, actor=tam, closure_id=closure.id, now=NOW)
+    assert (row.state, proposal.state) == (ReplanState.OVER, ProposalState.WITHDRAWN)
+    assert proposals.silent(session, proposal_id=proposal.id, now=deadline) is None
+    assert booking.starts_at == NOW + 24 * HOUR
+    place(session, cleo, sem, 36, 38)
+    other = close(session, tam, sem, 20, 30)
+    again = begin(session, tam, other)
+    repaired(session, again, (booking, True, 40))
+    other.lifted_at = NOW
+    for late in (lambda: send(session, tam, again), lambda: begin(session, tam, other)):
+        with pytest.raises(Refused) as found:
+            late()
+        assert [reason.code for reason in found.value.reasons] == ["nothing_displaced"]
+
+
 def test_what_is_withdrawn_gives_its_place_back(session, tam, ada, cleo, sem):
     booking = place(session, ada, sem, 24, 26)
     proposal = asked(session, tam, booking, sem, 36)
