@@ -157,6 +157,18 @@ def test_what_nobody_can_put_elsewhere_is_said(lab):
     assert lab.send("tam", f"/closures/{uuid4()}/replan").status_code == 404
 
 
+def test_what_is_open_again_needs_no_repair(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    where = begun(lab)
+    repaired(lab, {booking: at(13)})
+    assert lab.send("tam", f"/closures/{replan().closure_id}/lifting").status_code == 303
+    page = lab.get("tam", where).text
+    assert "Nothing needs another place." in page
+    assert "Ask these people" not in page
+    assert send(lab, where, version="2").status_code == 409
+    assert where not in lab.get("tam", "/desk").text
+
+
 def test_a_repair_that_the_calendar_has_overtaken_is_looked_for_anew(lab):
     booking = lab.book("ada", "SEM", at(9), at(11))
     where = begun(lab)

@@ -16,6 +16,7 @@ from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.services import solver_runs
 from models import Round, RoundPin, RoundWish, RunState, SolverRun
 from tests.web.lab import Lab, at, local, text_of, value_of
+from tests.web.test_desk import statements
 
 AHEAD = 10
 """The round begins so many days from now."""
@@ -465,3 +466,24 @@ def test_home_facility_and_desk_lead_to_a_round_that_takes_wishes(lab):
     assert 'href="/rounds/new?facility=LAB"' in desk
     assert "Open a round" in lab.get("tam", "/rounds").text
     assert "Open a round" not in lab.get("ada", "/rounds").text
+
+
+def test_more_rounds_and_wishes_cost_no_more_statements(lab):
+    def made(number: int) -> str:
+        where = opened(lab, name=f"Round {number}")
+        for name in ("ada", "cleo", "ben")[: number + 1]:
+            wish(lab, where, name)
+        lab.send("tam", f"{where}/runs", seconds="5")
+        return where
+
+    where = made(0)
+    solved(9)
+    paths = ("/", "/desk", "/rounds", "/facilities/LAB")
+    for path in (*paths, where):
+        lab.get("tam", path)
+    before = [statements(lab, path) for path in (*paths, where)]
+    busy = made(1)
+    made(2)
+    wish(lab, where, "ben")
+    assert [statements(lab, path) for path in (*paths, where)] == before
+    assert busy in lab.get("tam", "/desk").text
