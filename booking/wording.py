@@ -548,11 +548,21 @@ def _changeover(p: Params) -> str:
 
 
 def _lag(p: Params) -> str:
+    figures = {
+        "instrument": p["instrument"],
+        "gap": duration(abs(p["minutes"])),
+        "least": duration(p["least"]),
+        "most": duration(p["most"]),
+    }
+    if p["minutes"] < 0:
+        return _(
+            "%(instrument)s: this step starts %(gap)s before the one before it ends; "
+            "it must start %(least)s to %(most)s after.",
+            **figures,
+        )
     return _(
-        "%(instrument)s: this step must start %(least)s to %(most)s after the one before.",
-        instrument=p["instrument"],
-        least=duration(p["least"]),
-        most=duration(p["most"]),
+        "%(instrument)s: this step starts %(gap)s after the one before; it must be %(least)s to %(most)s.",
+        **figures,
     )
 
 

@@ -421,15 +421,14 @@ def _earliest(
     rows = list({row.id: row for some in options for row in some if row.bookable}.values())
     within = Span(max(within.start, now), within.end)
     if not rows or within.start >= within.end:
-        return _none(within, 1)
+        return _none(session, options, within, 1)
     world = _read(session, steps, options, rows, within, person_id, now, without)
     stages = [_stage(world, step, some) for step, some in zip(steps, options, strict=True)]
     found = routes.earliest(stages, apart=_apart(world))
     if found is None:
         parts = (stages[:number] for number in range(1, len(stages)))
-        return _none(
-            within, 1 + sum(routes.earliest(part, apart=_apart(world)) is not None for part in parts)
-        )
+        reached = sum(routes.earliest(part, apart=_apart(world)) is not None for part in parts)
+        return _none(session, options, within, reached + 1)
     by_id = {row.id: row for row in rows}
     items = []
     for number, (step, stage, (place, slot)) in enumerate(zip(steps, stages, found, strict=True)):
@@ -440,8 +439,11 @@ def _earliest(
     return items
 
 
-def _none(within: Span, step: int) -> Reason:
-    return Reason("no_route", {"start": within.start, "end": within.end, "step": step})
+def _none(session: Session, options: Sequence[Sequence[Instrument]], within: Span, step: int) -> Reason:
+    """Say which step is not reached, by the clock of the first instrument that might have been taken."""
+    first = next((row for some in options for row in some), None)
+    clock = {"zone": availability.zones(session, [first])[first.facility_id]} if first else {}
+    return Reason("no_route", {"start": within.start, "end": within.end, "step": step, **clock})
 
 
 def _read(

@@ -69,6 +69,8 @@ def test_no_route_names_the_step_that_fails(world: World):
     (reason,) = told["reasons"]
     assert (reason["code"], reason["params"]["step"]) == ("no_route", 2)
     assert "Step 2" in reason["message"]
+    assert reason["params"]["zone"] == "Asia/Shanghai"
+    assert "04:00. Step 2" in reason["message"]  # on the facility's clock
     assert world.post("/routes/bookings", json=order(before=at(20))).status_code == 409
 
 
