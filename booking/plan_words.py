@@ -171,8 +171,8 @@ def window(start: datetime, end: datetime, zone: str) -> str:
     """Say within which time a wish may be served: days, where it is whole days."""
     tz = ZoneInfo(zone)
     if start.astimezone(tz).time() == end.astimezone(tz).time() == time():
-        last = end - timedelta(minutes=1)
-        return f"{i18n.format_date(start, zone)} – {i18n.format_date(last, zone)}"
+        days = (i18n.format_date(start, zone), i18n.format_date(end - timedelta(minutes=1), zone))
+        return " – ".join(dict.fromkeys(days))
     return i18n.format_span(start, end, zone)
 
 
