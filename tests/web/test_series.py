@@ -112,9 +112,12 @@ def test_each_date_tells_its_verdict_and_offers_a_choice(lab):
         f"SEM {day(1)}T08:00 {day(1)}T10:00",
         f"SEM2 {day(1)}T09:00 {day(1)}T11:00",
     } <= set(values)
+    assert "Choose what becomes of this date." not in page.text  # nothing was asked of anybody yet
     refused = lab.send("ada", "/series/new", **fields)
     assert refused.status_code == 409
     assert "Nothing was booked" in refused.text
+    assert re.findall(r'id="(choice-[\d-]+)-error"', refused.text) == [f"choice-{day(1)}"]
+    assert refused.text.count("Choose what becomes of this date.") == 1
     assert count(Series) == 0
     other = lab.send(
         "ada", "/series/new", **fields | {f"choice-{day(1)}": f"SEM2 {day(1)}T09:00 {day(1)}T11:00"}
