@@ -303,9 +303,9 @@ def _full(params: Params) -> str:
 
 def _cap(params: Params) -> str:
     return _(
-        "Your organisation may have %(cap)s hours in this round; this wish would be %(over)s hours over.",
-        cap=f"{params['cap']:g}",
-        over=f"{params['over']:g}",
+        "Your organisation may have %(cap)s in this round; this wish would be %(over)s over it.",
+        cap=i18n.format_duration(timedelta(hours=params["cap"])),
+        over=i18n.format_duration(timedelta(hours=params["over"])),
     )
 
 
