@@ -117,8 +117,9 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
     if closure is None:
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
-    replans.withdraw_of(session, actor=actor, closure_id=closure_id, now=now)
-    occupation.lock(session, _places(session, closure.facility_id, closure.instrument_id))
+    places = _places(session, closure.facility_id, closure.instrument_id)
+    replans.withdraw_of(session, actor=actor, closure_id=closure_id, places=places, now=now)
+    occupation.lock(session, places)
     session.refresh(closure)
     if closure.lifted_at is None:
         closure.lifted_at = now

@@ -253,8 +253,12 @@ def _moved(session: Session, booking: Booking, items: Sequence[Item], row: Repla
     return True
 
 
-def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) -> Replan:
+def withdraw(
+    session: Session, *, actor: Actor, replan_id: UUID, places: Collection[int] = (), now: datetime
+) -> Replan:
     """Take back what nobody has answered yet, as when the instrument is mended sooner.
+
+    Instruments that the caller changes afterwards are locked with those that were proposed, all in one order.
 
     :raises NotFound: if there is no such replan for this actor
     :raises Forbidden: if the actor does not manage the facility
@@ -263,7 +267,8 @@ def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) 
     if row.state is ReplanState.OVER:
         return row
     unanswered = [one for one in row.proposals if one.state is ProposalState.OPEN]
-    occupation.lock(session, {one.instrument_id for one in unanswered if one.instrument_id is not None})
+    proposed = {one.instrument_id for one in unanswered if one.instrument_id is not None}
+    occupation.lock(session, proposed | set(places))
     for one in unanswered:
         proposals.close(session, one, ProposalState.WITHDRAWN, now)
     row.state, row.over_at = ReplanState.OVER, now
@@ -273,16 +278,18 @@ def withdraw(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) 
     return row
 
 
-def withdraw_of(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> None:
+def withdraw_of(
+    session: Session, *, actor: Actor, closure_id: UUID, places: Collection[int], now: datetime
+) -> None:
     """Take back what is still open of the repairs of a closure, which is being lifted; there may be none.
 
-    Its instruments are not locked yet: whoever answers locks the replan first, and they after it.
+    The places of the closure are not locked yet: whoever answers locks the replan first, and instruments after it.
 
     :raises Forbidden: if the actor does not manage the facility
     """
     known = session.scalar(select(Replan.id).where(Replan.closure_id == closure_id))
     if known is not None:
-        withdraw(session, actor=actor, replan_id=known, now=now)
+        withdraw(session, actor=actor, replan_id=known, places=places, now=now)
 
 
 # --- reading --------------------------------------------------------------------------------------
