@@ -700,4 +700,4 @@ def test_every_code_of_an_import_has_a_sentence():
     )
     codes |= {f"part_{code}" for code in ("unknown", "line_in_line", "other_facility")}
     assert len(codes) > 50
-    assert codes - set(wording._OF_CELLS) == set()
+    assert codes - set(wording.CELLS) == set()
