@@ -11,6 +11,8 @@ from tests.api.conftest import World, at, window
 
 SHAPE = {
     "id",
+    "may_move",
+    "if_silent",
     "items",
     "start",
     "end",

@@ -10,10 +10,10 @@ from models import Person
 
 @pytest.fixture
 def told(world):
-    """Ada was told of a booking; she reads English."""
+    """Ada was told of a booking that Tam has made for her; she reads English."""
     with world.session() as session:
         session.query(Person).update({"locale": "en"})
-    world.book(9, 10)
+    world.book(9, 10, who="tam", booked_for="ada@example.org")
     with world.session() as session:
         notifications.dispatch(session, remind=(), now=datetime.now(UTC))
     return world

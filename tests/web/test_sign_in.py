@@ -245,7 +245,7 @@ def test_attempts_are_limited_by_account_whatever_the_session(make_app, sqlite_u
     assert 0 < int(answer.headers["Retry-After"]) <= 900
     refused = sign_in(app.test_client(), ADA, cast.PASSWORD)
     assert refused.status_code == 429
-    assert "Try again in 1" in refused.text  # ten minutes and more
+    assert "请在 1" in refused.text  # ten minutes and more
     assert sign_in(app.test_client(), "nobody@example.org", "wrong").status_code == 422
 
 
