@@ -87,7 +87,7 @@ class Model:
     booked: dict[UUID, Known] = field(default_factory=dict)
     held: dict[UUID, tuple[str, Row, int]] = field(default_factory=dict)
     line: dict[UUID, Line] = field(default_factory=dict)
-    offers: dict[UUID, tuple[UUID, Row, int]] = field(default_factory=dict)
+    offers: dict[UUID, tuple[UUID, Row, float]] = field(default_factory=dict)
 
     def rows(self, *, but: UUID | None = None, held_by: str | None = None) -> list[Row]:
         """All that is taken now, without one booking or offer and without what one person holds."""
@@ -419,7 +419,7 @@ class Life(RuleBasedStateMachine):
         assert row[2] <= line.window[1]
         assert row[2] - row[1] == line.minutes
         assert self.model.fits(row), "offered what somebody has"
-        until = self.minute(made.deadline)
+        until = (made.deadline - NOW) / timedelta(minutes=1)  # half of what is left may end within a minute
         assert self.model.minute < until <= row[1]
         line.state = EntryState.OFFERED
         self.model.offers[made.id] = made.entry_id, row, until
