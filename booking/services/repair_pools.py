@@ -30,12 +30,13 @@ MOVABLE = (State.REQUESTED, State.CONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class Posed:
-    """A repair in numbers with what they mean, and the bookings that nobody but a person can put elsewhere."""
+    """A repair in numbers with what they mean, how many bookings are hit, and those that only a person can move."""
 
     pool: Pool
     plan: Plan
     outage: Outage
     names: dict[str, Any]
+    hit: int
     by_hand: tuple[Booking, ...]
 
 
@@ -90,7 +91,8 @@ def pose(
     )
     plan: Plan = {index: (places[number],) for index, number in enumerate(kept)}
     left = {asked[number].id for number in kept}
-    return Posed(pool, plan, outage, names, tuple(one for one in met if one.id not in left))
+    by_hand = tuple(one for one in met if one.id not in left)
+    return Posed(pool, plan, outage, names, len(met) - len(by_hand), by_hand)
 
 
 def _instruments(

@@ -109,7 +109,7 @@ def _ask(session: Session, actor: Actor, row: Replan, closure: Closure, now: dat
     places = _places(session, closure)
     span = Span(max(closure.starts_at, now), closure.ends_at)
     posed = repair_pools.pose(session, facility=facility, instrument_ids=places, span=span, now=now)
-    if not posed.plan:
+    if not posed.hit:
         raise Refused([Reason("nothing_displaced", {"by_hand": len(posed.by_hand)})])
     return solver_runs.ask(
         session,

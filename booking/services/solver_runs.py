@@ -53,13 +53,10 @@ def ask(
 
     :raises Invalid: if it is given no time, or too much, or an impossible seed
     """
-    wrong = {
-        name: "out_of_range"
-        for name, value, most in (("seconds", seconds, LONGEST), ("seed", seed, MOST_SEED))
-        if not (name == "seed") <= value + (name == "seed") or value > most
-    }
-    if wrong:
-        raise Invalid(wrong)
+    if not 1 <= seconds <= LONGEST:
+        raise Invalid({"seconds": "out_of_range"})
+    if not 0 <= seed <= MOST_SEED:
+        raise Invalid({"seed": "out_of_range"})
     stop_all(session, kind=kind, subject=subject)
     run = SolverRun(
         kind=kind,

@@ -138,6 +138,18 @@ def test_where_nothing_is_displaced_there_is_nothing_to_repair(session, tam, sem
     assert [reason.code for reason in found.value.reasons] == ["nothing_displaced"]
 
 
+def test_what_only_a_person_can_move_is_no_case_for_the_solver(session, tam, ada, cleo, sem):
+    other = make_instrument(session, facility=sem.facility)
+    items = [Item(sem.id, span(24, 26)), Item(other.id, span(24, 26))]
+    bookings.place(session, actor=ada, items=items, now=NOW)
+    place(session, cleo, sem, 40, 42, may_move=True)
+    with pytest.raises(Refused) as found:
+        begin(session, tam, close(session, tam, sem, 20, 30))
+    assert [(reason.code, reason.params["by_hand"]) for reason in found.value.reasons] == [
+        ("nothing_displaced", 1)
+    ]
+
+
 # --- asking ---------------------------------------------------------------------------------------
 
 

@@ -367,6 +367,22 @@ def test_a_run_whose_process_died_begins_anew_and_a_new_one_stops_the_old(sessio
     assert first.state is RunState.STOPPED
 
 
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": solver_runs.LONGEST + 1}, "seconds"),
+        ({"seed": -1}, "seed"),
+        ({"seed": solver_runs.MOST_SEED + 1}, "seed"),
+    ],
+)
+def test_a_run_has_some_time_and_a_possible_seed(session, tam, ada, week, reactor, given, field):
+    wish(session, ada, week, reactor)
+    with pytest.raises(Invalid) as found:
+        round_drafts.ask(session, actor=tam, round_id=week.id, now=NOW, **given)
+    assert found.value.errors == {field: "out_of_range"}
+
+
 def test_a_round_closes_by_itself_and_runs_once(session, tam, ada, week, reactor):
     wish(session, ada, week, reactor)
     over = week.closes_at
