@@ -32,6 +32,7 @@ def _open(page, address: str, path: str) -> None:
     page.fill("[name=password]", cast.PASSWORD)
     page.press("[name=password]", "Enter")
     page.wait_for_selector("[name=note]")
+    page.wait_for_load_state()  # the scripts of the form have run
 
 
 def _shown(page, *names: str) -> list[bool]:
