@@ -2,19 +2,21 @@
 
 import enum
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.account import Person
-from models.base import Base, BigId, UtcDateTime, by_value
+from models.base import Base, BigId, JsonOrNull, UtcDateTime, by_value
 
 
 class Hold(Base):
     """Time that is kept for one person while they decide; it counts until `expires_at` and no longer.
 
-    A person has one of their own at most; those that are `offered` keep what the waitlist offers, one each.
+    A person has one of their own at most; those that are `offered` keep what the waitlist offers, one each. `draws`
+    are what it keeps of shared utilities: of which one, from when to when, how much.
     """
 
     __tablename__ = "hold"
@@ -34,6 +36,7 @@ class Hold(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     renewed: Mapped[int] = mapped_column(default=0)
+    draws: Mapped[list[Any] | None] = mapped_column(JsonOrNull)
 
 
 class EntryState(enum.StrEnum):
@@ -52,6 +55,9 @@ class WaitlistEntry(Base):
     A wish for a span has a window as long as its minutes; a flexible one is longer. Instruments are named in
     `waitlist_instrument`. A lower `priority` is served first, then who joined first. Time that comes free between
     `reach_starts_at` and `reach_ends_at` may help: the window with the room that set-up and clean-up take.
+
+    Somebody on standby for a day says how many minutes they need to be there (`lead_minutes`) and how much of what is
+    left of a slot they would use at most (`most_minutes`); `here_at` is since when they are there and ready.
     """
 
     __tablename__ = "waitlist_entry"
@@ -78,6 +84,9 @@ class WaitlistEntry(Base):
     reach_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     minutes: Mapped[int] = mapped_column()
     quantity: Mapped[int] = mapped_column(default=1)
+    lead_minutes: Mapped[int | None] = mapped_column()
+    most_minutes: Mapped[int | None] = mapped_column()
+    here_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     priority: Mapped[int] = mapped_column(default=100)
     purpose: Mapped[str] = mapped_column(String(2000), default="")
     wish: Mapped[str] = mapped_column(String(500), default="")
