@@ -2,7 +2,7 @@
 
 from booking.domain.approvals import Need, StepState
 from booking.domain.policy import RuleKind
-from booking.domain.replanning import IfSilent, ProposalKind, ProposalState, ReplanState
+from booking.domain.replanning import Cause, IfSilent, ProposalKind, ProposalState, ReplanState
 from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.working_days import DayKind
 from models import guards
@@ -17,7 +17,7 @@ from models.approval import (
 )
 from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
-from models.calendar import CalendarLink, CalendarScope, Privacy
+from models.calendar import CalendarLink, CalendarLinkInstrument, CalendarScope, CameFree, Privacy
 from models.closure import Closure, ClosureKind
 from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk
 from models.delivery import Delivery, Reminder
@@ -73,9 +73,12 @@ __all__ = [
     "BookingPaper",
     "CalendarDay",
     "CalendarLink",
+    "CalendarLinkInstrument",
     "CalendarScope",
+    "CameFree",
     "Capability",
     "Category",
+    "Cause",
     "Certificate",
     "CertificateState",
     "Changeover",
