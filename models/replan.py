@@ -1,27 +1,37 @@
 """Replans: what a facility proposes to those whose bookings an outage displaces, and what they answer."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from booking.domain.replanning import ProposalKind, ProposalState, ReplanState
-from models.base import Base, UtcDateTime, by_value
+from booking.domain.replanning import Cause, ProposalKind, ProposalState, ReplanState
+from models.base import Base, JsonOrNull, UtcDateTime, by_value
 from models.booking import Booking
 from models.closure import Closure
 from models.instrument import Instrument
 
 
 class Replan(Base):
-    """The repair of what one closure displaces; `chosen` is the number of the repair that people were asked about."""
+    """The repair of what one cause displaces; `chosen` is the number of the repair that people were asked about.
+
+    A closure says itself what it displaces. Of any other cause `struck` keeps it: the bookings, and the spans in which
+    instruments are not to be had.
+    """
 
     __tablename__ = "replan"
-    __table_args__ = (Index("ix_replan_facility_id_state", "facility_id", "state"),)
+    __table_args__ = (
+        CheckConstraint("(cause = 'closure') = (closure_id IS NOT NULL)", name="cause"),
+        Index("ix_replan_facility_id_state", "facility_id", "state"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     facility_id: Mapped[int] = mapped_column(ForeignKey("facility.id"))
-    closure_id: Mapped[UUID] = mapped_column(ForeignKey("closure.id"), unique=True)
+    cause: Mapped[Cause] = mapped_column(by_value(Cause), default=Cause.CLOSURE)
+    closure_id: Mapped[UUID | None] = mapped_column(ForeignKey("closure.id"), unique=True)
+    struck: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
     state: Mapped[ReplanState] = mapped_column(by_value(ReplanState))
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("solver_run.id"))
     chosen: Mapped[int | None] = mapped_column()
@@ -31,7 +41,7 @@ class Replan(Base):
     over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
-    closure: Mapped[Closure] = relationship(lazy="raise")
+    closure: Mapped[Closure | None] = relationship(lazy="raise")
     proposals: Mapped[list["Proposal"]] = relationship(
         lazy="raise", cascade="all, delete-orphan", order_by="Proposal.number"
     )
@@ -42,6 +52,8 @@ class Proposal(Base):
 
     A neighbour who agreed beforehand to make room is asked nothing: its proposal is `by_agreement` and accepted from
     the beginning. `cost` are the points that it costs in the repair; `why` is the code of what stood against a place.
+    `parts` are the items that the booking would have, and `before` those that it had when it was asked about; the
+    instrument is that of the first, the times are those from the first to the last of them.
     """
 
     __tablename__ = "proposal"
@@ -76,6 +88,8 @@ class Proposal(Base):
     instrument_id: Mapped[int | None] = mapped_column(ForeignKey("instrument.id"))
     starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parts: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonOrNull)
+    before: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonOrNull)
     cost: Mapped[int] = mapped_column()
     state: Mapped[ProposalState] = mapped_column(by_value(ProposalState))
     hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id", ondelete="SET NULL"))

@@ -13,6 +13,15 @@ FLEX = timedelta(days=1)
 """Who agrees to be moved so that others find room is moved by no more than this."""
 
 
+class Cause(enum.StrEnum):
+    """What displaces bookings: a closure, other opening hours, other working days, an instrument that is withdrawn."""
+
+    CLOSURE = "closure"
+    HOURS = "hours"
+    WORKING_DAYS = "working_days"
+    WITHDRAWN = "withdrawn"
+
+
 class ReplanState(enum.StrEnum):
     """Where a replan stands: repairs are looked for or can be chosen, people are asked, it is over."""
 
@@ -31,10 +40,11 @@ class IfSilent(enum.StrEnum):
 
 
 class ProposalKind(enum.StrEnum):
-    """What is proposed: another time on the instrument, an equal instrument, or that there is no place."""
+    """What is proposed: another time on the instrument, an equal instrument, several parts, or nothing at all."""
 
     LATER = "later"
     ELSEWHERE = "elsewhere"
+    SPLIT = "split"
     NO_PLACE = "no_place"
 
 
