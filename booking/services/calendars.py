@@ -379,7 +379,11 @@ def feed(session: Session, *, secret_hash: bytes) -> Feed:
     link: CalendarLink = rows[0][0]
     if link.revoked_at is not None or rows[0].state is not PersonState.ACTIVE:
         raise Gone
-    actor = actor_of_rows(rows)
+    return of_link(session, link=link, actor=actor_of_rows(rows))
+
+
+def of_link(session: Session, *, link: CalendarLink, actor: Actor) -> Feed:
+    """Give what a link of the actor's own stands for at this moment; programs that sign in need no address."""
     try:
         subject = _subject_of(session, actor, link)
         counts = _counts(session, actor, link, subject)
