@@ -10,7 +10,19 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from booking import api, db, feeds, i18n, web
 from booking.config import Settings
 from booking.domain import access
-from booking.http import csrf, headers, identity, intake, limits, locale, logs, metrics, problems, static
+from booking.http import (
+    csrf,
+    headers,
+    identity,
+    intake,
+    limits,
+    locale,
+    logs,
+    metrics,
+    problems,
+    routing,
+    static,
+)
 from models import guards
 
 MEGABYTE = 1024 * 1024
@@ -32,6 +44,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     if check:
         _check_database(engine)
     app = Flask("booking", template_folder="../templates", static_folder="../static")
+    app.url_rule_class = routing.LateRule
     app.extensions["yiqi"] = settings
     app.config.update(_flask_settings(settings))
     _shape_templates(app)
