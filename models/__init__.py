@@ -43,7 +43,15 @@ from models.process import Changeover, Utility
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
 from models.replan import Proposal, Replan
-from models.round import Round, RoundPin, RoundShare, RoundWish, RoundWishInstrument
+from models.round import (
+    Round,
+    RoundPin,
+    RoundShare,
+    RoundStepInstrument,
+    RoundWish,
+    RoundWishInstrument,
+    RoundWishStep,
+)
 from models.rule import CalendarDay, QuotaLock, Rule
 from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
@@ -144,8 +152,10 @@ __all__ = [
     "RoundPin",
     "RoundShare",
     "RoundState",
+    "RoundStepInstrument",
     "RoundWish",
     "RoundWishInstrument",
+    "RoundWishStep",
     "Rule",
     "RuleKind",
     "RunKind",

@@ -22,8 +22,8 @@ class Booking(Base):
     `starts_at` and `ends_at` span the use of all items. `booked_by_id` is who booked for the person, None when they
     did it themselves. One of a series has its `series_day`, the date that the rule gave it, wherever it was moved.
     `may_move` lets it be moved a little so that others find room after an outage; `if_silent` is what the owner agreed
-    shall become of it when an outage displaces it and they do not answer. `needed_by` is the last day on which it is of
-    use to them.
+    shall become of it when an outage displaces it and they do not answer. `makes_room` lets it be moved a little so
+    that somebody who waits finds room. `needed_by` is the last day on which it is of use to them.
     """
 
     __tablename__ = "booking"
@@ -74,6 +74,7 @@ class Booking(Base):
     purpose: Mapped[str] = mapped_column(Text, default="")
     confidential: Mapped[bool] = mapped_column(default=False)
     may_move: Mapped[bool] = mapped_column(default=False)
+    makes_room: Mapped[bool] = mapped_column(default=False)
     if_silent: Mapped[IfSilent] = mapped_column(by_value(IfSilent), default=IfSilent.STAY)
     needed_by: Mapped[date | None] = mapped_column()
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -19,7 +19,7 @@ class OrganisationKind(enum.StrEnum):
 
 
 class Organisation(Base):
-    """A legal unit."""
+    """A legal unit; `region_code` is the GB/T 2260 code of where it is registered, empty where nobody said."""
 
     __tablename__ = "organisation"
 
@@ -28,4 +28,5 @@ class Organisation(Base):
     name_zh: Mapped[str] = mapped_column(String(300))
     name_en: Mapped[str] = mapped_column(String(300), default="")
     kind: Mapped[OrganisationKind] = mapped_column(by_value(OrganisationKind))
+    region_code: Mapped[str] = mapped_column(String(6), default="")
     uscc: Mapped[str | None] = mapped_column(String(18), unique=True)

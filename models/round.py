@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.domain.rounds import PinKind, RoundState, WishState
@@ -57,6 +57,8 @@ class Round(Base):
 class RoundShare(Base):
     """What a round promises to one kind of organisation, on the instruments of one category or on all.
 
+    With a `region_code` only those of this region count, or of what lies in it.
+
     `floor_minutes` is the least it shall get, or `annual_minutes` what it shall get in the year, of which `rounds_left`
     rounds, this one counted, have the rest to give; `subsidy_percent` of the price is paid from the budget.
     """
@@ -71,6 +73,7 @@ class RoundShare(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[UUID] = mapped_column(ForeignKey("round.id", ondelete="CASCADE"), index=True)
     organisation_kind: Mapped[OrganisationKind] = mapped_column(by_value(OrganisationKind))
+    region_code: Mapped[str | None] = mapped_column(String(6))
     category_code: Mapped[str | None] = mapped_column(String(12))
     floor_minutes: Mapped[int | None] = mapped_column()
     annual_minutes: Mapped[int | None] = mapped_column()
@@ -82,7 +85,8 @@ class RoundWish(Base):
     """What somebody wishes of a round: so many minutes on any of some instruments within a window.
 
     `priority` is 1 to 4, the highest served first where all else is equal. `reasons` are codes with figures that say
-    why the draft serves it as it does; `booking_id` is what it became.
+    why the draft serves it as it does; `booking_id` is what it became. A process has further steps, which follow on
+    this one and are served with it or not at all.
     """
 
     __tablename__ = "round_wish"
@@ -115,6 +119,9 @@ class RoundWish(Base):
     choices: Mapped[list["RoundWishInstrument"]] = relationship(
         lazy="raise", cascade="all, delete-orphan", order_by="RoundWishInstrument.rank"
     )
+    following: Mapped[list["RoundWishStep"]] = relationship(
+        lazy="raise", cascade="all, delete-orphan", order_by="RoundWishStep.position"
+    )
 
 
 class RoundWishInstrument(Base):
@@ -129,8 +136,56 @@ class RoundWishInstrument(Base):
     instrument: Mapped[Instrument] = relationship(lazy="raise")
 
 
+class RoundWishStep(Base):
+    """A step of a wish after the first: it begins `lag_least` to `lag_most` minutes after the one before it ends.
+
+    `position` counts from 1. `instrument_id` and `starts_at` are where the published draft puts it.
+    """
+
+    __tablename__ = "round_wish_step"
+    __table_args__ = (
+        CheckConstraint("position >= 1 AND minutes >= 1", name="figures"),
+        CheckConstraint("lag_least >= 0 AND lag_least <= lag_most", name="lag"),
+    )
+
+    wish_id: Mapped[UUID] = mapped_column(ForeignKey("round_wish.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    minutes: Mapped[int] = mapped_column()
+    lag_least: Mapped[int] = mapped_column(default=0)
+    lag_most: Mapped[int] = mapped_column(default=0)
+    instrument_id: Mapped[int | None] = mapped_column(ForeignKey("instrument.id"))
+    starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    choices: Mapped[list["RoundStepInstrument"]] = relationship(
+        lazy="raise", cascade="all, delete-orphan", order_by="RoundStepInstrument.rank"
+    )
+
+
+class RoundStepInstrument(Base):
+    """An instrument that would do for a later step of a wish; the lowest rank is liked best."""
+
+    __tablename__ = "round_step_instrument"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["wish_id", "position"],
+            ["round_wish_step.wish_id", "round_wish_step.position"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    wish_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id"), primary_key=True, index=True)
+    rank: Mapped[int] = mapped_column(default=0)
+
+    instrument: Mapped[Instrument] = relationship(lazy="raise")
+
+
 class RoundPin(Base):
-    """What the manager has settled about a wish before a run: its place, or that it is left out."""
+    """What the manager has settled about a wish before a run: its place, or that it is left out.
+
+    `following` holds the places of its further steps: the instrument's id and the start of each.
+    """
 
     __tablename__ = "round_pin"
     __table_args__ = (
@@ -143,5 +198,6 @@ class RoundPin(Base):
     kind: Mapped[PinKind] = mapped_column(by_value(PinKind))
     instrument_id: Mapped[int | None] = mapped_column(ForeignKey("instrument.id"))
     starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    following: Mapped[list[list[object]]] = mapped_column(Json, default=list)
     reason: Mapped[str] = mapped_column(String(500), default="")
     made_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.account import Person
-from models.base import Base, BigId, JsonOrNull, UtcDateTime, by_value
+from models.base import Base, BigId, Json, JsonOrNull, UtcDateTime, by_value
 
 
 class Hold(Base):
@@ -58,6 +58,10 @@ class WaitlistEntry(Base):
 
     Somebody on standby for a day says how many minutes they need to be there (`lead_minutes`) and how much of what is
     left of a slot they would use at most (`most_minutes`); `here_at` is since when they are there and ready.
+
+    `windows` are the parts of the window in which the use may lie, none for anywhere in it. With `at_once` what is found
+    is booked without being offered first, and with `may_move` that booking may make room for others. `reasons` say in
+    codes with figures why nothing was found, once the window is over.
     """
 
     __tablename__ = "waitlist_entry"
@@ -90,6 +94,10 @@ class WaitlistEntry(Base):
     priority: Mapped[int] = mapped_column(default=100)
     purpose: Mapped[str] = mapped_column(String(2000), default="")
     wish: Mapped[str] = mapped_column(String(500), default="")
+    windows: Mapped[list[list[str]]] = mapped_column(Json, default=list)
+    at_once: Mapped[bool] = mapped_column(default=False)
+    may_move: Mapped[bool] = mapped_column(default=False)
+    reasons: Mapped[list[dict[str, object]]] = mapped_column(Json, default=list)
     state: Mapped[EntryState] = mapped_column(by_value(EntryState))
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
