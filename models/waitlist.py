@@ -59,9 +59,9 @@ class WaitlistEntry(Base):
     Somebody on standby for a day says how many minutes they need to be there (`lead_minutes`) and how much of what is
     left of a slot they would use at most (`most_minutes`); `here_at` is since when they are there and ready.
 
-    `windows` are the parts of the window in which the use may lie, none for anywhere in it. With `at_once` what is found
-    is booked without being offered first, and with `may_move` that booking may make room for others. `reasons` say in
-    codes with figures why nothing was found, once the window is over.
+    `windows` are the parts of the window in which the use may lie, none for anywhere in it. With `at_once` what is
+    found is booked without being offered first, and with `may_move` that booking may make room for others. `reasons`
+    say in codes with figures why nothing was found, once the window is over.
     """
 
     __tablename__ = "waitlist_entry"
