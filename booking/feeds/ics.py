@@ -232,7 +232,7 @@ def _network() -> str:
 # --- its words --------------------------------------------------------------------------------------------
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
     """A rendered event, in such an order of its fields that a feed is sorted by them."""
 
     starts_at: datetime
@@ -241,7 +241,7 @@ class _Event(NamedTuple):
     body: bytes
 
 
-_Rendered = dict[str, tuple[int, list[_Event]]]
+_Rendered = dict[str, tuple[int, list[Event]]]
 """By the key of a booking: the version that was rendered, and its events."""
 
 
@@ -293,6 +293,17 @@ def _read(session: Session, found: Feed, rules: FeedRules, *, cancelled: bool, n
 
 
 def _render(found: Feed, fresh: _Fresh, rules: FeedRules, now: datetime) -> bytes:
+    with i18n.use_locale(found.locale):
+        head = _head(found, rules)
+    return ical.render_feed(head, [event.body for event in _rendered(found, fresh, rules, now)])
+
+
+def events_of(session: Session, found: Feed, rules: FeedRules, *, now: datetime) -> list[Event]:
+    """Give each event of a calendar as its feed has it, in the feed's order."""
+    return _rendered(found, _read(session, found, rules, cancelled=False, now=now), rules, now)
+
+
+def _rendered(found: Feed, fresh: _Fresh, rules: FeedRules, now: datetime) -> list[Event]:
     start, end = ical.window(now, rules)
     with i18n.use_locale(found.locale):
         words = _Words(found)
@@ -306,9 +317,8 @@ def _render(found: Feed, fresh: _Fresh, rules: FeedRules, now: datetime) -> byte
         events = [event for _version, events in rendered.values() for event in events]
         events = [event for event in events if event.starts_at < end and event.ends_at > start]
         events = sorted([*events, *map(words.event, fresh.others)])
-        head = _head(found, rules)
     _shelf.put(_context(found), rendered)
-    return ical.render_feed(head, [event.body for event in ical.within_cap(events, now=now, cap=rules.cap)])
+    return ical.within_cap(events, now=now, cap=rules.cap)
 
 
 def _context(found: Feed) -> str:
@@ -344,9 +354,9 @@ class _Words:
         self.names: dict[tuple[int, int], str] = {}
         self.spots: dict[tuple[int, ...], str] = {}
 
-    def event(self, entry: Entry) -> _Event:
+    def event(self, entry: Entry) -> Event:
         """Give an entry as it stands in the feed."""
-        return _Event(entry.starts_at, entry.uid, entry.ends_at, ical.render_event(self._item(entry)))
+        return Event(entry.starts_at, entry.uid, entry.ends_at, ical.render_event(self._item(entry)))
 
     def _item(self, entry: Entry) -> CalendarItem:
         told = entry.level > Level.BUSY
