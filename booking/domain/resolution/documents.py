@@ -128,6 +128,7 @@ def _wish(entry: Mapping[str, Any]) -> Wish:
         submitted=entry["submit"],
         consents=entry["consent"],
         subsidy=entry["subsidy"],
+        due=entry.get("due"),
     )
 
 
@@ -154,6 +155,7 @@ def _wish_entry(number: int, wish: Wish) -> dict[str, Any]:
         "consent": wish.consents,
         "subsidy": wish.subsidy,
         "hours": wish.slots / SLOTS_AN_HOUR,
+        **({} if wish.due is None else {"due": wish.due}),
     }
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from booking.domain.resolution.outage import Case, movable, promised_end
+from booking.domain.resolution.outage import Case, due_of, movable, promised_end
 from booking.domain.resolution.problem import Place, Step
 from booking.domain.resolution.starts import Bits, Calendar, Slots
 
@@ -126,6 +126,9 @@ class Ground:
             if case.weights.overdue and index == len(wish.steps) - 1:
                 late = np.maximum(0, starts + step.duration - promised_end(case, number))
                 costs += case.weights.overdue * late
+            due = due_of(case, number) if index == len(wish.steps) - 1 else None
+            if due is not None:
+                costs += case.weights.of_lateness(wish) * (starts + step.duration > due)
             clean = case.pool.instruments[instrument].clean
             parts.append((np.full(len(starts), instrument), starts, starts + step.duration + clean, costs))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]

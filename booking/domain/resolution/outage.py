@@ -14,7 +14,7 @@ from booking.domain.resolution.problem import DAY, Instrument, Place, Plan, Pool
 class Outage:
     """Instruments that are down over spans, days that are closed, staffed windows that change; known at slot `now`.
 
-    Nothing is moved to before `now`, and what began before it is moved only where the outage hits it.
+    The wishes of `hit` cannot stay for a reason that no calendar shows, whatever it is. Nothing is moved to before `now`, and what began before it is moved only where the outage hits it.
     """
 
     down: tuple[tuple[int, int, int], ...] = ()
@@ -22,6 +22,7 @@ class Outage:
     staffed: Mapping[int, tuple[Span, ...]] = field(default_factory=dict)
     now: int = 0
     kind: str = ""
+    hit: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Disturbance:
     def of_cancelling(self, wish: Wish) -> int:
         """The points of one booking that finds no place any more."""
         return self.cancelled * self.priorities.get(wish.priority, 1)
+
+    def of_lateness(self, wish: Wish) -> int:
+        """The points of a place after the day by which it is needed: with its way there just less than of none."""
+        way = self.moved + self.instrument + self.slot * self.grace
+        return max(0, self.of_cancelling(wish) - way - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ def case_of(pool: Pool, plan: Mapping[int, Sequence[Place]], outage: Outage, wei
     hit = frozenset(
         number
         for number in plan
-        if not _stands(instruments, pool.wishes[number], plan[number], changed, outage.now)
+        if number in outage.hit
+        or not _stands(instruments, pool.wishes[number], plan[number], changed, outage.now)
     )
     wishes = list(pool.wishes)
     for number, places in plan.items():
@@ -159,6 +166,7 @@ def read_outage(document: Mapping[str, Any]) -> Outage:
             for number, windows in document.get("staffed", {}).items()
         },
         now=int(document.get("now", 0)),
+        hit=tuple(int(number) for number in document.get("hit", ())),
     )
 
 
@@ -208,12 +216,22 @@ def _change(case: Case, number: int, after: Sequence[Place] | None) -> Change | 
     overdue = max(0, after[-1][1] + wish.steps[-1].duration - promised_end(case, number))
     cost = weights.moved if hit else weights.bystander
     cost += weights.slot * slots + weights.instrument * instruments + weights.overdue * overdue
+    due = due_of(case, number)
+    if due is not None and after[-1][1] + wish.steps[-1].duration > due:
+        cost += weights.of_lateness(wish)
     return Change(number, hit, before, after, slots, instruments, overdue, cost)
 
 
 def promised_end(case: Case, number: int) -> int:
     """The slot by which a booking should have ended before the outage."""
     return case.pool.wishes[number].window[1] - (case.weights.grace if number in case.hit else 0)
+
+
+def due_of(case: Case, number: int) -> int | None:
+    """The slot after which a booking is too late; None where there is none, or it was too late before the outage."""
+    wish = case.pool.wishes[number]
+    ended = case.plan[number][-1][1] + wish.steps[-1].duration
+    return None if wish.due is None or ended > wish.due else wish.due
 
 
 def _displaced(before: Sequence[Place], after: Sequence[Place]) -> tuple[int, int]:

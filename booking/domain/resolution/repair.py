@@ -184,6 +184,8 @@ def quietest(
     length: int,
     span: Span,
     *,
+    later: Mapping[int, int] | None = None,
+    inside: Sequence[Span] | None = None,
     weights: Disturbance | None = None,
     most: int = 5,
     effort: Effort | None = None,
@@ -191,13 +193,17 @@ def quietest(
     """The least disturbing times for a maintenance of `length` slots within a span, ranked; each hits others.
 
     Of the starts that hit the same bookings the earliest is meant. What stands in the calendars beside the plan cannot
-    be displaced: no window touches it.
+    be displaced: no window touches it. With `inside` each lies in one of these spans; `later` says by how many slots
+    the calendar of an instrument runs late.
     """
     weights = weights or Disturbance()
     limit = effort or Effort(work=5.0)
+    late = {n: (later or {}).get(n, 0) for n in instruments}
     windows = []
-    for start in _promising(pool, plan, instruments, length, span, weights, 4 * most):
-        outage = Outage(tuple((n, start, start + length) for n in instruments), kind="maintenance")
+    for start in _promising(pool, plan, late, length, span, inside, weights, 4 * most):
+        outage = Outage(
+            tuple((n, start + late[n], start + late[n] + length) for n in late), kind="maintenance"
+        )
         case = case_of(pool, plan, outage, weights)
         rebuilt = best(case, _part(limit, 0.25))
         windows.append(Window(start, tuple(sorted(case.hit)), _repair(case, "least", _joined(case, rebuilt))))
@@ -318,29 +324,33 @@ def _elsewhere(mover: Mover, places: tuple[Place, ...] | None) -> Mover:
 def _promising(
     pool: Pool,
     plan: Mapping[int, Sequence[Place]],
-    instruments: Sequence[int],
+    late: Mapping[int, int],
     length: int,
     span: Span,
+    inside: Sequence[Span] | None,
     weights: Disturbance,
     most: int,
 ) -> list[int]:
     """The starts that hit the least by weight and hours, one for each set of bookings that is hit."""
-    blocked = np.zeros(span[1] + 1, dtype=bool)
-    for number in instruments:
-        for start, end in pool.instruments[number].blocked:
-            blocked[max(0, start) : end] = True
-    sums = np.concatenate(([0], np.cumsum(blocked)))
+    taken = [(a - by, b - by) for n, by in late.items() for a, b in pool.instruments[n].blocked]
     standing = [
-        (start, start + step.duration + pool.instruments[instrument].clean, number)
+        (start - late[instrument], start - late[instrument] + step.duration + clean, number)
         for number, places in plan.items()
         for step, (instrument, start) in zip(pool.wishes[number].steps, places, strict=True)
-        if instrument in set(instruments)
+        if instrument in late
+        for clean in [pool.instruments[instrument].clean]
     ]
+    open_at = [span] if inside is None else inside
+    # The set that is hit is another one only from where a booking ends or is reached; so is what is allowed.
+    edges = {span[0], *(a for a, _ in open_at), *(b for _, b in taken)}
+    edges |= {b for _, b, _ in standing} | {a - length + 1 for a, _, _ in standing}
     best_of: dict[frozenset[int], tuple[int, int]] = {}
-    for start in range(span[0], span[1] - length + 1):
-        if sums[start + length] > sums[start]:
-            continue
-        hit = frozenset(number for a, b, number in standing if a < start + length and start < b)
-        burden = sum(weights.of_cancelling(pool.wishes[n]) + pool.wishes[n].slots for n in hit)
-        best_of.setdefault(hit, (burden, start))
+    for start in sorted(edges):
+        end = start + length
+        free = all(b <= start or end <= a for a, b in taken)
+        allowed = any(a <= start and end <= b for a, b in open_at)
+        if free and allowed and span[0] <= start and end <= span[1]:
+            hit = frozenset(number for a, b, number in standing if a < end and start < b)
+            burden = sum(weights.of_cancelling(pool.wishes[n]) + pool.wishes[n].slots for n in hit)
+            best_of.setdefault(hit, (burden, start))
     return [start for _burden, start in sorted(best_of.values())[:most]]

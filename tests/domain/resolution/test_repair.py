@@ -70,6 +70,7 @@ def pools(draw):
                 steps,
                 window,
                 100,
+                due=draw(st.none() | st.integers(8, SLOTS)),
                 priority=draw(st.integers(1, 4)),
                 consents=draw(st.booleans()) and not shared,
             )
@@ -251,3 +252,51 @@ def test_the_quietest_window_hits_nobody_where_there_is_one():
     assert (only[0].start, only[0].hit, only[0].repair.cost) == (12, (1,), 100 + 8)
     closed = replace(pool, instruments=(replace(pool.instruments[0], blocked=((0, 100),)),))
     assert repair.quietest(closed, {}, [0], 8, (0, 60)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    runs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), max_size=5, unique=True),
+    length=st.integers(1, 12),
+    inside=st.none() | st.just([(2, 20), (24, 44)]),
+)
+def test_quietest_windows_are_among_those_that_trying_every_start_finds(runs, length, inside):
+    late = {0: 0, 1: 2}
+    pool = pool_of(*(wish(3, (0, 90), lane) for lane, _ in runs))
+    pool = replace(pool, instruments=(pool.instruments[0],) * 2)
+    plan = {number: ((lane, 4 * slot),) for number, (lane, slot) in enumerate(runs)}
+    windows = repair.quietest(pool, plan, [0, 1], length, (0, 44), later=late, inside=inside, most=20)
+    hits = {
+        start: frozenset(
+            number
+            for number, (lane, slot) in enumerate(runs)
+            if 4 * slot - late[lane] < start + length and start < 4 * slot - late[lane] + 3
+        )
+        for start in range(44 - length + 1)
+        if inside is None or any(a <= start and start + length <= b for a, b in inside)
+    }
+    assert all(hits[window.start] == set(window.hit) for window in windows)
+    assert min(map(len, hits.values()), default=None) == min(
+        (len(window.hit) for window in windows), default=None
+    )
+
+
+def test_what_is_needed_by_a_day_goes_before_it_and_after_it_only_where_nothing_else_is_left():
+    weights, soon = Disturbance(), wish(8, (0, 60), priority=2)
+    for due, start, more in ((None, 12, 2), (18, 0, 10)):
+        pool = pool_of(replace(soon, due=due))
+        change = repair.repairs(pool, {0: ((0, 10),)}, Outage(((0, 10, 12),))).ranked[0].changes[0]
+        assert (change.after, change.cost) == (((0, start),), weights.moved + more)
+    pool = pool_of(replace(soon, due=8))
+    change = repair.repairs(pool, {0: ((0, 0),)}, Outage(((0, 0, 8),))).ranked[0].changes[0]
+    assert change.after == ((0, 8),)
+    assert change.cost == weights.moved + 8 + weights.of_lateness(pool.wishes[0])
+    assert 0.8 * weights.of_cancelling(soon) < change.cost < weights.of_cancelling(soon)
+
+
+def test_a_booking_may_be_hit_by_what_no_calendar_shows():
+    pool = pool_of(wish(8, (0, 60)), wish(8, (0, 60)))
+    plan = {0: ((0, 0),), 1: ((0, 20),)}
+    outage = read_outage({"hit": [1], "down": [[0, 20, 28]]})
+    assert repair.repairs(pool, plan, outage).hit == (1,)
+    assert repair.repairs(pool, plan, Outage(hit=(0,))).hit == (0,)
