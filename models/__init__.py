@@ -19,6 +19,7 @@ from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarLinkInstrument, CalendarScope, CameFree, Privacy
 from models.closure import Closure, ClosureKind
+from models.dav import DavCollection, DavObject
 from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk
 from models.delivery import Delivery, Reminder
 from models.event import Event
@@ -95,6 +96,8 @@ __all__ = [
     "ClosureKind",
     "CreditEntry",
     "CreditRule",
+    "DavCollection",
+    "DavObject",
     "DayKind",
     "Delegation",
     "Delivery",
