@@ -14,7 +14,8 @@ from booking.domain.resolution.problem import DAY, Instrument, Place, Plan, Pool
 class Outage:
     """Instruments that are down over spans, days that are closed, staffed windows that change; known at slot `now`.
 
-    The wishes of `hit` cannot stay for a reason that no calendar shows, whatever it is. Nothing is moved to before `now`, and what began before it is moved only where the outage hits it.
+    The wishes of `hit` cannot stay for a reason that no calendar shows. Nothing is moved to before `now`, and what
+    began before it is moved only where the outage hits it.
     """
 
     down: tuple[tuple[int, int, int], ...] = ()

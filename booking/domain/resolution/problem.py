@@ -70,8 +70,8 @@ class Wish:
     """What somebody asks for: all its steps inside one window, or nothing.
 
     Served, it is worth `value`, less the penalties of the instruments taken and `late` for every slot that its first
-    step starts after the window opens. `subsidy` is drawn from the budget of the pool. Moved in a repair so that it ends
-    after `due`, it is of hardly more use than one that is cancelled.
+    step starts after the window opens. `subsidy` is drawn from the budget of the pool. Moved in a repair so that it
+    ends after `due`, it is of hardly more use than one that is cancelled.
     """
 
     steps: tuple[Step, ...]
