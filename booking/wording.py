@@ -204,6 +204,15 @@ def _not_in_line(params: Params) -> str:
     return _("This place in the line has come to its end.")
 
 
+def _no_standby(params: Params) -> str:
+    return _("%(instrument)s has no standby list.", instrument=params["instrument"])
+
+
+def _standby_not_yet(params: Params) -> str:
+    del params
+    return _("Your day on standby has not begun; say that you are there when you are.")
+
+
 def _too_late(params: Params) -> str:
     return _(
         "It is too late to check in: that closed at %(closed)s. The time is free for others.",
@@ -626,6 +635,8 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "in_line_too_often": _in_line_too_often,
     "offer_over": _offer_over,
     "not_in_line": _not_in_line,
+    "no_standby": _no_standby,
+    "standby_not_yet": _standby_not_yet,
     "meets_bookings": _meets_bookings,
     "nothing_ahead": _nothing_ahead,
     "notice_to_change": _notice_to_change,

@@ -121,6 +121,8 @@ RULES: dict[str, Rule] = {
     "waitlist.see": _rule(Scope.READ, _R.OWNER, *_STAFF),
     "waitlist.answer": _rule(Scope.BOOK, _R.OWNER),
     "waitlist.rank": _rule(Scope.MANAGE, _R.MANAGER),
+    "standby.ready": _rule(Scope.BOOK, _R.OWNER, *_STAFF),
+    "standby.call": _rule(Scope.BOOK, *_STAFF),
     "round.see": _rule(Scope.READ, _R.SIGNED_IN),
     "round.keep": _rule(Scope.MANAGE, _R.MANAGER),
     "booking.agree": _rule(Scope.BOOK, _R.OWNER, _R.AGENT),

@@ -180,6 +180,7 @@ SETTINGS: dict[str, Setting] = {
     "overtime_limit": Setting(Figure.MINUTES, 120),
     "late_cancellation": Setting(Figure.MINUTES, 60),
     "offer_minutes": Setting(Figure.MINUTES, 60, 1, 7 * 24 * 60),
+    "standby": Setting(Figure.YES_NO, 0, 0, 1),
 }
 """Every setting by its name; where no rule and no sheet speaks, the default counts."""
 

@@ -72,6 +72,7 @@ class Policy:
     overtime_limit: int = 120
     late_cancellation: int = 60
     offer_minutes: int = 60
+    standby: int = 0
 
 
 class PolicyOverTime(Protocol):

@@ -34,6 +34,13 @@ class Waiting:
     window: Span
     minutes: int
     quantity: int
+    windows: tuple[Span, ...] = ()
+    outright: bool = False
+    """It may lie in the parts of the window only, if there are any; what is found is booked without being offered."""
+    at_once: bool = False
+    lead: int = 0
+    most: int = 0
+    """On standby for today one can come `at_once`, or after `lead` minutes, and uses `most` minutes of what is left."""
 
     @property
     def length(self) -> timedelta:
@@ -46,14 +53,22 @@ class Waiting:
         return self.window.duration == self.length
 
     @property
-    def turn(self) -> tuple[int, datetime]:
-        """The class and the minute of joining; those of one turn are told apart by the hours they used."""
-        return self.priority, self.joined_at.replace(second=0, microsecond=0)
+    def parts(self) -> tuple[Span, ...]:
+        """Give the stretches of time in which the use may lie."""
+        return self.windows or (self.window,)
+
+    @property
+    def turn(self) -> tuple[int, bool, datetime]:
+        """The class, who can come at once first, and the minute of joining.
+
+        Those of one turn are told apart by the hours they used.
+        """
+        return self.priority, not self.at_once, self.joined_at.replace(second=0, microsecond=0)
 
 
 def level(line: Iterable[Waiting]) -> set[UUID]:
     """Give the people whose hours of late decide, since they share their turn with somebody else."""
-    people: dict[tuple[int, datetime], Counter[UUID]] = {}
+    people: dict[tuple[int, bool, datetime], Counter[UUID]] = {}
     for waiting in line:
         people.setdefault(waiting.turn, Counter())[waiting.person_id] += 1
     return {person for turn in people.values() if len(turn) > 1 for person in turn}
@@ -69,13 +84,11 @@ def ranked(line: Iterable[Waiting], minutes_used: Mapping[UUID, float]) -> list[
 
 def rooms(waiting: Waiting, free: Sequence[Span], passed: Sequence[Span], now: datetime) -> list[Span]:
     """Give the stretches of the window in which the use might fit: free, to come, and not offered to them before."""
-    start = max(waiting.window.start, now)
-    if start >= waiting.window.end:
-        return []
     inside = [
-        Span(max(span.start, start), min(span.end, waiting.window.end))
+        Span(max(span.start, part.start, now), min(span.end, part.end))
+        for part in waiting.parts
         for span in free
-        if span.start < waiting.window.end and span.end > start
+        if span.start < part.end and span.end > max(part.start, now) and part.end > now
     ]
     return [span for span in subtract(inside, passed) if span.duration >= waiting.length]
 
@@ -96,6 +109,16 @@ def reach(window: Span, around: timedelta) -> Span:
     """Give the time in which what comes free may help the window; `around` is what a use takes beside itself."""
     wide = max(around, REACH)
     return window.padded(wide, wide)
+
+
+def kept(windows: Iterable[Span]) -> list[list[str]]:
+    """Give parts of a window as they are kept."""
+    return [[start.isoformat(), end.isoformat()] for start, end in windows]
+
+
+def read(windows: Iterable[Sequence[str]]) -> tuple[Span, ...]:
+    """Give the parts of a window that are kept so."""
+    return tuple(Span(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in windows)
 
 
 def over(window: Span, minutes: int, now: datetime) -> bool:

@@ -1,10 +1,10 @@
-"""Ends the places in the line whose window is over."""
+"""Ends the places in the line whose window is over, and looks what has come near for those on standby."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from booking.config import Settings
-from booking.db import reading
+from booking.db import reading, transaction
 from booking.jobs.waitlist import each
 from booking.services import waitlist
 
@@ -15,3 +15,5 @@ def run(_settings: Settings, halted: Callable[[], bool]) -> None:
     with reading() as session:
         late = waitlist.too_late(session, now=now)
     each(late, halted, lambda session, one: waitlist.lapse(session, entry_id=one, now=now))
+    with transaction() as session:
+        waitlist.look_for_standby(session, now=now)

@@ -62,6 +62,8 @@ MOST_ITEMS = 50
 LEAST_WORDS, MOST_WORDS = 3, 500
 """So many letters a reason for setting rules aside has."""
 KEY_LIFE = timedelta(hours=24)
+AT_ONCE = frozenset({"notice", "off_step"})
+"""What does not stand against who is called from standby: they begin when the time comes free."""
 
 
 class Stale(Exception):
@@ -142,11 +144,13 @@ def place(
     booked_for: UUID | None = None,
     chemicals: Sequence[Substance] = (),
     key: str | None = None,
+    why: str = "",
     fingerprint: str = "",
     series: tuple[UUID, date] | None = None,
     series_id: UUID | None = None,
     hold_id: UUID | None = None,
     override: str = "",
+    at_once: bool = False,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
@@ -154,10 +158,12 @@ def place(
     With `override`, a reason in words, a manager of every facility concerned sets aside the rules that may be.
 
     What is held for the actor while they fill the form is free for them, and so is the hold that is named.
+    Who is called from standby has it `at_once`, whatever notice and step are usual.
 
     With `booked_for` it is another person's booking, by whose rules it is judged; both may change it. A repeated
     `key` gives the booking that it made before. `series` is the series of which the booking is a
-    date, and which; `series_id` names the one that is placed as a whole, of which people hear once.
+    date, and which; `series_id` names the one that is placed as a whole, of which people hear once. `why` is the
+    code of what their letter tells beside it.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: with every reason, if any rule stands against it
@@ -180,7 +186,7 @@ def place(
     case = _case(session, locked, items, now, whom.person_id, person_id=actor.person_id, hold_id=hold_id)
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
     organisation_id = wish.organisation_id
-    stand = [*refusals(items, case.claims, case.facts, now), *gates.reasons(session, wish)]
+    stand = [*standing(refusals(items, case.claims, case.facts, now), at_once), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
     steps = approval_steps.planned(session, actor=actor, wish=wish)
     booking = Booking(
@@ -208,7 +214,7 @@ def place(
     session.flush()
     _take(session, case, booking.id, now)
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    _record(session, actor, kind, booking, now, **_told_together(series_id), **overrode)
+    _record(session, actor, kind, booking, now, **_told_together(series_id, why), **overrode)
     set_committed_value(booking, "person", session.get(Person, booking.person_id))
     agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
     set_committed_value(booking, "booked_by", agent)
@@ -278,6 +284,7 @@ def cleared(
     project_id: UUID | None = None,
     booking: Booking | None = None,
     booked_for: UUID | None = None,
+    at_once: bool = False,
     now: datetime,
 ) -> list[Claim]:
     """Judge a wish as `place` does (or `change`, of a booking), and give what it would take; nothing is taken.
@@ -297,8 +304,8 @@ def cleared(
     without = booking.id if booking is not None else None
     case = _case(session, locked, items, now, whose, without=without)
     wish = wish_for(session, whom, booking, items, case.instruments, project_id, now)
-    reasons = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
-    _settle(session, actor, items, reasons, case, "", wish)
+    rules = standing(refusals(items, case.claims, case.facts, now, before=before), at_once)
+    _settle(session, actor, items, [*rules, *gates.reasons(session, wish)], case, "", wish)
     if case.expired:
         occupation.drop_expired(session, case.instruments, now=now)
     return case.claims
@@ -315,13 +322,14 @@ def change(
     confidential: bool | None = None,
     chemicals: Sequence[Substance] | None = None,
     series_id: UUID | None = None,
+    why: str = "",
     override: str = "",
     now: datetime,
 ) -> Booking:
     """Move, lengthen, shorten or amend a booking, under the same rules as a new one; `override` as in `place`.
 
     Where an instrument needs approval, a change that takes more than before asks for it anew. `series_id` names
-    the series that is changed as a whole.
+    the series that is changed as a whole; `why` as in `place`.
 
     :raises NotFound: if there is no such booking or instrument for this actor
     :raises Forbidden: if the actor may see but not change it
@@ -354,7 +362,7 @@ def change(
     booking.sequence += 1
     booking.updated_at = now
     changes = {name: [old, new] for name, old in before.items() if (new := told[name]) != old}
-    together = _told_together(series_id) | overrode
+    together = _told_together(series_id, why) | overrode
     _record(session, actor, "booking.changed", booking, now, changes=changes, **together)
     if more and booking.state is State.REQUESTED:
         _ask_anew(session, actor, booking, steps, now)
@@ -905,6 +913,11 @@ def by_key(session: Session, *, actor: Actor, key: str, fingerprint: str, now: d
     return get(session, actor=actor, booking_id=known.booking_id)
 
 
+def standing(reasons: Iterable[Reason], at_once: bool) -> list[Reason]:
+    """Give what of the rules stands against a use, one that begins at once too."""
+    return [one for one in reasons if not (at_once and one.code in AT_ONCE)]
+
+
 def require_visible(actor: Actor, instruments: Iterable[Instrument]) -> None:
     """Let the actor ask for these instruments.
 
@@ -1237,9 +1250,10 @@ def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: da
     )
 
 
-def _told_together(series_id: UUID | None) -> dict[str, str]:
-    """Mark an event as one of a whole series, of which its people hear in one message."""
-    return {} if series_id is None else {"series": str(series_id)}
+def _told_together(series_id: UUID | None, why: str = "") -> dict[str, str]:
+    """Mark an event as one of a whole series, of which its people hear in one message, and keep why it came about."""
+    told = {} if series_id is None else {"series": str(series_id)}
+    return told | ({"why": why} if why else {})
 
 
 def _manages(actor: Actor, booking: Booking) -> bool:

@@ -139,6 +139,7 @@ def keep_offered(
     locked: occupation.Locked,
     project_id: UUID | None,
     until: datetime,
+    at_once: bool = False,
     now: datetime,
 ) -> Hold:
     """Keep time for somebody to whom the waitlist offers it; the instruments are locked.
@@ -148,7 +149,7 @@ def keep_offered(
     if actor.person_id is None:
         raise Forbidden("hold.take", sign_in=True)
     claims = bookings.cleared(
-        session, actor=actor, items=[item], locked=locked, project_id=project_id, now=now
+        session, actor=actor, items=[item], locked=locked, project_id=project_id, at_once=at_once, now=now
     )
     hold = Hold(
         id=uuid4(), person_id=actor.person_id, offered=True, created_at=now, expires_at=until, renewed=0

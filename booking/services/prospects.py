@@ -47,7 +47,9 @@ class Prospects:
         said += [policies.sheet_of(row)[name] for row in rows for name in _BUFFERS]
         return timedelta(minutes=max((minutes or 0 for minutes in said), default=0))
 
-    def could_book(self, person: Actor, item: Item, project_id: UUID | None) -> bool:
+    def could_book(
+        self, person: Actor, item: Item, project_id: UUID | None, *, at_once: bool = False
+    ) -> bool:
         """Tell whether every rule and gate lets somebody have the time."""
         session, now = self._session, self._now
         try:
@@ -60,7 +62,7 @@ class Prospects:
         facts = availability.facts(
             session, self._rows.values(), self._near(claims), timetables=timetables, hours=self._hours
         )
-        if refusals([item], claims, facts, now):
+        if bookings.standing(refusals([item], claims, facts, now), at_once):
             return False
         return not gates.reasons(session, replace(wish, look=self._look))
 

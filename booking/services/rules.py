@@ -46,7 +46,7 @@ _GIVEN_UP = (State.REJECTED, State.WITHDRAWN, State.CANCELLED, State.EXPIRED)
 UNTRIED = frozenset(
     {
         *("grace", "late_allowed", "tolerance", "overtime_limit", "late_cancellation"),
-        *("offer_minutes", "horizon_to_change"),
+        *("offer_minutes", "standby", "horizon_to_change"),
     }
 )
 """Settings that refuse no booking that is made."""

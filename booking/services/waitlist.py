@@ -7,7 +7,7 @@ Commands lock in this order: instruments, then the place in the line, then its o
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,14 +15,15 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
-from booking.domain import one_time
+from booking.domain import one_time, standby
 from booking.domain import waitlist as line
 from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound, Subject, may, require
 from booking.domain.availability import on_step
+from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.rules import LONGEST, Invalid, Reason, Refused, refusals
-from booking.domain.spans import Span, busy, subtract
+from booking.domain.spans import Span, busy, intersect, merge, subtract
 from booking.domain.waitlist import Waiting
 from booking.services import (
     acting,
@@ -35,6 +36,7 @@ from booking.services import (
     occupation,
     policies,
     prospects,
+    wish_reasons,
 )
 from booking.services.catalogue import Filters
 from models import (
@@ -55,6 +57,7 @@ from models import (
 MOST_PLACES = 50
 """Nobody waits in more lines at once."""
 
+MOST_WINDOWS = 12
 MOST_INSTRUMENTS = 200
 """A wish is for any of so many instruments at most."""
 
@@ -113,9 +116,15 @@ def join(
     project_id: UUID | None = None,
     purpose: str = "",
     wish: str = "",
+    windows: Sequence[Span] = (),
+    at_once: bool = False,
+    may_move: bool = False,
     now: datetime,
 ) -> WaitlistEntry:
     """Wait for time on any of the instruments within the window; the same wish twice is one place in the line.
+
+    With `windows`, parts of the window, the use may lie in these only. With `at_once` what is found is booked, else it
+    is offered. With `may_move` the booking that comes of it may be moved by up to a day, so that others find room.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: if none of them could ever be booked so, or the actor waits in too many lines
@@ -125,13 +134,17 @@ def join(
     if actor.person_id is None:
         raise Forbidden("waitlist.join", sign_in=True)
     wanted = sorted(set(instrument_ids))
+    windows = merge(windows)
     _check(wanted, window, minutes, quantity, purpose, wish, now)
+    _check_windows(window, windows, minutes)
     rows = _share(session, wanted)
     bookings.require_visible(actor, rows)
     organisation_id = bookings.wish_for(session, actor, None, (), {}, project_id, now).organisation_id
     places = usable(session, actor, rows, window, minutes, quantity, now)
     known = _same(session, actor.person_id, places, window, minutes, quantity)
     if known is not None:
+        known.windows, known.at_once, known.may_move = line.kept(windows), at_once, may_move
+        _look_again(session, known, places, now)
         return known
     _check_number(session, actor.person_id)
     around = max(row.setup_minutes or 0 for row in rows) + max(row.cleanup_minutes or 0 for row in rows)
@@ -150,6 +163,10 @@ def join(
         priority=line.USUAL,
         purpose=purpose,
         wish=wish,
+        windows=line.kept(windows),
+        at_once=at_once,
+        may_move=may_move,
+        reasons=[],
         state=EntryState.WAITING,
         joined_at=now,
         places=[WaitlistInstrument(instrument_id=place) for place in places],
@@ -160,6 +177,147 @@ def join(
     _look_again(session, entry, places, now)
     _record(session, actor, "waitlist.joined", entry, now, facility_ids={row.facility_id for row in rows})
     session.flush()
+    return entry
+
+
+def stand_by(
+    session: Session,
+    *,
+    actor: Actor,
+    instrument_id: int,
+    day: date,
+    least: int,
+    most: int,
+    lead: int,
+    project_id: UUID | None = None,
+    purpose: str = "",
+    now: datetime,
+) -> WaitlistEntry:
+    """Stand by for a day at an instrument: for what others leave, `least` to `most` minutes of it.
+
+    `lead` is how many minutes one needs to be there; with none one is called only when one has said that one is
+    there. Until the day begins one waits in line like everybody. Asked again it is the same place with other figures.
+
+    :raises NotFound: if there is no such instrument or project for this actor
+    :raises Refused: if the facility keeps no standby list there, or it could never be booked so
+    :raises Invalid: if the wish makes no sense
+    """
+    require(actor, "waitlist.join")
+    if actor.person_id is None:
+        raise Forbidden("waitlist.join", sign_in=True)
+    (row,) = _share(session, [instrument_id])
+    bookings.require_visible(actor, [row])
+    tz = zone(availability.zones(session, [row])[row.facility_id])
+    begins, ends = instant(day, 0, tz), instant(day + timedelta(days=1), 0, tz)
+    last = now.astimezone(tz).date() + timedelta(days=standby.DAYS_AHEAD)
+    _check_standby(least, most, lead, purpose, over=ends <= now or day > last)
+    window = Span(max(begins, now), ends)
+    policy = policies.in_force(session, row, person_id=actor.person_id, start=window.start)
+    if not policy.standby:
+        raise Refused([Reason("no_standby", {"instrument": row.code})])
+    organisation_id = bookings.wish_for(session, actor, None, (), {}, project_id, now).organisation_id
+    usable(session, actor, [row], window, max(least, policy.shortest), 1, now, at_once=True)
+    entry = _stood_by(session, actor.person_id, row.id, ends)
+    if entry is None:
+        _check_number(session, actor.person_id)
+        reach = line.reach(window, timedelta(minutes=policy.setup + policy.cleanup))
+        entry = WaitlistEntry(
+            id=uuid4(),
+            person_id=actor.person_id,
+            organisation_id=organisation_id,
+            window_starts_at=window.start,
+            window_ends_at=window.end,
+            reach_starts_at=reach.start,
+            reach_ends_at=reach.end,
+            quantity=1,
+            priority=line.USUAL,
+            wish="",
+            state=EntryState.WAITING,
+            joined_at=now,
+            places=[WaitlistInstrument(instrument_id=row.id)],
+            offers=[],
+        )
+        session.add(entry)
+    entry.minutes, entry.most_minutes, entry.lead_minutes = least, most, lead
+    entry.project_id, entry.purpose = project_id, purpose
+    session.flush()
+    _look_again(session, entry, [row.id], now)
+    _record(session, actor, "standby.joined", entry, now, facility_ids={row.facility_id})
+    session.flush()
+    return entry
+
+
+def _check_standby(least: int, most: int, lead: int, purpose: str, *, over: bool) -> None:
+    errors = {}
+    if over:
+        errors["day"] = "out_of_range"
+    if not 1 <= least <= standby.LONGEST:
+        errors["least"] = "out_of_range"
+    if not least <= most <= standby.LONGEST:
+        errors["most"] = "out_of_range"
+    if not 0 <= lead <= standby.FARTHEST:
+        errors["lead"] = "out_of_range"
+    if len(purpose) > LONGEST_PURPOSE:
+        errors["purpose"] = "too_long_text"
+    if errors:
+        raise Invalid(errors)
+
+
+def _stood_by(session: Session, person_id: UUID, instrument_id: int, ends: datetime) -> WaitlistEntry | None:
+    query = (
+        _loaded()
+        .join(WaitlistInstrument, WaitlistInstrument.entry_id == WaitlistEntry.id)
+        .where(
+            WaitlistEntry.person_id == person_id,
+            WaitlistEntry.state.in_(OPEN),
+            WaitlistEntry.lead_minutes.is_not(None),
+            WaitlistEntry.window_ends_at == ends,
+            WaitlistInstrument.instrument_id == instrument_id,
+        )
+    )
+    return session.scalars(query.limit(1)).first()
+
+
+def say_here(
+    session: Session, *, actor: Actor, entry_id: UUID, here: bool = True, now: datetime
+) -> WaitlistEntry:
+    """Note that somebody on standby is there and ready, or no longer; they are called as soon as there is something.
+
+    :raises NotFound: if there is no such place in the line for this actor
+    :raises Forbidden: if it is neither theirs nor at a facility of which they are staff
+    :raises Refused: if nobody stands by there any more, or the day has not begun
+    """
+    entry = _lock_entry(session, actor, entry_id, "standby.ready")
+    if not on_standby(entry) or entry.state not in OPEN:
+        raise Refused([Reason("not_in_line")])
+    if entry.window_starts_at > now:
+        raise Refused([Reason("standby_not_yet")])
+    if (entry.here_at is not None) == here:
+        return entry
+    entry.here_at = now if here else None
+    session.flush()
+    if here:
+        _look_again(session, entry, [place.instrument_id for place in entry.places], now)
+    _record(session, actor, "standby.here" if here else "standby.gone", entry, now)
+    session.flush()
+    return entry
+
+
+def call_next(session: Session, *, actor: Actor, offer_id: UUID, now: datetime) -> WaitlistEntry:
+    """Call the next on standby before who was called has let the time pass.
+
+    :raises NotFound: if there is no such offer for this actor
+    :raises Forbidden: if the actor is not of the facility's staff
+    :raises Refused: if it was answered, or is not one of the standby list
+    """
+    entry, found = _lock_offer(session, offer_id)
+    if not _may(session, actor, "waitlist.see", entry):
+        raise NotFound("offer", offer_id)
+    if not _may(session, actor, "standby.call", entry):
+        raise Forbidden("standby.call")
+    if found.state is not OfferState.OPEN or not on_standby(entry):
+        raise Refused([Reason("offer_over", {"state": found.state.value})])
+    _pass_on(session, actor, entry, found, OfferState.SILENT, now)
     return entry
 
 
@@ -276,7 +434,13 @@ def offered(session: Session, *, actor: Actor, now: datetime) -> int:
 
 
 def of_facility(
-    session: Session, *, actor: Actor, facility_id: int, page: int = 1, page_size: int = 50
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    standby_at: datetime | None = None,
+    page: int = 1,
+    page_size: int = 50,
 ) -> tuple[list[InLine], int]:
     """Give who waits for any instrument of a facility, in the order of the line, and how many there are.
 
@@ -288,7 +452,9 @@ def of_facility(
         .join(Instrument, Instrument.id == WaitlistInstrument.instrument_id)
         .where(Instrument.facility_id == facility_id)
     )
-    chosen = (WaitlistEntry.state.in_(OPEN), WaitlistEntry.id.in_(there))
+    chosen: tuple[ColumnElement[bool], ...] = (WaitlistEntry.state.in_(OPEN), WaitlistEntry.id.in_(there))
+    if standby_at is not None:
+        chosen = (*chosen, *_standing_by(standby_at))
     total = session.scalar(select(func.count()).select_from(WaitlistEntry).where(*chosen)) or 0
     query = _loaded().where(*chosen).order_by(*_ORDER).limit(page_size).offset((page - 1) * page_size)
     return _in_line(session, session.scalars(query).all()), total
@@ -339,12 +505,14 @@ def accept(session: Session, *, actor: Actor, offer_id: UUID, now: datetime) -> 
         purpose=entry.purpose,
         project_id=entry.project_id,
         hold_id=offer.hold_id,
+        at_once=on_standby(entry) and entry.window_starts_at <= now,
         now=now,
     )
     _use_link(session, offer.id, now)
     offer.state, offer.answered_at, offer.hold_id = OfferState.TAKEN, now, None
     _end(entry, EntryState.SERVED, now)
     entry.booking_id = booking.id
+    booking.may_move = booking.makes_room = entry.may_move
     _record(session, actor, "waitlist.taken", entry, now, offer=offer, booking_id=str(booking.id))
     session.flush()
     return booking
@@ -460,7 +628,8 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
     instrument = locked.instruments[choice.instrument_id]
     if person is None:
         return None
-    deadline = _deadline(session, instrument, entry.person_id, choice.span.start, now)
+    called = ready(entry, now)
+    deadline = _deadline(session, instrument, entry.person_id, choice.span.start, now, at_once=called)
     if deadline is None:
         return None
     item = Item(instrument.id, choice.span, entry.quantity)
@@ -472,6 +641,7 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
             locked=locked,
             project_id=entry.project_id,
             until=deadline,
+            at_once=called,
             now=now,
         )
     except (Refused, NotFound, Forbidden, Invalid):
@@ -507,6 +677,20 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
     _record(session, SYSTEM, "waitlist.offered", entry, now, offer=found, link_id=str(link_id))
     session.flush()
     return found
+
+
+def locked(session: Session, *, entry_id: UUID) -> WaitlistEntry | None:
+    """Read a place in the line so that nobody else changes it meanwhile; its instrument is locked already."""
+    return session.scalars(_locking(entry_id)).one_or_none()
+
+
+def serve(session: Session, *, entry: WaitlistEntry, booking: Booking, now: datetime) -> None:
+    """End a place in the line with the booking that was made for it without being offered."""
+    booking.may_move = booking.makes_room = entry.may_move
+    _end(entry, EntryState.SERVED, now)
+    entry.booking_id = booking.id
+    _record(session, SYSTEM, "waitlist.booked", entry, now, booking_id=str(booking.id))
+    session.flush()
 
 
 def done(session: Session, *, freed: Work) -> None:
@@ -549,7 +733,8 @@ def lapse(session: Session, *, entry_id: UUID, now: datetime) -> bool:
     if not line.over(_window(entry), entry.minutes, now):
         return False
     _end(entry, EntryState.LAPSED, now)
-    _record(session, SYSTEM, "waitlist.lapsed", entry, now)
+    entry.reasons = wish_reasons.why(session, entry=entry, now=now)
+    _record(session, SYSTEM, "waitlist.lapsed", entry, now, reasons=entry.reasons)
     session.flush()
     return True
 
@@ -572,6 +757,23 @@ def look_at_all(session: Session, *, now: datetime) -> None:
     ]
     if rows:
         session.execute(insert(Freed), rows)
+
+
+def look_for_standby(session: Session, *, now: datetime) -> None:
+    """Note the instruments at which somebody on standby can be called: what is free later is at hand by and by."""
+    query = select(WaitlistEntry).where(WaitlistEntry.state == EntryState.WAITING, *_standing_by(now))
+    for entry in session.scalars(query.options(selectinload(WaitlistEntry.places))):
+        if ready(entry, now):
+            _look_again(session, entry, [place.instrument_id for place in entry.places], now)
+
+
+def _standing_by(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Say that somebody stands by on this very day."""
+    return (
+        WaitlistEntry.lead_minutes.is_not(None),
+        WaitlistEntry.window_starts_at <= now,
+        WaitlistEntry.window_ends_at > now,
+    )
 
 
 # --- how ------------------------------------------------------------------------------------------
@@ -599,6 +801,17 @@ def _check(
         errors["wish"] = "too_long_text"
     if errors:
         raise Invalid(errors)
+
+
+def _check_windows(window: Span, windows: Sequence[Span], minutes: int) -> None:
+    if not windows:
+        return
+    if not all(window.contains(one) for one in windows):
+        raise Invalid({"windows": "outside_window"})
+    if len(windows) > MOST_WINDOWS:
+        raise Invalid({"windows": "too_large"})
+    if all(one.duration < timedelta(minutes=minutes) for one in windows):
+        raise Invalid({"windows": "too_small"})
 
 
 def _share(session: Session, wanted: Sequence[int]) -> list[Instrument]:
@@ -629,6 +842,8 @@ def usable(
     minutes: int,
     quantity: int,
     now: datetime,
+    *,
+    at_once: bool = False,
 ) -> list[int]:
     """Give the instruments on which such a use is possible but for the time being taken.
 
@@ -647,7 +862,8 @@ def usable(
             step = timetables[row.id].at(start).step
             start = on_step(max(start, now), step, facts[row.id].zone)
         item = Item(row.id, Span(start, start + length), quantity)
-        found = [one for one in refusals([item], (), facts, now) if fixed or one.code in _LASTING]
+        against = bookings.standing(refusals([item], (), facts, now), at_once)
+        found = [one for one in against if fixed or one.code in _LASTING]
         stands += found
         items.append(item)
         good += [] if found else [row.id]
@@ -666,6 +882,7 @@ def _same(
         WaitlistEntry.window_ends_at == window.end,
         WaitlistEntry.minutes == minutes,
         WaitlistEntry.quantity == quantity,
+        WaitlistEntry.lead_minutes.is_(None),
     )
     for entry in session.scalars(query):
         if {place.instrument_id for place in entry.places} == set(usable):
@@ -752,6 +969,8 @@ def _pass_on(
 ) -> None:
     # Who lets it pass waits again only after the time was given back, so that it is not noted for them.
     _close(session, found, state, now)
+    if state is OfferState.SILENT:
+        entry.here_at = None
     session.flush()
     left = _places_left(session, entry)
     ended = not left or line.over(_window(entry), entry.minutes, now)
@@ -774,9 +993,22 @@ def _places_left(session: Session, entry: WaitlistEntry) -> list[int]:
         for place in entry.places
         if any(
             span.duration >= length
-            for span in subtract([_window(entry)], passed.get((entry.id, place.instrument_id), ()))
+            for span in subtract(
+                line.read(entry.windows) or [_window(entry)], passed.get((entry.id, place.instrument_id), ())
+            )
         )
     ]
+
+
+def on_standby(entry: WaitlistEntry) -> bool:
+    """Tell whether somebody stands by for a day, and does not only wait in line."""
+    return entry.lead_minutes is not None
+
+
+def ready(entry: Any, now: datetime) -> bool:
+    """Tell whether somebody on standby can be called: their day has begun, and they are there or near."""
+    near = entry.here_at is not None or bool(entry.lead_minutes)
+    return entry.lead_minutes is not None and entry.window_starts_at <= now and near
 
 
 def _end(entry: WaitlistEntry, state: EntryState, now: datetime) -> None:
@@ -816,6 +1048,11 @@ def _candidates(
             WaitlistEntry.window_ends_at,
             WaitlistEntry.minutes,
             WaitlistEntry.quantity,
+            WaitlistEntry.windows,
+            WaitlistEntry.at_once.label("books"),
+            WaitlistEntry.lead_minutes,
+            WaitlistEntry.most_minutes,
+            WaitlistEntry.here_at,
             WaitlistInstrument.instrument_id,
         )
         .join(WaitlistInstrument, WaitlistInstrument.entry_id == WaitlistEntry.id)
@@ -833,7 +1070,8 @@ def _candidates(
     found: dict[UUID, Waiting] = {}
     wanted: dict[UUID, list[int]] = {}
     for row in session.execute(query):
-        if row.id in skip:
+        begun = row.lead_minutes is not None and row.window_starts_at <= now
+        if row.id in skip or (begun and not ready(row, now)):
             continue
         found[row.id] = Waiting(
             row.id,
@@ -844,6 +1082,11 @@ def _candidates(
             Span(row.window_starts_at, row.window_ends_at),
             row.minutes,
             row.quantity,
+            windows=line.read(row.windows),
+            outright=row.books,
+            at_once=begun,
+            lead=0 if row.here_at is not None else row.lead_minutes or 0,
+            most=row.most_minutes or row.minutes,
         )
         wanted.setdefault(row.id, []).append(row.instrument_id)
     return list(found.values()), wanted
@@ -930,12 +1173,39 @@ def _first_that_fits(
 ) -> Span | None:
     """Give the first use in the stretches that every rule and gate lets this person book, and can still be answered."""
     for span in _uses(session, person, one, instrument, stretches, now):
-        if _deadline(session, instrument, one.person_id, span.start, now) is None:
+        deadline = _deadline(session, instrument, one.person_id, span.start, now, at_once=one.at_once)
+        if deadline is None and not one.outright:
             continue
         item = Item(instrument.id, span, one.quantity)
-        if known.of(instrument.id).could_book(person, item, one.project_id):
+        if known.of(instrument.id).could_book(person, item, one.project_id, at_once=one.at_once):
             return span
     return None
+
+
+def _at_hand(
+    session: Session,
+    person: Actor,
+    one: Waiting,
+    instrument: Instrument,
+    stretches: Sequence[Span],
+    now: datetime,
+) -> Span | None:
+    """Give what somebody on standby can have at once of the free stretches, where the facility calls them at all."""
+    policy = policies.in_force(session, instrument, person_id=person.person_id, start=now)
+    if not policy.standby:
+        return None
+    within = Span(now, one.window.end)
+    rooms = availability.rooms_of(session, [instrument], within, now, person_id=person.person_id)
+    free = merge(
+        span for room in rooms[instrument.id] for span, level in room.levels if level >= one.quantity
+    )
+    return standby.use(
+        intersect(free, stretches),
+        least=max(one.minutes, policy.shortest),
+        most=min(one.most, policy.longest or one.most),
+        lead=one.lead,
+        now=now,
+    )
 
 
 def _uses(
@@ -946,6 +1216,10 @@ def _uses(
     stretches: Sequence[Span],
     now: datetime,
 ) -> Iterator[Span]:
+    if one.at_once:
+        at_hand = _at_hand(session, person, one, instrument, stretches, now)
+        yield from [at_hand] if at_hand else ()
+        return
     if one.fixed:
         yield one.window
         return
@@ -970,8 +1244,16 @@ def _uses(
 
 
 def _deadline(
-    session: Session, instrument: Instrument, person_id: UUID, start: datetime, now: datetime
+    session: Session,
+    instrument: Instrument,
+    person_id: UUID,
+    start: datetime,
+    now: datetime,
+    *,
+    at_once: bool = False,
 ) -> datetime | None:
+    if at_once:
+        return standby.deadline(now, start)
     policy = policies.in_force(session, instrument, person_id=person_id, start=start)
     return line.deadline(now, start, notice=policy.notice, minutes=policy.offer_minutes)
 

@@ -462,6 +462,7 @@ def setting_word(name: str) -> str:
         "overtime_limit": _("How long after the end one is taken as gone"),
         "late_cancellation": _("How near to the start giving up costs points"),
         "offer_minutes": _("How long an offer of the waitlist stands"),
+        "standby": _("Whether one may stand by for a day"),
     }.get(name, name)
 
 

@@ -22,6 +22,7 @@ NOBODY = {
         "waitlist.left",
         "waitlist.taken",
         "waitlist.declined",
+        *("standby.joined", "standby.here", "standby.gone"),
     },
     "managers put the line in order": {"waitlist.ranked"},
     "the offer that answers it is told": {"transfer.countered"},
