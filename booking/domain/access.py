@@ -146,6 +146,7 @@ RULES: dict[str, Rule] = {
     "credit.keep_all": _rule(Scope.MANAGE),
     "kiosk.keep": _rule(None, _R.MANAGER),
     "calendar.make": _rule(Scope.BOOK, _R.SIGNED_IN),
+    "calendar.sync": _rule(Scope.READ, _R.SIGNED_IN),
     "calendar.staff": _rule(Scope.READ, *_STAFF),
     "qualification.read": _rule(Scope.READ, _R.ANYONE),
     "qualification.own": _rule(Scope.READ, _R.SIGNED_IN),
