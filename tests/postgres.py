@@ -61,7 +61,9 @@ class Cluster:
         name = f"yiqi_{secrets.token_hex(6)}"
         with self.administrator() as connection:
             self._ensure_template(connection, fill)
-            connection.execute(_named("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE))
+            # Since 15 copies go through the log unless told otherwise, which takes twice as long for small ones.
+            copied = " STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
+            connection.execute(_named(f"CREATE DATABASE {{}} TEMPLATE {{}}{copied}", name, TEMPLATE))
         return self.url(name)
 
     def drop(self, url: str) -> None:
