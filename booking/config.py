@@ -4,14 +4,16 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from booking.domain import hook_addresses
+from booking.domain import calendars, hook_addresses
 
 DEFAULT_SECRET = "change-me"  # noqa: S105 - what production refuses
 SHORTEST_SECRET = 32
 LANGUAGES = ("zh_Hans_CN", "zh_Hant_HK", "en")
+FEED_SCOPES = ("me", "instrument", "facility", "project", "free", "network", "approvals")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -76,6 +78,10 @@ class Settings:
     feed_past_days: int = _setting(30, "How far back feeds reach.")
     feed_future_days: int = _setting(365, "How far ahead feeds reach.")
     feed_events: int = _setting(1000, "The most events of a feed.")
+    feed_scopes: str = _setting(
+        "",
+        "Other bounds for some feeds: scope=days back/days ahead/most events (facility=7/90/2000), comma-separated.",
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -103,6 +109,10 @@ class Settings:
             ),
             ("default_locale", self.default_locale in LANGUAGES, f"one of {', '.join(LANGUAGES)}"),
             ("log_level", self.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
+            ("feed_past_days", self.feed_past_days >= 0, "0 or more"),
+            ("feed_future_days", self.feed_future_days >= 1, "1 or more"),
+            ("feed_events", self.feed_events >= 1, "1 or more"),
+            ("feed_scopes", _sound(_bounds, self.feed_scopes), "a list like facility=7/90/2000"),
             ("public_url", self.public_url.startswith(("http://", "https://")), "an address, https://…"),
             ("workers", self.workers >= 0, "0 or more"),
             ("threads", self.threads >= 1, "1 or more"),
@@ -121,6 +131,11 @@ class Settings:
     def hooks_inside(self) -> hook_addresses.Inside:
         """Give what of our own network webhooks may reach."""
         return hook_addresses.inside(self.hook_networks)
+
+    @cached_property
+    def feed_rules(self) -> Mapping[str, calendars.FeedRules]:
+        """Give the bounds of the feeds that have other bounds than the rest."""
+        return _bounds(self.feed_scopes)
 
     @property
     def url(self) -> str:
@@ -174,6 +189,10 @@ def _sound(read: Callable[[str], Any], listed: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _bounds(listed: str) -> dict[str, calendars.FeedRules]:
+    return calendars.rules_by_scope(listed, FEED_SCOPES)
 
 
 def _minutes(listed: str) -> bool:

@@ -7,7 +7,7 @@ is fetched hundreds of times a day; the tests hold it against three independent 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from booking.domain.hours import zone
+from booking.domain.spans import Span, intersect
 
 PRODUCT = "-//Yiqi//Calendar feed//EN"
 REFRESH = timedelta(minutes=30)
@@ -69,6 +70,30 @@ class FeedRules:
     days_back: int = 30
     days_ahead: int = 365
     cap: int = 1000
+
+    def within(self, back: int | None, ahead: int | None) -> "FeedRules":
+        """Give these rules with no more days than were asked for."""
+        return FeedRules(
+            self.days_back if back is None else min(back, self.days_back),
+            self.days_ahead if ahead is None else min(ahead, self.days_ahead),
+            self.cap,
+        )
+
+
+def rules_by_scope(listed: str, scopes: Iterable[str]) -> dict[str, FeedRules]:
+    """Read `facility=7/90/2000, free=0/60/300`: for each scope the days back, the days ahead and the most events.
+
+    :raises ValueError: if it is of another form
+    """
+    known = set(scopes)
+    found = {}
+    for part in filter(None, map(str.strip, listed.split(","))):
+        scope, sign, figures = part.partition("=")
+        back, ahead, cap = (int(figure) for figure in figures.split("/"))
+        if scope not in known or not sign or back < 0 or ahead < 1 or cap < 1:
+            raise ValueError(part)
+        found[scope] = FeedRules(back, ahead, cap)
+    return found
 
 
 # --- what is in a feed --------------------------------------------------------------------------------------
@@ -196,6 +221,37 @@ def render_feed(head: FeedHead, events: Iterable[bytes]) -> bytes:
             b"END:VCALENDAR\r\n",
         )
     )
+
+
+class Busy(StrEnum):
+    """What FBTYPE says of a period."""
+
+    BUSY = "BUSY"
+    TENTATIVE = "BUSY-TENTATIVE"
+    UNAVAILABLE = "BUSY-UNAVAILABLE"
+    FREE = "FREE"
+
+
+def render_busy(uid: str, within: Span, stamp: datetime, periods: Mapping[Busy, Iterable[Span]]) -> bytes:
+    """Return a calendar that holds one VFREEBUSY: periods of each kind, those that touch as one, and no more.
+
+    `stamp` is the last change of anything in it, so that the bytes are stable.
+    """
+    lines = [
+        f"FREEBUSY;FBTYPE={kind.value}:{_utc(span.start)}/{_utc(span.end)}\r\n"
+        for kind in Busy
+        for span in intersect(periods.get(kind, ()), [within])
+    ]
+    return "".join(
+        (
+            f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODUCT}\r\nCALSCALE:GREGORIAN\r\n",
+            "BEGIN:VFREEBUSY\r\n",
+            _verbatim("UID", uid),
+            f"DTSTAMP:{_utc(stamp)}\r\nDTSTART:{_utc(within.start)}\r\nDTEND:{_utc(within.end)}\r\n",
+            *lines,
+            "END:VFREEBUSY\r\nEND:VCALENDAR\r\n",
+        )
+    ).encode()
 
 
 _BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")

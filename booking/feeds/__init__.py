@@ -5,6 +5,7 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Put the feeds into the application."""
-    from booking.feeds import ics  # noqa: PLC0415 - edges load when an application is built
+    from booking.feeds import ics, news  # noqa: PLC0415 - edges load when an application is built
 
+    assert news.blueprint is ics.blueprint  # noqa: S101 - news register their routes there
     app.register_blueprint(ics.blueprint)

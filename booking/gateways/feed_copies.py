@@ -1,4 +1,4 @@
-"""The last good answer of each calendar feed, kept as a file for the time when the database is away.
+"""The last good answer of each feed in each of its forms, kept as a file for the time when the database is away.
 
 A copy is named by the hash of its address's secret. It also spares rendering a feed that has not changed.
 """
@@ -52,10 +52,10 @@ def write(folder: Path, file_name: str, copy: Copy) -> None:
 
 def remove(folder: Path, secret_hash: bytes) -> None:
     """Forget every copy of an address."""
-    for cancelled in (False, True):
-        (folder / name(secret_hash, cancelled=cancelled)).unlink(missing_ok=True)
+    for copy in folder.glob(f"{secret_hash.hex()}*"):
+        copy.unlink(missing_ok=True)
 
 
-def name(secret_hash: bytes, *, cancelled: bool) -> str:
-    """Give the name under which a feed is kept, by the options that change what it shows."""
-    return f"{secret_hash.hex()}{'-cancelled' if cancelled else ''}.ics"
+def name(secret_hash: bytes, ending: str, *, cancelled: bool) -> str:
+    """Give the name under which a feed is kept, by its form and the options of its address."""
+    return f"{secret_hash.hex()}{'-cancelled' if cancelled else ''}.{ending}"

@@ -17,6 +17,10 @@ class Address:
     url: str
     webcal: str
 
+    def ending(self, ending: str) -> str:
+        """Give the address of another form of the same feed."""
+        return f"{self.url.removesuffix('.ics')}.{ending}"
+
 
 def address(secret: str) -> Address:
     """Give the address of a feed, which nobody can make up without its secret."""

@@ -334,7 +334,7 @@ def inbox(session: Session, *, actor: Actor, now: datetime | None = None) -> lis
 
     Without `now` those are left out that wait for somebody who is away.
     """
-    ids = session.scalars(_waiting(actor, now).order_by(Booking.starts_at, Booking.id).limit(MOST)).all()
+    ids = session.scalars(waiting_ids(actor, now).order_by(Booking.starts_at, Booking.id).limit(MOST)).all()
     return bookings.by_ids(session, ids=ids)
 
 
@@ -352,7 +352,7 @@ def asked(session: Session, *, actor: Actor, found: Iterable[Booking], now: date
 def waiting(session: Session, *, actor: Actor, now: datetime | None = None) -> int:
     """Count the requests that wait for this person, the dates of a series as one; one statement."""
     questions = func.count(func.distinct(func.coalesce(Booking.series_id, Booking.id)))
-    return session.scalar(select(questions).where(Booking.id.in_(_waiting(actor, now)))) or 0
+    return session.scalar(select(questions).where(Booking.id.in_(waiting_ids(actor, now)))) or 0
 
 
 def takes_part(session: Session, *, actor: Actor, now: datetime) -> bool:
@@ -362,7 +362,8 @@ def takes_part(session: Session, *, actor: Actor, now: datetime) -> bool:
     return actor.signed_in and bool(session.scalar(select(or_(asked, away))))
 
 
-def _waiting(actor: Actor, now: datetime | None) -> Select[UUID]:
+def waiting_ids(actor: Actor, now: datetime | None) -> Select[UUID]:
+    """Say how to read the ids of the requests that wait for this person, as `inbox` does."""
     # The state stands in the text, since SQLite uses a partial index only where it sees its condition.
     query = select(Booking.id).where(text("booking.state = 'requested'"))
     if not in_scope(actor, ACTION):

@@ -186,14 +186,29 @@ def free(session: Session, *, actor: Actor, code: str, within: Span, now: dateti
     instrument = session.scalars(query).one_or_none()
     if instrument is None:
         raise NotFound("instrument", code)
-    found = rooms_of(session, [instrument], within, now, person_id=actor.person_id)
-    spans = [
-        (*shared, level)
-        for room in found[instrument.id]
-        for span, level in room.levels
-        for shared in intersect([span], room.starting)
-    ]
-    return [FreeSpan(*span) for span in sorted(spans)]
+    found = free_of(session, [instrument], within, now=now, person_id=actor.person_id)
+    return [FreeSpan(*span, units) for span, units in found[instrument.id]]
+
+
+def free_of(
+    session: Session,
+    rows: Sequence[Instrument],
+    within: Span,
+    *,
+    now: datetime,
+    person_id: UUID | None,
+) -> dict[int, list[tuple[Span, int]]]:
+    """Give what `free` gives, for several instruments at once: spans with the units free throughout, in order."""
+    found = rooms_of(session, rows, within, now, person_id=person_id)
+    return {
+        key: sorted(
+            (shared, level)
+            for room in rooms
+            for span, level in room.levels
+            for shared in intersect([span], room.starting)
+        )
+        for key, rooms in found.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +465,20 @@ def first_use(
     """Give the earliest use of this length in the span that the instrument's rules let this person have."""
     found = _earliest(session, [instrument], length, within, quantity, now, person_id)
     return found[0][1] if found else None
+
+
+def first_uses(
+    session: Session,
+    *,
+    rows: Sequence[Instrument],
+    length: timedelta,
+    within: Span,
+    quantity: int,
+    person_id: UUID | None,
+    now: datetime,
+) -> list[tuple[Instrument, Span]]:
+    """Give the earliest use of this length on each of some instruments that has any in the span."""
+    return _earliest(session, rows, length, within, quantity, now, person_id)
 
 
 def _earliest(

@@ -7,17 +7,18 @@ from sqlalchemy.orm import Session
 
 from booking.services import holds, rate_limits, sign_in
 from booking.services.bookings import KEY_LIFE
-from models import OneTimeLink, Reminder, RequestKey
+from models import CameFree, OneTimeLink, Reminder, RequestKey
 
 KEPT = timedelta(days=30)
 """How long what is over can still be looked into."""
 
 
 def prune(session: Session, *, now: datetime) -> None:
-    """Drop keys of requests after a day; counters and holds that ran out; sessions, links, reminders long over."""
+    """Drop keys of requests after a day; counters and holds that ran out; what else is long over."""
     session.execute(delete(RequestKey).where(RequestKey.created_at < now - KEY_LIFE))
     session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < now - KEPT))
     session.execute(delete(Reminder).where(Reminder.done_at.is_not(None), Reminder.starts_at < now - KEPT))
+    session.execute(delete(CameFree).where(CameFree.freed_at < now - KEPT))
     holds.prune(session, now=now)
     sign_in.prune(session, before=now - KEPT)
     rate_limits.prune(session, now=now)

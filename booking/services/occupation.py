@@ -29,7 +29,17 @@ from booking.domain.policy import Timetable
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
 from booking.services import bulk
-from models import Closure, Freed, Instrument, Occupation, Part, WaitlistEntry, WaitlistInstrument, guards
+from models import (
+    CameFree,
+    Closure,
+    Freed,
+    Instrument,
+    Occupation,
+    Part,
+    WaitlistEntry,
+    WaitlistInstrument,
+    guards,
+)
 from models.base import UtcDateTime
 
 
@@ -316,12 +326,12 @@ def close(session: Session, *, closure: Closure, instruments: Mapping[int, Instr
 
 def release(session: Session, *, booking_id: UUID, now: datetime) -> None:
     """Give back all the time of a booking; its instruments must be locked."""
-    _give_back(session, [Occupation.booking_id == booking_id], now)
+    _give_back_for_good(session, Occupation.booking_id == booking_id, now)
 
 
 def release_closure(session: Session, *, closure_id: UUID, now: datetime) -> None:
     """Give back all the time of a closure; its instruments must be locked."""
-    _give_back(session, [Occupation.closure_id == closure_id], now)
+    _give_back_for_good(session, Occupation.closure_id == closure_id, now)
 
 
 def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
@@ -331,11 +341,13 @@ def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
     """
     for row in session.scalars(select(Occupation).where(Occupation.booking_id == booking_id)):
         if row.use_starts_at >= at:
+            session.add(_came_free(row.instrument_id, Span(row.starts_at, row.ends_at), at))
             session.delete(row)
         elif at < row.use_ends_at:
             until = row.ends_at
             row.ends_at = at + (row.ends_at - row.use_ends_at)
             row.use_ends_at = at
+            session.add(_came_free(row.instrument_id, Span(row.ends_at, until), at))
             _note_freed(session, row.instrument_id, Span(row.ends_at, until), at)
     session.flush()
 
@@ -410,6 +422,19 @@ def drop_expired(session: Session, instrument_ids: Iterable[int], *, now: dateti
     _give_back(
         session, [Occupation.instrument_id.in_(set(instrument_ids)), Occupation.expires_at <= now], now
     )
+
+
+def _give_back_for_good(session: Session, gone: ColumnElement[bool], now: datetime) -> None:
+    """Delete rows that were no mere holds: that their time came free is news, besides what `_give_back` notes."""
+    came_free = select(
+        Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at, literal(now, UtcDateTime)
+    ).where(gone, Occupation.ends_at > now)
+    session.execute(insert(CameFree).from_select(_FREED, came_free))
+    _give_back(session, [gone], now)
+
+
+def _came_free(instrument_id: int, span: Span, now: datetime) -> CameFree:
+    return CameFree(instrument_id=instrument_id, starts_at=span.start, ends_at=span.end, freed_at=now)
 
 
 def _give_back(session: Session, gone: Sequence[ColumnElement[bool]], now: datetime) -> int:

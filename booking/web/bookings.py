@@ -40,7 +40,7 @@ from booking.services import (
     transfers,
 )
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
-from booking.services.calendars import CALLED_OFF
+from booking.services.feeds import CALLED_OFF
 from booking.web import blueprint
 from booking.web.forms import (
     LONGEST_NOTE,

@@ -114,7 +114,7 @@ def _page(
     what = form.get("what", "")
     with reading() as session:
         found = calendars.listing(session, actor=who)
-        facilities, projects = calendars.subjects(session, actor=who)
+        choice = calendars.subjects(session, actor=who, now=utc_now())
         extra = _named(session, what)
     fresh = next((listed for listed in found if listed.link.id == made), None)
     return render_template(
@@ -129,7 +129,7 @@ def _page(
             "locale": form.get("locale") or i18n.current_locale(),
         },
         errors=errors,
-        choices=_choices(extra, facilities, projects),
+        choices=_choices(extra, choice.facilities, choice.projects),
         title_of=title_of,
         privacy_name=privacy_name,
         client_name=client_name,
@@ -166,7 +166,7 @@ def _named(session: Any, what: str) -> Any:
         scope, subject = _read_what(what)
         if scope not in {CalendarScope.INSTRUMENT, CalendarScope.FREE}:
             return None
-        return calendars.subject_named(session, actor=actor(), scope=scope, subject=subject)
+        return next(iter(calendars.named(session, actor=actor(), codes=[subject])), None)
     except (Invalid, NotFound, Forbidden):
         return None  # the page opens all the same, with nothing chosen
 

@@ -23,9 +23,9 @@ from booking.domain.occupation import Item
 from booking.domain.policy import PlaceKind, RuleKind
 from booking.domain.spans import Span
 from booking.domain.working_days import Announced, DayKind
-from booking.feeds import ics
+from booking.feeds import answers, rendering
 from booking.http.logs import JsonLines
-from booking.services import bookings, calendars, rules, working_days
+from booking.services import bookings, calendars, feeds, rules, working_days
 from booking.services.rules import Draft
 from booking.services.sign_in import hashed
 from models import (
@@ -44,7 +44,7 @@ from tests import cast
 from tests.factories import make_facility, make_instrument
 from tests.feeds import conformance, judges
 
-ME, INSTRUMENT, FACILITY, PROJECT, FREE = CalendarScope
+ME, INSTRUMENT, FACILITY, PROJECT, FREE, NETWORK, APPROVALS = CalendarScope
 BUSY, SUMMARY, FULL = Privacy
 TORTURE = "a\\b;c,d \u200fעברית 🧪👩‍🔬\n第二行，双螺杆挤出中试线" + "样" * 90
 NEVER = {401, 403, 429, 500, 502, 503}
@@ -110,8 +110,8 @@ def world_on_both(app_on_both: Flask, now: datetime, monkeypatch: pytest.MonkeyP
 
 def _world(app: Flask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(app, now)
-    monkeypatch.setattr(ics, "utc_now", lambda: world.now)
-    monkeypatch.setattr(ics, "_shelf", ics._Shelf(most=100))
+    monkeypatch.setattr(answers, "utc_now", lambda: world.now)
+    monkeypatch.setattr(rendering, "shelf", rendering.Shelf(most=100))
     with db.transaction() as session:
         facility = make_facility(session, name_zh="平台", name_en="Platform", address="松山湖 1 号")
         world.facility = facility.code
@@ -429,8 +429,8 @@ def test_a_known_version_renders_nothing(world, monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(calendars, "entries", fail)
-    monkeypatch.setattr(ics, "_render", fail)
+    monkeypatch.setattr(feeds, "entries", fail)
+    monkeypatch.setattr(rendering, "render", fail)
     assert world.get(path, {"If-None-Match": tag}).status_code == 304
     assert world.get(path).status_code == 200  # nor does a whole answer that nothing changed in
 
@@ -488,7 +488,7 @@ def test_bytes_are_the_same_until_something_changes(world):
     assert world.get(path).data == first.data
     for copy in copies(world):  # as after a restart on another machine
         copy.unlink()
-    ics._shelf = ics._Shelf(most=100)
+    rendering.shelf = rendering.Shelf(most=100)
     again = world.get(path)
     assert (again.data, again.headers["ETag"]) == (first.data, first.headers["ETag"])
     world.now += timedelta(days=1)  # nothing enters the window nor leaves it
@@ -640,7 +640,7 @@ def test_a_fault_of_ours_gives_the_last_good_answer_too(world, monkeypatch):
     def fail(*_: object) -> None:
         raise KeyError("a fault")
 
-    monkeypatch.setattr(ics, "_render", fail)
+    monkeypatch.setattr(rendering, "render", fail)
     answer = world.get(path)
     assert (answer.status_code, answer.data) == (200, good.data)
 
@@ -674,7 +674,7 @@ def test_a_full_disk_fails_no_answer(world, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ics.feed_copies, "write", full)
+    monkeypatch.setattr(answers.feed_copies, "write", full)
     assert world.get(path).status_code == 200
 
 

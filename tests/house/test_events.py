@@ -37,7 +37,14 @@ NOBODY = {
         *("kiosk.made", "kiosk.revoked"),
     },
     "what one does to one's own account": {
-        *("person.changed", "token.made", "token.revoked", "calendar.made", "calendar.revoked"),
+        *(
+            "person.changed",
+            "token.made",
+            "token.revoked",
+            "calendar.made",
+            "calendar.changed",
+            "calendar.revoked",
+        ),
         *("webhook.added", "webhook.removed", "notices.chosen"),
     },
     "told once the address is confirmed": {"person.membership_asked"},

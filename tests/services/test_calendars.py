@@ -1,7 +1,7 @@
 """Who may have which feed, and what each of them shows to whom."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,8 +14,8 @@ from booking.domain.lifecycle import Action, State
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import approvals, bookings, calendars, closures
-from booking.services.calendars import Entry, Feed, Gone, Level
+from booking.services import approvals, bookings, calendars, closures, feeds
+from booking.services.feeds import Entry, Feed, Gone, Level
 from booking.services.sign_in import hashed
 from models import (
     Booking,
@@ -36,10 +36,11 @@ from models import (
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
-ME, INSTRUMENT, FACILITY, PROJECT, FREE = CalendarScope
+ME, INSTRUMENT, FACILITY, PROJECT, FREE, NETWORK, APPROVALS = CalendarScope
 BUSY, SUMMARY, FULL = Privacy
 HOST = "yiqi.example.org"
 KEY = b"a key for tests"
+NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -107,20 +108,20 @@ def make(session: Session, who: Actor, now: datetime, scope=ME, subject="", priv
     return link.id, secret
 
 
-def read(session: Session, secret: str) -> Feed:
+def read(session: Session, secret: str, now: datetime = NOW) -> Feed:
     session.flush()
     session.expire_all()
-    return calendars.feed(session, secret_hash=hashed(secret))
+    return feeds.feed(session, secret_hash=hashed(secret), now=now)
 
 
 def entries(
     session: Session, secret: str, now: datetime, rules: FeedRules | None = None, **more
 ) -> list[Entry]:
-    found = read(session, secret)
+    found = read(session, secret, now)
     rules = rules or FeedRules()
-    keys = [key for key, _ in calendars.outline(session, found, rules=rules, now=now, **more)]
-    made = calendars.entries(session, found, keys=keys, host=HOST, secret=KEY)
-    rest = calendars.others(session, found, rules=rules, host=HOST, secret=KEY, now=now)
+    keys = [key for key, _ in feeds.outline(session, found, rules=rules, now=now, **more)]
+    made = feeds.entries(session, found, keys=keys, host=HOST, secret=KEY)
+    rest = feeds.others(session, found, rules=rules, host=HOST, secret=KEY, now=now)
     return sorted(
         [*(entry for group in made.values() for entry in group), *rest], key=lambda entry: entry.starts_at
     )
@@ -271,9 +272,14 @@ def test_the_last_fetch_is_noted_and_never_back_in_time(session, ada, now):
 
 def test_facilities_and_projects_to_choose_from(session, ada, ben, tam, facility, project):
     make_facility(session)
-    assert calendars.subjects(session, actor=ada) == ([], [project])
-    assert calendars.subjects(session, actor=ben) == ([], [])
-    assert calendars.subjects(session, actor=tam) == ([facility], [])
+
+    def of(who):
+        choice = calendars.subjects(session, actor=who, now=NOW)
+        return choice.facilities, choice.projects
+
+    assert of(ada) == ([], [project])
+    assert of(ben) == ([], [])
+    assert of(tam) == ([facility], [])
 
 
 # --- one's own bookings ----------------------------------------------------------------------------
@@ -667,5 +673,5 @@ def test_a_feed_costs_few_statements_and_few_more_for_many_bookings(session, ada
 
 def test_actions_that_call_off_are_known():
     ends = {State.CANCELLED, State.WITHDRAWN, State.REJECTED, State.EXPIRED}
-    assert ends == calendars.CALLED_OFF
-    assert Action.MISS not in calendars.CALLED_OFF
+    assert ends == feeds.CALLED_OFF
+    assert Action.MISS not in feeds.CALLED_OFF

@@ -13,9 +13,9 @@ from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import approvals, bookings, calendars, qualifications, transfers
+from booking.services import approvals, bookings, calendars, feeds, qualifications, transfers
 from booking.services.sign_in import hashed
-from models import Event, Membership, Occupation, Person, Project, ProjectMember, TransferState
+from models import CalendarScope, Event, Membership, Occupation, Person, Project, ProjectMember, TransferState
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -262,13 +262,11 @@ def test_other_offers_of_what_changed_hands_end(session, lab):
 
 def test_feeds_see_every_change_of_hands(session, lab):
     """Also one after which there are as many bookings, with as many changes, as before."""
-    link, secret = calendars.make(
-        session, actor=lab.ada, scope=calendars.CalendarScope.ME, locale="en", now=NOW
-    )
+    link, secret = calendars.make(session, actor=lab.ada, scope=CalendarScope.ME, locale="en", now=NOW)
     seen = []
 
     def look():
-        found = calendars.feed(session, secret_hash=hashed(secret))
+        found = feeds.feed(session, secret_hash=hashed(secret), now=NOW)
         seen.append(repr(found.version))
         assert len(set(seen)) == len(seen)
 
