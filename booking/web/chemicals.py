@@ -17,7 +17,7 @@ from booking.domain.chemicals import (
 )
 from booking.http.forms import choices
 from booking.i18n import gettext as _
-from booking.web.forms import Intake
+from booking.web.forms import Intake, said
 
 ROWS = 3
 """So many empty rows a form offers; more are there once these are filled."""
@@ -107,6 +107,16 @@ def _amount(intake: Intake, name: str) -> Decimal | None:
     except InvalidOperation:
         intake.errors[name] = "malformed"
         return None
+
+
+def shown(rows: Sequence[Mapping[str, object]], errors: Mapping[str, str]) -> dict[str, object]:
+    """Give what a page that shows these rows needs of them, in words."""
+    return {
+        "rows": rows,
+        "hazards": hazards(),
+        "errors": said(errors, labels()),
+        "problems": {name: wording.error_sentence(code) for name, code in errors.items()},
+    }
 
 
 def labels(rows: int = MOST) -> dict[str, str]:

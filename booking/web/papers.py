@@ -1,7 +1,7 @@
 """What stands beside a booking: its steps of approval, the chemicals that are declared, its papers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from booking.i18n import gettext as _
 from booking.services import approval_steps, approvals, bookings, papers
 from booking.services.bookings import Stale
 from booking.web import blueprint, chemicals
-from booking.web.forms import Intake, said
+from booking.web.forms import Intake
 from booking.web.judgement import sentences
 from models import ApprovalStep, Booking, PaperKind
 
@@ -254,12 +254,9 @@ def _chemicals_page(
         booking=booking,
         version=booking.version,
         zone=zone,
-        rows=rows,
-        hazards=chemicals.hazards(),
-        errors=said(errors or {}, chemicals.labels()),
-        problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
         reasons=sentences(reasons, zone),
         stale=stale,
+        **chemicals.shown(rows, errors or {}),
     )
     return page, status
 
@@ -274,31 +271,33 @@ def add_paper(booking_id: UUID) -> Answer:
     from booking.web.bookings import booking_page  # noqa: PLC0415 - that page shows what is made here
 
     form = fields("kind", "title", "number", "back")
-    intake = Intake(form)
-    kind = intake.choice("kind", PaperKind)
-    title = intake.text("title", longest=LONGEST_TITLE)
-    number = intake.text("number", longest=LONGEST_NUMBER)
-    sent = request.files.get("file")
-    if intake.errors or kind is None:
-        return booking_page(booking_id, status=422, errors=intake.errors, typed=form)
     try:
+        found = sent(form)
         with transaction() as session:
-            papers.add(
-                session,
-                actor=actor(),
-                booking_id=booking_id,
-                kind=kind,
-                title=title or ((sent.filename or "") if sent else "")[:LONGEST_TITLE],
-                number=number,
-                content=sent.read() if sent else None,
-                now=utc_now(),
-            )
+            papers.add(session, actor=actor(), booking_id=booking_id, **asdict(found), now=utc_now())
     except Invalid as error:
         return booking_page(booking_id, status=422, errors=error.errors, typed=form)
     except Refused as refusal:
         return booking_page(booking_id, status=409, problem=refusal.reasons)
     flash(_("The paper is with the booking now."), "success")
     return redirect(local_path(form["back"], url_for("web.booking", booking_id=booking_id)), 303)
+
+
+def sent(form: Mapping[str, str]) -> papers.Paper:
+    """Read a paper that was sent with a form; one without a title is called as its file is.
+
+    :raises Invalid: if a field makes no sense
+    """
+    intake = Intake(form)
+    kind = intake.choice("kind", PaperKind)
+    title = intake.text("title", longest=LONGEST_TITLE)
+    number = intake.text("number", longest=LONGEST_NUMBER)
+    if intake.errors or kind is None:
+        raise Invalid(intake.errors)
+    file = request.files.get("file")
+    if file is None:
+        return papers.Paper(kind, title, number)
+    return papers.Paper(kind, title or (file.filename or "")[:LONGEST_TITLE], number, file.read())
 
 
 @blueprint.get("/bookings/<uuid:booking_id>/papers/<uuid:paper_id>")

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain.access import Forbidden
-from booking.domain.papers import LONGEST_NUMBER, LONGEST_TITLE
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.http.forms import fields
 from booking.http.guard import needs
@@ -18,13 +17,11 @@ from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.services import bookings, series, series_papers
 from booking.services.bookings import Stale
-from booking.services.papers import Paper
 from booking.services.series import Edit, Scope, Whole
 from booking.web import blueprint, chemicals
 from booking.web.bookings import Answer, version_of
-from booking.web.forms import Intake, said
 from booking.web.judgement import sentences
-from booking.web.papers import Declared, declared_in_words
+from booking.web.papers import Declared, declared_in_words, sent
 from models import PaperKind
 
 
@@ -141,12 +138,9 @@ def _chemicals_page(
         "series/chemicals.html",
         series=whole.series,
         instrument=whole.instrument,
-        rows=rows,
-        hazards=chemicals.hazards(),
-        errors=said(errors or {}, chemicals.labels()),
-        problems={name: wording.error_sentence(code) for name, code in (errors or {}).items()},
         reasons=sentences(reasons, whole.zone),
         stale=stale,
+        **chemicals.shown(rows, errors or {}),
     )
     return page, status
 
@@ -161,22 +155,10 @@ def add_series_paper(series_id: UUID) -> Answer:
     from booking.web.series import series_page  # noqa: PLC0415 - that page shows what is made here
 
     form = fields("kind", "title", "number")
-    intake = Intake(form)
-    kind = intake.choice("kind", PaperKind)
-    title = intake.text("title", longest=LONGEST_TITLE)
-    number = intake.text("number", longest=LONGEST_NUMBER)
-    sent = request.files.get("file")
-    if intake.errors or kind is None:
-        return series_page(series_id, status=422, errors=intake.errors, typed=form)
-    paper = Paper(
-        kind,
-        title or ((sent.filename or "") if sent else "")[:LONGEST_TITLE],
-        number,
-        sent.read() if sent else None,
-    )
     try:
+        found = sent(form)
         with transaction() as session:
-            series_papers.add(session, actor=actor(), series_id=series_id, paper=paper, now=utc_now())
+            series_papers.add(session, actor=actor(), series_id=series_id, paper=found, now=utc_now())
     except Invalid as error:
         return series_page(series_id, status=422, errors=error.errors, typed=form)
     except Refused as refusal:
