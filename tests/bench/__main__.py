@@ -1,6 +1,7 @@
 """Run the benchmarks and print their figures: `python -m tests.bench [--quick] [--engine sqlite|postgresql]`.
 
-`python -m tests.bench resolver [S M L XL]` measures the resolver instead.
+`python -m tests.bench resolver [S M L XL]` measures the resolver instead, `python -m tests.bench feeds` feeds of up to
+10,000 events.
 
 Seconds lie on a busy machine. Trust the processor milliseconds of all server processes (web and database) for
 each request, and the ratio to the yardstick `thin`, which runs on the same server and database in the same run.
@@ -268,6 +269,12 @@ def main() -> None:
 
         del sys.argv[1]
         resolver.main()
+        return
+    if sys.argv[1:2] == ["feeds"]:
+        from tests.bench import feeds
+
+        del sys.argv[1]
+        feeds.main(databases)
         return
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
