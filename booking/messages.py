@@ -245,6 +245,7 @@ def _environment() -> Environment:
         channel_name=wording.channel_name,
         silence=plan_words.silence_sentence,
         why=plan_words.why,
+        because=plan_words.because,
     )
     environment.filters.update(
         datetime=i18n.format_datetime,

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking import i18n
-from booking.domain.replanning import Answer, IfSilent, ProposalKind, ProposalState, ReplanState
+from booking.domain.replanning import Answer, Cause, IfSilent, ProposalKind, ProposalState, ReplanState
 from booking.domain.rounds import RoundState, WishState
 from booking.i18n import gettext as _
 from booking.i18n import mark, ngettext, pgettext
@@ -185,6 +185,16 @@ def replan_state(state: ReplanState) -> str:
     }[state]
 
 
+def cause_name(cause: Cause) -> str:
+    """Name what displaces bookings."""
+    return {
+        Cause.CLOSURE: _("Closure"),
+        Cause.HOURS: _("Other opening hours"),
+        Cause.WORKING_DAYS: _("Other working days"),
+        Cause.WITHDRAWN: _("Instrument withdrawn"),
+    }[cause]
+
+
 def proposal_state(state: ProposalState) -> str:
     """Name what became of a proposal."""
     return {
@@ -203,6 +213,7 @@ def proposal_kind(kind: ProposalKind) -> str:
     return {
         ProposalKind.LATER: _("Another time"),
         ProposalKind.ELSEWHERE: _("An equal instrument"),
+        ProposalKind.SPLIT: _("In several parts"),
         ProposalKind.NO_PLACE: _("No place"),
     }[kind]
 
@@ -264,6 +275,16 @@ def phase(name: str) -> str:
         "keep_time": _("A repair that keeps times"),
         "keep_instrument": _("A repair that keeps instruments"),
     }.get(name, _("Working"))
+
+
+def because(code: str) -> str:
+    """Say why a booking came about or was moved, where the plan of others is the reason; empty for other codes."""
+    return {
+        "wish_found": _("Your wish found a place, and you asked to have it booked at once."),
+        "made_room": _(
+            "It makes room for somebody who waited, as you agreed. It is not moved for anybody again."
+        ),
+    }.get(code, "")
 
 
 # --- reasons of a draft ---------------------------------------------------------------------------
@@ -333,6 +354,34 @@ def _floor(params: Params) -> str:
     )
 
 
+def _not_open(_params: Params) -> str:
+    return _("Nothing that would do was open so long within your window.")
+
+
+def _ruled_out(_params: Params) -> str:
+    return _("There was free time, but the rules did not let you have it, or you let it pass.")
+
+
+def _taken_by(params: Params) -> str:
+    found = [
+        _("%(kind)s: %(bookings)s", kind=organisation_kind(kind), bookings=i18n.format_number(bookings))
+        for kind, bookings in sorted(params["kinds"].items())
+    ]
+    if params["closures"]:
+        found.append(_("closures: %(closures)s", closures=i18n.format_number(params["closures"])))
+    if not found:
+        return _("Every start in your window is taken.")
+    return _("Every start in your window is taken (%(bookings)s).", bookings=_(", ").join(found))
+
+
+def _next_best(params: Params) -> str:
+    return _(
+        "The next time that you could have: %(instrument)s, %(start)s.",
+        instrument=params["instrument"],
+        start=_time(params, "start"),
+    )
+
+
 def _elsewhere(_params: Params) -> str:
     return _("Not on the instrument that you like best: its hours went to wishes with more points.")
 
@@ -353,6 +402,7 @@ def organisation_kind(kind: str) -> str:
         "enterprise": _("enterprises"),
         "public_institution": _("public institutions"),
         "major_infrastructure": _("major infrastructures"),
+        "none": _("people of no organisation"),
     }.get(kind, kind)
 
 
@@ -366,6 +416,10 @@ WHY: dict[str, Callable[[Params], str]] = {
     "floor": _floor,
     "outbid": _outbid,
     "elsewhere": _elsewhere,
+    "not_open": _not_open,
+    "ruled_out": _ruled_out,
+    "taken_by": _taken_by,
+    "next_best": _next_best,
     "help_later": _help(mark("A window of one day more would have helped: %(instrument)s, %(start)s.")),
     "help_earlier": _help(mark("A window of one day earlier would have helped: %(instrument)s, %(start)s.")),
     "help_instrument": _help(mark("%(instrument)s would have had room: %(start)s.")),

@@ -1049,6 +1049,7 @@ def event_sentence(kind: str, data: Params) -> str:
         "booking.placed": _("Booked"),
         "booking.requested": _("Asked for; awaiting approval"),
         "booking.changed": _("Changed"),
+        "booking.made_room": _("Made room for somebody who waited"),
         "booking.approved": _("Approved"),
         "booking.rejected": _("Rejected"),
         "booking.cancelled": _("Cancelled"),

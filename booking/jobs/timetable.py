@@ -61,7 +61,7 @@ TIMETABLE = (
     Job("feedback", 600, attendance.run_feedback),
     Job("waitlist", 2, waitlist.run),
     Job("waitlist_windows", 60, waitlist_windows.run),
-    Job("waitlist_rules", 600, waitlist_rules.run),
+    Job("waitlist_rules", 300, waitlist_rules.run),
     Job("resolve", 2, resolve.run),
     Job("replans", 60, replans.run),
     Job("approvals", 60, approvals.run),

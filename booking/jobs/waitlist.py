@@ -7,7 +7,7 @@ from uuid import UUID
 
 from booking.config import Settings
 from booking.db import Session, Unavailable, reading, transaction
-from booking.services import waitlist
+from booking.services import making_room, waitlist, wishes
 
 _log = logging.getLogger(__name__)
 
@@ -38,19 +38,33 @@ def turn(key: str, halted: Halted, *, now: datetime) -> None:
 
 
 def _serve(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> None:
-    """Offer what came free on one instrument, until nobody in the line could have any more of it."""
+    """Offer or book what came free on one instrument, until nobody in the line could have any more of it."""
     tried: set[UUID] = set()
     while not halted():
         # Looking takes long where many wait, and locks nothing; only the offer itself does.
         with reading() as session:
             choice = waitlist.choose(session, freed=freed, skip=tried, now=now)
         if choice is None:
+            _make_room(freed, key, halted, now)
             with transaction() as session:
                 waitlist.done(session, freed=freed)
             return
         tried |= {choice.entry_id, *choice.passed_over}
         with transaction() as session:
-            waitlist.offer(session, choice=choice, key=key, now=now)
+            wishes.serve(session, choice=choice, key=key, now=now)
+
+
+def _make_room(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> None:
+    """Let those make room who agreed to it, for one after the other of those who wait on."""
+    tried: set[UUID] = set()
+    while not halted():
+        with reading() as session:
+            room = making_room.find(session, freed=freed, skip=tried, now=now)
+        if room is None:
+            return
+        tried.add(room.choice.entry_id)
+        with transaction() as session:
+            making_room.make(session, room=room, key=key, now=now)
 
 
 def each(ids: Iterable[UUID], halted: Halted, work: Callable[[Session, UUID], object]) -> None:

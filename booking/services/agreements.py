@@ -19,10 +19,13 @@ def agree(
     booking_id: UUID,
     may_move: bool,
     if_silent: IfSilent,
+    makes_room: bool | None = None,
     version: int | None = None,
     now: datetime,
 ) -> Booking:
     """Say whether a booking may be moved a little so that others find room, and what silence shall mean.
+
+    `may_move` is for others whom an outage meets, `makes_room` for those who wait; None leaves that as it was.
 
     :raises NotFound: if there is no such booking for this actor
     :raises Forbidden: if it is not theirs to change
@@ -33,9 +36,10 @@ def agree(
         session, actor=actor, booking_id=booking_id, action="booking.agree", version=version
     )
     after(booking.state, Action.CHANGE)
-    if (booking.may_move, booking.if_silent) == (may_move, if_silent):
+    room = booking.makes_room if makes_room is None else makes_room
+    if (booking.may_move, booking.makes_room, booking.if_silent) == (may_move, room, if_silent):
         return booking
-    booking.may_move, booking.if_silent = may_move, if_silent
+    booking.may_move, booking.makes_room, booking.if_silent = may_move, room, if_silent
     booking.version += 1
     booking.updated_at = now
     events.record(
@@ -45,6 +49,7 @@ def agree(
         now=now,
         booking=booking,
         may_move=may_move,
+        makes_room=room,
         if_silent=if_silent.value,
     )
     session.flush()

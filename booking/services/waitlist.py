@@ -93,6 +93,15 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Who waits for some time in their order, on which instruments, and what they have let pass."""
+
+    ranked: list[Waiting]
+    wanted: dict[UUID, list[int]]
+    passed: dict[tuple[UUID, int], list[Span]]
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """Who is to be offered what, and whom the rules made pass over on the way to them."""
 
@@ -580,9 +589,17 @@ def work(session: Session, *, limit: int = 5000) -> list[Work]:
     ]
 
 
+def in_turn(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: datetime) -> Turn:
+    """Give who waits for some of the time, in the order of the line."""
+    candidates, wanted = _candidates(session, freed, skip, now)
+    ranked = line.ranked(candidates, _minutes_used(session, line.level(candidates), now))
+    return Turn(ranked, wanted, _passed(session, [one.entry_id for one in candidates]))
+
+
 def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: datetime) -> Choice | None:
     """Give the first in line who could have some of the time, None if nobody could. Nothing is written."""
-    candidates, wanted = _candidates(session, freed, skip, now)
+    turn = in_turn(session, freed=freed, skip=skip, now=now)
+    candidates, wanted = turn.ranked, turn.wanted
     if not candidates:
         return None
     rows = {
@@ -595,14 +612,14 @@ def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: d
     }
     whole = Span(now, max(one.window.end for one in candidates))
     free = _unclaimed(session, rows, whole, {one.quantity for one in candidates}, now)
-    passed = _passed(session, [one.entry_id for one in candidates])
     refused: set[UUID] = set()
-    ranked = line.ranked(candidates, _minutes_used(session, line.level(candidates), now))
-    people = prospects.People(session, (one.person_id for one in ranked))
-    known = _Known(session, whole, frozenset(one.person_id for one in ranked), now)
-    for one in ranked:
+    people = prospects.People(session, (one.person_id for one in candidates))
+    known = _Known(session, whole, frozenset(one.person_id for one in candidates), now)
+    for one in candidates:
         for place in wanted[one.entry_id]:
-            stretches = line.rooms(one, free[place, one.quantity], passed.get((one.entry_id, place), ()), now)
+            stretches = line.rooms(
+                one, free[place, one.quantity], turn.passed.get((one.entry_id, place), ()), now
+            )
             if not stretches:
                 continue
             person = people.get(one.person_id)

@@ -14,6 +14,7 @@ NOBODY = {
     "what its person did, or stood beside": {
         *("booking.checked_in", "booking.ended", "booking.feedback", "booking.agreed"),
     },
+    "the change that it is told with says why": {"booking.made_room"},
     "its owner hears what all steps come to": {"approval.given", "approval.refused"},
     "it stands with the booking": {"paper.added", "paper.removed"},
     "its bookings are told one by one": {"closure.made", "closure.lifted"},
@@ -22,6 +23,7 @@ NOBODY = {
         "waitlist.left",
         "waitlist.taken",
         "waitlist.declined",
+        "waitlist.booked",
         *("standby.joined", "standby.here", "standby.gone"),
     },
     "managers put the line in order": {"waitlist.ranked"},

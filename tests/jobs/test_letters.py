@@ -514,7 +514,18 @@ STORIES = {
     "wish.round_cancelled": of_round("wish.round_cancelled", served=False),
     "waitlist.offered": said("waitlist.offered", offer_id=_offer),
     "waitlist.silent": said("waitlist.silent"),
-    "waitlist.lapsed": said("waitlist.lapsed"),
+    "waitlist.lapsed": said(
+        "waitlist.lapsed",
+        reasons=[
+            {"code": "taken_by", "kinds": {"enterprise": 2, "none": 1}, "closures": 1},
+            {
+                "code": "next_best",
+                "instrument": "XRD-1",
+                "start": (START + timedelta(days=9)).isoformat(),
+                "zone": "Asia/Shanghai",
+            },
+        ],
+    ),
     "transfer.asked": transfer_asked,
     "transfer.accepted": about_booking("transfer.accepted"),
     "transfer.declined": about_booking("transfer.declined"),
