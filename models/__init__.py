@@ -35,6 +35,15 @@ from models.instrument import (
     OperatorNeed,
     Part,
 )
+from models.invitation import (
+    CalendarQuestion,
+    InboundMail,
+    Invitation,
+    MailSecret,
+    Meeting,
+    QuestionKind,
+    QuestionState,
+)
 from models.job import JobLease, JobRun
 from models.network import Network, NetworkFacility
 from models.notice import HookKind, NoticeWish, QuietHours, Webhook
@@ -83,6 +92,7 @@ __all__ = [
     "CalendarDay",
     "CalendarLink",
     "CalendarLinkInstrument",
+    "CalendarQuestion",
     "CalendarScope",
     "CameFree",
     "Capability",
@@ -111,13 +121,17 @@ __all__ = [
     "Hold",
     "HookKind",
     "IfSilent",
+    "InboundMail",
     "Instrument",
     "InstrumentKind",
     "InstrumentPrice",
     "InstrumentText",
+    "Invitation",
     "JobLease",
     "JobRun",
     "Kiosk",
+    "MailSecret",
+    "Meeting",
     "Membership",
     "MembershipRequest",
     "Need",
@@ -144,6 +158,8 @@ __all__ = [
     "ProposalState",
     "Purpose",
     "Qualification",
+    "QuestionKind",
+    "QuestionState",
     "QuietHours",
     "QuotaLock",
     "RateLimit",
