@@ -5,11 +5,13 @@ from uuid import UUID
 
 from flask import Response, url_for
 
+from booking import plan_words
 from booking.api.base import Blueprint, problems
 from booking.api.instruments import filters
 from booking.api.schemas.bookings import BookingOut, NothingIn
 from booking.api.schemas.waitlist import PriorityIn, WaitIn, WaitOut, WaitsIn, WaitsOut
 from booking.db import reading, transaction
+from booking.domain import waitlist as line
 from booking.http import etags
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -27,11 +29,12 @@ blp = Blueprint("api-waitlist", __name__, description="Waiting for time that is 
 @blp.response(201, WaitOut)
 @problems(404, 409)
 def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Wait in line
+    """Wish for time, and wait for it in line
 
-    For an instrument at a time that is taken, or for so long at any time of a window on any of several instruments.
-    Time that comes free is offered to one person after the other, by priority, then by the time of joining. The same
-    wish sent again is the same place.
+    For an instrument at a time that is taken, or for so long at any time of a window, or of parts of it, on any of
+    several instruments. Time that comes free goes to one person after the other, by priority, then by the time of
+    joining: it is offered, or booked `at_once`. All wishes are tried every few minutes. The same wish sent again is
+    the same place.
     """
     who = actor()
     asked, codes = wish.pop("filters"), wish.pop("codes")
@@ -48,8 +51,8 @@ def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
             now=utc_now(),
             **wish,
         )
-        told = _told(waitlist.get(session, actor=who, entry_id=entry.id))
-    return told, {"Location": url_for("api-waitlist.one", entry_id=entry.id)}
+        found = told(waitlist.get(session, actor=who, entry_id=entry.id))
+    return found, {"Location": url_for("api-waitlist.one", entry_id=entry.id)}
 
 
 @blp.get("/waitlist")
@@ -72,7 +75,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
         else:
             every = waitlist.mine(session, actor=who)
             found, total = every[(page - 1) * page_size : page * page_size], len(every)
-    return {"items": [_told(one) for one in found], "total": total, "next": next_url(total, page, page_size)}
+    return {"items": [told(one) for one in found], "total": total, "next": next_url(total, page, page_size)}
 
 
 @blp.get("/waitlist/<uuid:entry_id>")
@@ -82,7 +85,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
 def one(entry_id: UUID) -> dict[str, Any]:
     """Read a place in line"""
     with reading() as session:
-        return _told(waitlist.get(session, actor=actor(), entry_id=entry_id))
+        return told(waitlist.get(session, actor=actor(), entry_id=entry_id))
 
 
 @blp.route("/waitlist/<uuid:entry_id>", methods=["PATCH"])
@@ -94,7 +97,7 @@ def rank(wanted: dict[str, Any], entry_id: UUID) -> dict[str, Any]:
     """Change the priority of a place in line"""
     with transaction() as session:
         waitlist.rank(session, actor=actor(), entry_id=entry_id, now=utc_now(), **wanted)
-        return _told(waitlist.get(session, actor=actor(), entry_id=entry_id))
+        return told(waitlist.get(session, actor=actor(), entry_id=entry_id))
 
 
 @blp.delete("/waitlist/<uuid:entry_id>")
@@ -139,10 +142,11 @@ def decline(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
     """
     with transaction() as session:
         entry = waitlist.decline(session, actor=actor(), offer_id=offer_id, now=utc_now())
-        return _told(waitlist.get(session, actor=actor(), entry_id=entry.id))
+        return told(waitlist.get(session, actor=actor(), entry_id=entry.id))
 
 
-def _told(found: InLine) -> dict[str, Any]:
+def told(found: InLine) -> dict[str, Any]:
+    """Tell a place in the line."""
     entry, offer = found.entry, found.offer
     codes = {row.id: row.code for row in found.instruments}
     return {
@@ -156,11 +160,22 @@ def _told(found: InLine) -> dict[str, Any]:
         "priority": entry.priority,
         "purpose": entry.purpose,
         "wish": entry.wish,
+        "windows": [{"start": start, "end": end} for start, end in line.read(entry.windows)],
+        "at_once": entry.at_once,
+        "may_move": entry.may_move,
+        "reasons": [{"code": str(one["code"]), "message": plan_words.why(one)} for one in entry.reasons],
         "project_id": entry.project_id,
         "state": entry.state,
         "ahead": found.ahead,
         "joined_at": entry.joined_at,
         "booking_id": entry.booking_id,
+        "standby": None
+        if entry.lead_minutes is None
+        else {
+            "at_most": f"PT{entry.most_minutes}M",
+            "lead_minutes": entry.lead_minutes,
+            "here_since": entry.here_at,
+        },
         "offer": offer
         and {
             "id": offer.id,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from flask import url_for
+
 from booking import i18n, wording
 from booking.db import Session
 from booking.domain import hours
@@ -16,7 +18,15 @@ from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.identity import actor
 from booking.i18n import name_of
-from booking.services import alternatives, approval_steps, availability, bookings, instruments, waitlist
+from booking.services import (
+    alternatives,
+    approval_steps,
+    availability,
+    bookings,
+    instruments,
+    policies,
+    waitlist,
+)
 from booking.services.approval_steps import Planned
 from booking.services.availability import Alternative
 from booking.services.bookings import Estimate
@@ -80,7 +90,8 @@ class Strip:
 class Judgement:
     """What the rules say of a wish before it is sent; `allowed` is None while there is no whole wish.
 
-    `waiting` tells that waiting in line for the time is a way out, `exceptional` that the reader may set all of the
+    `waiting` tells that waiting in line for the time is a way out, `standby` is the address of the day's standby list
+    where there is one, `exceptional` that the reader may set all of the
     rules aside that stand against it; `exception` says once for all reasons who may, where that is the same for each
     and no reason says it; `unannounced` names years by whose weekdays alone they were asked.
     """
@@ -92,6 +103,7 @@ class Judgement:
     conditions: Sequence[Said] = ()
     alternatives: Sequence[Instead] = ()
     waiting: bool = False
+    standby: str = ""
     estimate: Estimate | None = None
     spans: Sequence[Span] = ()
     strip: Strip | None = None
@@ -150,6 +162,7 @@ def judge(
         asked = verdict.wish or alternatives.wish_of(actor(), wish.items, now, booking_id=booking_id)
         found = alternatives.find(session, actor=actor(), wish=asked)
     said, exception = _together(reasons, zone)
+    waiting = booking_id is None and waitlist.helps(reasons, wish.items)
     return Judgement(
         exception=exception,
         exceptional=bool(reasons) and all(reason.overridable for reason in reasons) and _excepts(places),
@@ -161,12 +174,22 @@ def judge(
         reasons=said,
         conditions=sentences(verdict.conditions, zone),
         alternatives=_instead(session, found, places[0]),
-        waiting=booking_id is None and waitlist.helps(reasons, wish.items),
+        waiting=waiting,
+        standby=_standby(session, places[0], spans[0]) if waiting else "",
         estimate=verdict.estimate,
         spans=spans,
         strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
         zone=zone,
     )
+
+
+def _standby(session: Session, row: Instrument, span: Span) -> str:
+    """Give the address of the standby list of a wish's day, nothing where the facility keeps none."""
+    policy = policies.in_force(session, row, person_id=actor().person_id, start=span.start)
+    if not policy.standby:
+        return ""
+    day = span.start.astimezone(hours.zone(row.facility.zone)).date()
+    return url_for("web.standby", code=row.code, day=day.isoformat(), least=int(span.minutes))
 
 
 def _ahead(session: Session, steps: Sequence[Planned]) -> list[Ahead]:

@@ -87,6 +87,7 @@ PAGES = (
                 "web.new_closure",
                 "web.facility_processes",
                 "web.facility_waitlist",
+                "web.facility_standby",
                 "web.facility_series",
                 "web.facility_qualifications",
                 "web.keep_qualification",

@@ -66,6 +66,7 @@ def _own_page(*, problem: Sequence[object] = (), status: int = 200) -> Answer:
         over=[place for place in places if place.entry.state not in waitlist.OPEN],
         state_words=state_words(),
         problem=problem,
+        local_date=local_date,
         now=utc_now(),
     )
     return page, status

@@ -240,7 +240,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     given = make_instrument(session, facility)
     asks = make_instrument(session, facility, approval_required=True)
     hidden = make_instrument(session, facility, published=False)
-    lined, kept = (make_instrument(session, facility) for _ in range(2))
+    lined, kept, stood = (make_instrument(session, facility) for _ in range(3))
     first, second = (make_instrument(session, facility) for _ in range(2))
     allotted = [make_instrument(session, facility) for _ in range(4)]
     hours = timedelta(hours=1)
@@ -300,6 +300,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     plans = _plans(session, facility, book, keeper, who, things.purpose, allotted)
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
     in_line = _in_line(session, lined, who, things.purpose)
+    in_line |= _standing_by(session, stood, who, things.purpose)
     # A person holds one time at once: it is that of the first place.
     hold_id = uuid4()
     if session.scalar(select(Hold.id).where(Hold.person_id == owner.id, ~Hold.offered)) is None:
@@ -499,6 +500,36 @@ def _plans(
         "proposal_link": str(mailed.id),
         "proposal_secret": one_time.secret("x", mailed.id),
     }
+
+
+def _tomorrow() -> str:
+    return (NOW + timedelta(days=1)).astimezone(ZONE).date().isoformat()
+
+
+def _standing_by(session: Session, instrument: Instrument, who: Actor, purpose: str) -> dict[str, str]:
+    """Have somebody stand by today at an instrument that is free, be there, and be called."""
+    for name in ("standby", "shortest"):
+        rule = Rule(kind=RuleKind.SETTING, data={}, name=name, value=1, instrument_id=instrument.id)
+        rule.valid_from, rule.created_at = NOW.date() - timedelta(days=9), NOW
+        session.add(rule)
+    session.flush()
+    entry = waitlist.stand_by(
+        session,
+        actor=who,
+        instrument_id=instrument.id,
+        day=NOW.astimezone(ZONE).date(),
+        least=1,
+        most=2,
+        lead=0,
+        purpose=purpose,
+        now=NOW,
+    )
+    waitlist.say_here(session, actor=who, entry_id=entry.id, now=NOW)
+    (freed,) = (one for one in waitlist.work(session) if one.instrument_id == instrument.id)
+    choice = waitlist.choose(session, freed=freed, now=NOW)
+    offer = waitlist.offer(session, choice=choice, key="x", now=NOW)
+    waitlist.done(session, freed=freed)
+    return {"stands_by": str(entry.id), "called": str(offer.id), "stand_by_at": instrument.code}
 
 
 def _in_line(session: Session, instrument: Instrument, who: Actor, purpose: str) -> dict[str, str]:
@@ -837,6 +868,22 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-waitlist.leave": ({"entry_id": i["place"]}, {}),
         "api-waitlist.accept": ({"offer_id": i["offer"]}, {"json": {}}),
         "api-waitlist.decline": ({"offer_id": i["offer"]}, {"json": {}}),
+        "api-standby.outlook": ({"instrument_id": hidden if case.thing else t.free}, {}),
+        "api-standby.stand_by": (
+            {"instrument_id": i["stand_by_at"]},
+            {"json": {"day": _tomorrow(), "at_least": "PT1H", "at_most": "PT2H"}},
+        ),
+        "api-standby.presence": ({"entry_id": i["stands_by"]}, {"json": {"here": False}}),
+        "api-standby.call_next": ({"offer_id": i["called"]}, {"json": {}}),
+        "api-standby.of_facility": ({"facility_id": t.facility}, {}),
+        "web.standby": ({"code": hidden if case.thing else t.free}, {}),
+        "web.stand_by": (
+            {"code": i["stand_by_at"]},
+            {"data": {"day": _tomorrow(), "least": "60", "most": "120", "lead": "0"}},
+        ),
+        "web.standby_presence": ({"entry_id": i["stands_by"]}, {"data": {"here": "no"}}),
+        "web.call_next": ({"offer_id": i["called"]}, {"data": {}}),
+        "web.facility_standby": ({"facility": t.facility}, {}),
         "web.hold": ({}, {"data": typed}),
         "web.join_waitlist": (
             {},
@@ -1266,6 +1313,7 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
         "api-rounds.publish": (row, {"json": {"run_id": i["run"]}}),
         "api-rounds.confirm": (row, {"json": {}}),
         "api-replans.begin": ({"closure_id": i["outage"]}, {"json": {}}),
+        "api-replans.again": (replan, {"json": {}}),
         "api-replans.listing": ({"facility": t.facility}, {}),
         "api-replans.one": (replan, {}),
         "api-replans.send": (replan, {"json": {"repair": 0}}),
@@ -1301,6 +1349,7 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
         "web.withdraw_wish": (one, {"data": {}}),
         "web.settle_wish": (one, {"data": why | {"deed": "rank", "priority": "4"}}),
         "web.begin_replan": ({"closure_id": i["outage"]}, {"data": {}}),
+        "web.search_replan": (replan, {"data": {}}),
         "web.replan": (replan, {}),
         "web.send_replan": (replan, {"data": {"repair": "0"}}),
         "web.withdraw_replan": (sent, {"data": {}}),

@@ -8,6 +8,7 @@ from booking.api.schemas.bookings import PersonOut
 from booking.api.schemas.fields import (
     MOST_UNITS,
     Choice,
+    Flag,
     In,
     Instant,
     Key,
@@ -19,11 +20,31 @@ from booking.api.schemas.fields import (
 )
 from booking.api.schemas.instruments import FiltersIn
 from booking.api.schemas.paging import PageIn, PageOut
+from booking.api.schemas.rounds import WhyOut
 from booking.domain import waitlist as line
-from booking.services.waitlist import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS
+from booking.domain.spans import Span
+from booking.services.waitlist import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS, MOST_WINDOWS
 from models import EntryState, OfferState
 
 _EACH = ("q", "facility", "network", "kind", "category", "capability")
+
+
+class WindowIn(In):
+    """A part of the time in which one could come."""
+
+    start = Instant(required=True)
+    end = Instant(required=True)
+
+    @post_load
+    def _understood(self, data: dict[str, Any], **_: Any) -> Span:
+        return span(data["start"], data["end"])
+
+
+class WindowOut(Out):
+    """A part of the time in which one could come."""
+
+    start = Instant(required=True)
+    end = Instant(required=True)
 
 
 class WaitIn(FiltersIn):
@@ -51,6 +72,26 @@ class WaitIn(FiltersIn):
         },
     )
     quantity = Whole(least=1, most=MOST_UNITS, load_default=1)
+    windows = fields.List(
+        fields.Nested(WindowIn),
+        load_default=list,
+        validate=validate.Length(max=MOST_WINDOWS, error="too_large"),
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={
+            "description": "Parts of the time from start to end in which the use may lie; none: anywhere."
+        },
+    )
+    at_once = Flag(
+        load_default=False,
+        metadata={"description": "Book what is found; else it is offered, and kept while one answers."},
+    )
+    may_move = Flag(
+        load_default=False,
+        metadata={
+            "description": "The booking may be moved by a day at most, so that others find room after an outage or "
+            "who wait."
+        },
+    )
     project_id = Key(allow_none=True, load_default=None, metadata={"description": "A project one works for."})
     purpose = Text(longest=LONGEST_PURPOSE, lines=True, load_default="")
 
@@ -114,6 +155,16 @@ class OfferedOut(Out):
     state = Choice(OfferState, required=True)
 
 
+class OnStandbyOut(Out):
+    """How somebody stands by for a day."""
+
+    at_most = fields.String(required=True, metadata={"format": "duration", "example": "PT240M"})
+    lead_minutes = fields.Integer(required=True, metadata={"description": "How soon they can be there."})
+    here_since = Instant(
+        required=True, allow_none=True, metadata={"description": "They are there and ready."}
+    )
+
+
 class WaitOut(Out):
     """A place in the line."""
 
@@ -131,6 +182,18 @@ class WaitOut(Out):
     wish = fields.String(
         required=True, metadata={"description": "The instruments in the words they were asked for."}
     )
+    windows = fields.List(
+        fields.Nested(WindowOut),
+        required=True,
+        metadata={"description": "Parts of it in which the use may lie; none: anywhere."},
+    )
+    at_once = fields.Boolean(required=True, metadata={"description": "What is found is booked, not offered."})
+    may_move = fields.Boolean(required=True)
+    reasons = fields.List(
+        fields.Nested(WhyOut),
+        required=True,
+        metadata={"description": "Why nothing was found, and what is next best, once the time is over."},
+    )
     project_id = fields.UUID(required=True, allow_none=True)
     state = Choice(EntryState, required=True)
     ahead = fields.Integer(
@@ -138,6 +201,12 @@ class WaitOut(Out):
     )
     joined_at = Instant(required=True)
     booking_id = fields.UUID(required=True, allow_none=True, metadata={"description": "What came of it."})
+    standby = fields.Nested(
+        OnStandbyOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null for who waits in line only."},
+    )
     offer = fields.Nested(OfferedOut, required=True, allow_none=True)
 
 
