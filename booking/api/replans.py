@@ -1,5 +1,6 @@
 """Replans: what an outage displaces, repairs of it, proposals to people and their answers."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from booking.api.schemas.replans import (
     ReplansOut,
 )
 from booking.db import Session, reading, transaction
+from booking.domain.occupation import Item
 from booking.http.context import settings
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -42,6 +44,20 @@ def begin(_nothing: dict[str, Any], closure_id: UUID) -> tuple[dict[str, Any], d
         row = replans.begin(session, actor=actor(), closure_id=closure_id, now=utc_now())
         told = _told(session, row)
     return told, {"Location": url_for("api-replans.one", replan_id=row.id)}
+
+
+@blp.post("/replans/<uuid:replan_id>/search")
+@needs("closure.make")
+@blp.arguments(NothingIn, required=False)
+@blp.response(200, ReplanOut)
+@problems(404, 409)
+def again(_nothing: dict[str, Any], replan_id: UUID) -> dict[str, Any]:
+    """Look for repairs anew
+
+    Whatever displaces the bookings: a closure, other opening hours, other working days, a withdrawn instrument.
+    """
+    with transaction() as session:
+        return _told(session, replans.again(session, actor=actor(), replan_id=replan_id, now=utc_now()))
 
 
 @blp.get("/replans")
@@ -117,7 +133,7 @@ def mine() -> dict[str, Any]:
     """List what waits for your answer"""
     with reading() as session:
         found = proposals.mine(session, actor=actor(), now=utc_now())
-        return {"items": [_proposal(one) for one in found], "total": len(found)}
+        return {"items": _proposals(session, found), "total": len(found)}
 
 
 @blp.get("/proposals/<uuid:proposal_id>")
@@ -127,7 +143,7 @@ def mine() -> dict[str, Any]:
 def proposal(proposal_id: UUID) -> dict[str, Any]:
     """Read a proposal"""
     with reading() as session:
-        return _proposal(proposals.get(session, actor=actor(), proposal_id=proposal_id))
+        return _proposals(session, [proposals.get(session, actor=actor(), proposal_id=proposal_id)])[0]
 
 
 @blp.post("/proposals/<uuid:proposal_id>/answer")
@@ -145,7 +161,7 @@ def answer(wanted: dict[str, Any], proposal_id: UUID) -> dict[str, Any]:
         found = proposals.answer(
             session, actor=actor(), proposal_id=proposal_id, answer=wanted["answer"], now=utc_now()
         )
-        return _proposal(found)
+        return _proposals(session, [found])[0]
 
 
 def _told(session: Session, row: Replan) -> dict[str, Any]:
@@ -153,21 +169,31 @@ def _told(session: Session, row: Replan) -> dict[str, Any]:
     found = replans.repairs(run) if run is not None else []
     every = [change for repair in found for change in repair.changes]
     concerned = replans.bookings_of(session, every)
-    places = {change.instrument_id for change in every if change.instrument_id is not None}
-    codes = instruments.codes_of(session, instrument_ids=places)
+    items = {
+        id(change): proposals.items_of(concerned[change.booking_id], change) or list(change.instead)
+        for change in every
+    }
+    codes = _codes(session, (item for some in items.values() for item in some))
     return {
         "id": row.id,
+        "cause": row.cause,
         "closure_id": row.closure_id,
         "state": row.state,
         "chosen": row.chosen,
         "version": row.version,
         "run": run,
-        "repairs": [_repair(one, concerned, codes) for one in found],
-        "proposals": [_proposal(one) for one in row.proposals],
+        "repairs": [_repair(one, concerned, items, codes) for one in found],
+        "proposals": _proposals(session, row.proposals),
     }
 
 
-def _repair(one: Repair, concerned: dict[UUID, Booking], codes: dict[int, str]) -> dict[str, Any]:
+def _codes(session: Session, items: Iterable[Item]) -> dict[int, str]:
+    return instruments.codes_of(session, instrument_ids={item.instrument_id for item in items})
+
+
+def _repair(
+    one: Repair, concerned: dict[UUID, Booking], items: dict[int, list[Item]], codes: dict[int, str]
+) -> dict[str, Any]:
     return {
         "number": one.number,
         "kind": one.kind,
@@ -183,6 +209,8 @@ def _repair(one: Repair, concerned: dict[UUID, Booking], codes: dict[int, str]) 
                 "before": concerned[change.booking_id].starts_at,
                 "instrument_id": codes.get(change.instrument_id or 0),
                 "start": change.starts_at,
+                "items": _items(items[id(change)], codes),
+                "late": proposals.too_late(concerned[change.booking_id], items[id(change)]),
                 "cost": change.cost,
             }
             for change in one.changes
@@ -190,17 +218,37 @@ def _repair(one: Repair, concerned: dict[UUID, Booking], codes: dict[int, str]) 
     }
 
 
-def _proposal(one: Proposal) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "booking_id": one.booking.id,
-        "person": one.booking.person,
-        "kind": one.kind,
-        "by_agreement": one.by_agreement,
-        "instrument_id": one.instrument.code if one.instrument else None,
-        "start": one.starts_at,
-        "end": one.ends_at,
-        "state": one.state,
-        "deadline": one.deadline,
-        "if_silent": one.booking.if_silent,
-    }
+def _items(items: Sequence[Item], codes: dict[int, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "instrument_id": codes[item.instrument_id],
+            "start": item.span.start,
+            "end": item.span.end,
+            "quantity": item.quantity,
+        }
+        for item in items
+    ]
+
+
+def _proposals(session: Session, found: Sequence[Proposal]) -> list[dict[str, Any]]:
+    after = [proposals.proposed_items(one) for one in found]
+    before = [proposals.items_before(one) for one in found]
+    codes = _codes(session, (item for some in (*after, *before) for item in some))
+    return [
+        {
+            "id": one.id,
+            "booking_id": one.booking.id,
+            "person": one.booking.person,
+            "kind": one.kind,
+            "by_agreement": one.by_agreement,
+            "instrument_id": one.instrument.code if one.instrument else None,
+            "start": one.starts_at,
+            "end": one.ends_at,
+            "items": _items(after[number], codes),
+            "before": _items(before[number], codes),
+            "state": one.state,
+            "deadline": one.deadline,
+            "if_silent": one.booking.if_silent,
+        }
+        for number, one in enumerate(found)
+    ]

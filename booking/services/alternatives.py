@@ -108,11 +108,11 @@ def _here(session: Session, row: Instrument, wish: Wish) -> list[_Use]:
     nearest = _nearest(rooms, item, now, zone, count=SHOWN[Why.NEAREST] * MORE)
     shorter = _shorter(rooms, item, now, zone)
     # A booking that is changed keeps its number of items.
-    split = [] if wish.booking_id is not None else _split(rooms, item, now, zone)
+    divided = [] if wish.booking_id is not None else split(rooms, item, now, zone)
     return [
         *(_Use(Why.NEAREST, row, (span,)) for span in nearest),
         *(_Use(Why.SHORTER, row, (span,)) for span in shorter),
-        *(_Use(Why.SPLIT, row, parts) for parts in split),
+        *(_Use(Why.SPLIT, row, parts) for parts in divided),
     ]
 
 
@@ -175,10 +175,12 @@ def _shorter(rooms: Iterable[Room], item: Item, now: datetime, zone: str) -> lis
     return sorted(fitting, key=lambda use: (-use.duration, use))[:1]
 
 
-def _split(rooms: Sequence[Room], item: Item, now: datetime, zone: str) -> list[tuple[Span, ...]]:
+def split(
+    rooms: Sequence[Room], item: Item, now: datetime, zone: str, *, near: timedelta = NEAR
+) -> list[tuple[Span, ...]]:
     """Give the fewest parts that fit from the wished start on, the earliest to be done."""
     start, length = item.span.start, item.span.duration
-    within = Span(max(start, now), max(start + length, now) + NEAR)
+    within = Span(max(start, now), max(start + length, now) + near)
     around = max((room.policy.setup + room.policy.cleanup for room in rooms), default=0)
     step = max((room.policy.step for room in rooms), default=_SLOT)
     minutes, least = int(length / _MINUTE), -(-int(LEAST_PART / _MINUTE) // step) * step

@@ -1,7 +1,7 @@
 """Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain import one_time
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may
-from booking.domain.occupation import Item
+from booking.domain.occupation import Claim, Item
 from booking.domain.replanning import (
     Answer,
     ProposalKind,
@@ -21,13 +21,14 @@ from booking.domain.replanning import (
     on_silence,
 )
 from booking.domain.rules import Reason, Refused
-from booking.domain.spans import Span
-from booking.services import acting, bookings, events, mailed_links, occupation, policies, waitlist
+from booking.domain.spans import Span, subtract
+from booking.services import acting, bookings, bundles, events, mailed_links, occupation, policies, waitlist
 from models import (
     Booking,
     BookingItem,
     Hold,
     Instrument,
+    Occupation,
     OneTimeLink,
     Proposal,
     Purpose,
@@ -43,7 +44,11 @@ WAITS = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a repair asks of one booking: another place, or (None) none; `hit` tells it from a neighbour."""
+    """What a repair asks of one booking: another place, or (None) none; `hit` tells it from a neighbour.
+
+    `parts` are all its items where there is more to say than one instrument and start, and `instead` parts into which
+    it could be divided if the place is not to be had.
+    """
 
     booking_id: UUID
     hit: bool
@@ -51,6 +56,13 @@ class Change:
     starts_at: datetime | None
     cost: int
     slots: int
+    parts: tuple[Item, ...] = ()
+    instead: tuple[Item, ...] = ()
+
+    @property
+    def has_place(self) -> bool:
+        """Tell whether there is a place for it, as a whole or in parts."""
+        return self.instrument_id is not None or bool(self.instead)
 
 
 def make(
@@ -60,17 +72,19 @@ def make(
     number: int,
     change: Change,
     booking: Booking,
+    before: Sequence[Item],
     locked: occupation.Locked,
     key: str,
     now: datetime,
 ) -> Proposal:
     """Propose a change to a booking's owner, and hold the place; a neighbour who agreed beforehand is only noted.
 
-    The instruments are locked, and rid of holds that have run out.
+    `before` are the items that it had when the repair was chosen. The instruments are locked, and rid of holds that
+    have run out.
 
     :raises Refused: if the database's own guard says that the place is taken
     """
-    proposal = _proposal(session, row, number, change, booking, locked, now)
+    proposal = _proposal(session, row, number, change, booking, before, locked, now)
     row.proposals.append(proposal)
     session.flush()
     if change.hit:
@@ -140,9 +154,7 @@ def _settle(
     now: datetime,
 ) -> None:
     places = {item.instrument_id for item in booking.items}
-    if proposal.instrument_id is not None:
-        places.add(proposal.instrument_id)
-    occupation.lock(session, places)
+    occupation.lock(session, places | {item.instrument_id for item in proposed_items(proposal)})
     if said is Answer.ACCEPT and proposal.kind is ProposalKind.NO_PLACE:
         raise Refused([Reason("no_place")])
     close(session, proposal, state, now)
@@ -160,25 +172,46 @@ def _settle(
 def _accept(session: Session, row: Replan, proposal: Proposal, booking: Booking, now: datetime) -> None:
     if booking.sequence != proposal.booking_sequence:
         raise Refused([Reason("proposal_over", {"state": ProposalState.OVERTAKEN.value})])
-    if proposal.instrument_id is None or proposal.starts_at is None or proposal.ends_at is None:
+    items = proposed_items(proposal)
+    if not items:
         raise Refused([Reason("no_place")])
-    span = Span(proposal.starts_at, proposal.ends_at)
-    items = [Item(proposal.instrument_id, span, booking.items[0].quantity)]
     change_to(session, booking, items, row, now)
 
 
+def proposed_items(proposal: Proposal) -> list[Item]:
+    """Give the items that the booking would have; nothing where there is no place."""
+    if proposal.parts is not None:
+        return bundles.read(proposal.parts)
+    if proposal.instrument_id is None or proposal.starts_at is None or proposal.ends_at is None:
+        return []
+    span = Span(proposal.starts_at, proposal.ends_at)
+    return [Item(proposal.instrument_id, span, proposal.booking.items[0].quantity)]
+
+
+def items_before(proposal: Proposal) -> list[Item]:
+    """Give the items that the booking had when its owner was asked."""
+    return bundles.items_of(proposal.booking) if proposal.before is None else bundles.read(proposal.before)
+
+
+def too_late(booking: Booking, items: Sequence[Item]) -> bool:
+    """Tell whether a booking would end after the day by which it is needed; its facility is loaded."""
+    due = bundles.due_at(booking)
+    return due is not None and any(item.span.end > due for item in items)
+
+
 def _give_up(session: Session, booking: Booking, *, wait: bool, now: datetime) -> None:
-    owner, item = acting.actor_of(session, booking.person_id), booking.items[0]
-    span = Span(item.starts_at, item.ends_at)
+    owner, items = acting.actor_of(session, booking.person_id), bundles.items_of(booking)
     # In the system's name, so that nobody is marked down for what the facility brought about.
     bookings.cancel(session, actor=SYSTEM, booking_id=booking.id, reason="displaced", now=now)
-    if wait and owner is not None:
+    if not wait or owner is None:
+        return
+    for item in items:
         waitlist.join(
             session,
             actor=owner,
             instrument_ids=[item.instrument_id],
-            window=Span(max(span.start, now), span.end + WAITS),
-            minutes=int(span.minutes),
+            window=Span(max(item.span.start, now), item.span.end + WAITS),
+            minutes=int(item.span.minutes),
             quantity=item.quantity,
             project_id=booking.project_id,
             purpose=booking.purpose,
@@ -298,14 +331,21 @@ def change_to(
     except Refused as refused:
         if not {reason.code for reason in refused.reasons} <= SET_ASIDE:
             raise
-    why = row.closure.reason or row.closure.kind.value
+    why = reason_of(row) or (row.closure.kind.value if row.closure else row.cause.value)
     return bookings.change(
         session, actor=SYSTEM, booking_id=booking.id, version=None, items=items, override=why, now=now
     )
 
 
+def reason_of(row: Replan) -> str:
+    """Give what the facility says of what displaces the bookings, nothing where it says nothing."""
+    return row.closure.reason if row.closure is not None else ""
+
+
 def items_of(booking: Booking, one: Change) -> list[Item]:
     """Give what a booking would be by a change; nothing where there is no place."""
+    if one.parts:
+        return list(one.parts)
     if one.instrument_id is None or one.starts_at is None:
         return []
     item = booking.items[0]
@@ -319,14 +359,14 @@ def _proposal(
     number: int,
     one: Change,
     booking: Booking,
+    before: Sequence[Item],
     locked: occupation.Locked,
     now: datetime,
 ) -> Proposal:
-    items = items_of(booking, one)
-    why = _against(session, booking, items, now) if one.hit and items else ""
-    place = items[0] if items and not why else None
-    deadline = answer_by(now, booking.starts_at, place.span.start if place else None) if one.hit else None
-    hold = _keep(session, booking, items, locked, deadline, now) if place and deadline else None
+    items, why = _place(session, one, booking, now)
+    start, end = (min(i.span.start for i in items), max(i.span.end for i in items)) if items else (None, None)
+    deadline = answer_by(now, booking.starts_at, start) if one.hit else None
+    hold = _keep(session, booking, items, locked, deadline, now) if items and deadline else None
     return Proposal(
         id=uuid4(),
         replan_id=row.id,
@@ -334,10 +374,12 @@ def _proposal(
         by_agreement=not one.hit,
         booking=booking,
         booking_sequence=booking.sequence,
-        kind=_kind(booking, place),
-        instrument_id=place.instrument_id if place else None,
-        starts_at=place.span.start if place else None,
-        ends_at=place.span.end if place else None,
+        kind=_kind(booking, items),
+        instrument_id=items[0].instrument_id if items else None,
+        starts_at=start,
+        ends_at=end,
+        parts=[bundles.written(item) for item in items],
+        before=[bundles.written(item) for item in before],
         cost=one.cost,
         state=ProposalState.OPEN if one.hit else ProposalState.ACCEPTED,
         hold_id=hold.id if hold else None,
@@ -347,10 +389,26 @@ def _proposal(
     )
 
 
-def _kind(booking: Booking, place: Item | None) -> ProposalKind:
-    if place is None:
+def _place(session: Session, one: Change, booking: Booking, now: datetime) -> tuple[list[Item], str]:
+    """Give the place that is proposed, as a whole or in parts, or none and the code of what stands against it."""
+    found = items_of(booking, one)
+    if not one.hit:
+        return found, ""
+    why = ""
+    for items in (found, list(one.instead)):
+        against = _against(session, booking, items, now) if items else ""
+        if items and not against:
+            return items, ""
+        why = why or against
+    return [], why
+
+
+def _kind(booking: Booking, items: Sequence[Item]) -> ProposalKind:
+    if not items:
         return ProposalKind.NO_PLACE
-    same = place.instrument_id == booking.items[0].instrument_id
+    if len(items) > len(booking.items):
+        return ProposalKind.SPLIT
+    same = {item.instrument_id for item in items} == {row.instrument_id for row in booking.items}
     return ProposalKind.LATER if same else ProposalKind.ELSEWHERE
 
 
@@ -379,13 +437,25 @@ def _keep(
     claims = occupation.claims(items, locked.instruments, locked.parts, timetables)
     occupation.hold(
         session,
-        claims=claims,
+        claims=_besides(session, booking, claims),
         instruments=locked.instruments,
         hold_id=hold.id,
         person_id=None,
         expires_at=until,
     )
     return hold
+
+
+def _besides(session: Session, booking: Booking, claims: Iterable[Claim]) -> list[Claim]:
+    """Give what a booking's place takes besides the time that it has already."""
+    own: dict[int, list[Span]] = {}
+    for row in session.scalars(select(Occupation).where(Occupation.booking_id == booking.id)):
+        own.setdefault(row.instrument_id, []).append(Span(row.starts_at, row.ends_at))
+    return [
+        replace(claim, span=span, use=span)
+        for claim in claims
+        for span in subtract([claim.span], own.get(claim.instrument_id, ()))
+    ]
 
 
 def _tell(
@@ -421,7 +491,7 @@ def _tell(
         end=proposal.ends_at.isoformat() if proposal.ends_at else None,
         deadline=proposal.deadline.isoformat() if proposal.deadline else None,
         if_silent=booking.if_silent.value,
-        reason=row.closure.reason,
+        reason=reason_of(row),
     )
 
 

@@ -11,15 +11,14 @@ from sqlalchemy.orm import Session, contains_eager, joinedload, selectinload
 
 from booking.domain.access import Actor, NotFound, Subject, require
 from booking.domain.occupation import Item
-from booking.domain.replanning import (
-    ProposalState,
-    ReplanState,
-)
+from booking.domain.replanning import Cause, ProposalState, ReplanState
 from booking.domain.resolution.documents import fingerprint, write_plan, write_pool
 from booking.domain.resolution.problem import SLOT
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
 from booking.services import (
+    bookings,
+    bundles,
     occupation,
     proposals,
     repair_pools,
@@ -27,6 +26,7 @@ from booking.services import (
 )
 from booking.services.bookings import Stale
 from booking.services.proposals import Change
+from booking.services.repair_pools import Struck
 from models import (
     Booking,
     BookingItem,
@@ -56,12 +56,12 @@ class Repair:
     @property
     def moved(self) -> int:
         """How many of the displaced get another place."""
-        return sum(one.hit and one.instrument_id is not None for one in self.changes)
+        return sum(one.hit and one.has_place for one in self.changes)
 
     @property
     def without_place(self) -> int:
         """How many of the displaced get none."""
-        return sum(one.hit and one.instrument_id is None for one in self.changes)
+        return sum(one.hit and not one.has_place for one in self.changes)
 
     @property
     def neighbours(self) -> int:
@@ -81,44 +81,95 @@ def begin(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) ->
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
     _check_closed(closure)
-    known = session.scalars(
-        proposals.loaded().where(Replan.closure_id == closure_id).with_for_update(of=Replan)
-    ).one_or_none()
-    if known is not None and known.state is not ReplanState.OPEN:
+    known = session.scalar(select(Replan.id).where(Replan.closure_id == closure_id))
+    if known is not None:
+        return again(session, actor=actor, replan_id=known, now=now)
+    row = _new(actor, closure.facility_id, Cause.CLOSURE, now)
+    row.closure_id, row.closure = closure_id, closure
+    session.add(row)
+    session.flush()
+    _ask(session, actor, row, now)
+    return row
+
+
+def begin_for(
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    cause: Cause,
+    met: Sequence[Booking],
+    down: Mapping[int, Sequence[Span]],
+    now: datetime,
+) -> Replan | None:
+    """Have repairs looked for of what something else than a closure displaces; None if nothing of it can be moved.
+
+    The bookings cannot stay; in `down` the instruments are not to be had. Nobody hears of it before somebody chooses.
+
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    require(actor, "closure.make", Subject(facility_id=facility_id))
+    row = _new(actor, facility_id, cause, now)
+    row.struck = {
+        "bookings": {str(booking.id): booking.sequence for booking in met},
+        "down": [[place, *(at.isoformat() for at in span)] for place, some in down.items() for span in some],
+    }
+    row.closure = None
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+            _ask(session, actor, row, now)
+    except Refused:
+        return None
+    return row
+
+
+def again(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) -> Replan:
+    """Look for repairs anew, of what is displaced by now.
+
+    :raises NotFound: if there is no such replan
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Refused: if people are asked already, or nothing is displaced any more that can be put elsewhere
+    """
+    row = lock(session, actor, replan_id, None)
+    if row.state is not ReplanState.OPEN:
         raise Refused([Reason("replan_sent")])
-    row = known or Replan(
+    _ask(session, actor, row, now)
+    return row
+
+
+def _new(actor: Actor, facility_id: int, cause: Cause, now: datetime) -> Replan:
+    return Replan(
         id=uuid4(),
-        facility_id=closure.facility_id,
-        closure_id=closure_id,
+        facility_id=facility_id,
+        cause=cause,
         state=ReplanState.OPEN,
         created_by=actor.person_id,
         created_at=now,
         version=1,
-        closure=closure,
         proposals=[],
     )
-    session.add(row)
-    session.flush()
-    row.run_id = _ask(session, actor, row, closure, now).id
-    session.flush()
-    return row
 
 
-def _ask(session: Session, actor: Actor, row: Replan, closure: Closure, now: datetime) -> SolverRun:
-    facility = session.get_one(Facility, closure.facility_id)
-    places = _places(session, closure)
-    span = Span(max(closure.starts_at, now), closure.ends_at)
-    posed = repair_pools.pose(session, facility=facility, instrument_ids=places, span=span, now=now)
+def _ask(session: Session, actor: Actor, row: Replan, now: datetime) -> None:
+    facility = session.get_one(Facility, row.facility_id)
+    posed = repair_pools.pose(session, facility=facility, struck=_struck(session, row, now), now=now)
     if not posed.hit:
         raise Refused([Reason("nothing_displaced", {"by_hand": len(posed.by_hand)})])
-    return solver_runs.ask(
+    run = solver_runs.ask(
         session,
         kind=RunKind.REPAIR,
         subject=row.id,
         document={
             "pool": write_pool(posed.pool),
             "plan": write_plan(posed.plan),
-            "outage": {"kind": posed.outage.kind, "down": posed.outage.down, "now": posed.outage.now},
+            "outage": {
+                "kind": posed.outage.kind,
+                "down": posed.outage.down,
+                "now": posed.outage.now,
+                "hit": posed.outage.hit,
+            },
         },
         fingerprint=fingerprint(posed.pool),
         names=posed.names,
@@ -127,10 +178,30 @@ def _ask(session: Session, actor: Actor, row: Replan, closure: Closure, now: dat
         asked_by=actor.person_id,
         now=now,
     )
+    row.run_id = run.id
+    session.flush()
 
 
-def _check_closed(closure: Closure) -> None:
-    if closure.lifted_at is not None:
+def _struck(session: Session, row: Replan, now: datetime) -> Struck:
+    """Give what is struck: a closure says so itself; of any other cause what was kept, as far as it is unchanged."""
+    if row.closure is not None:
+        _check_closed(row.closure)
+        places = _places(session, row.closure)
+        span = Span(max(row.closure.starts_at, now), row.closure.ends_at)
+        met = bookings.displaced(session, instrument_ids=places, span=span) if span.start < span.end else []
+        return Struck(row.cause.value, dict.fromkeys(places, (span,)), met)
+    kept = row.struck or {"bookings": {}, "down": []}
+    found = bookings.by_ids(session, ids=[UUID(one) for one in kept["bookings"]])
+    down: dict[int, tuple[Span, ...]] = {}
+    for place, start, end in kept["down"]:
+        span = Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+        down[place] = (*down.get(place, ()), span)
+    met = [one for one in found if one.sequence == kept["bookings"][str(one.id)]]
+    return Struck(row.cause.value, down, [one for one in met if one.state in repair_pools.MOVABLE])
+
+
+def _check_closed(closure: Closure | None) -> None:
+    if closure is not None and closure.lifted_at is not None:
         raise Refused([Reason("nothing_displaced", {"by_hand": 0})])
 
 
@@ -144,23 +215,41 @@ def _places(session: Session, closure: Closure) -> Sequence[int]:
 def repairs(run: SolverRun) -> list[Repair]:
     """Give the repairs of a run that has ended, the least disturbing first; none while it is under way."""
     start = datetime.fromisoformat(run.names["start"]) if run.names else run.asked_at
+    wholes = [_whole(one) for one in run.names.get("wholes", [])]
     found = []
     for number, one in enumerate(run.result.get("repairs", [])):
-        changes = tuple(_change(run, start, change) for change in one["changes"])
-        found.append(Repair(number, one["kind"], one["cost"], one.get("bound"), changes))
+        changes = (*(_change(run, start, change) for change in one["changes"]), *wholes)
+        cost, bound = sum(whole.cost for whole in wholes), one.get("bound")
+        found.append(
+            Repair(number, one["kind"], one["cost"] + cost, None if bound is None else bound + cost, changes)
+        )
     return found
 
 
 def _change(run: SolverRun, start: datetime, change: Mapping[str, Any]) -> Change:
-    after = change["after"]
+    booking_id, after = run.names["bookings"][change["wish"]], change["after"]
     lane, slot = after[0] if after else (None, None)
     return Change(
-        booking_id=UUID(run.names["bookings"][change["wish"]]),
+        booking_id=UUID(booking_id),
         hit=change["hit"],
         instrument_id=None if lane is None else run.names["lanes"][lane],
         starts_at=None if slot is None else start + slot * SLOT,
         cost=change["cost"],
         slots=change["slots"],
+        instead=tuple(bundles.read(run.names.get("parts", {}).get(booking_id, ()))) if change["hit"] else (),
+    )
+
+
+def _whole(one: Mapping[str, Any]) -> Change:
+    parts = tuple(bundles.read(one["parts"]))
+    return Change(
+        booking_id=UUID(one["booking"]),
+        hit=True,
+        instrument_id=parts[0].instrument_id if parts else None,
+        starts_at=parts[0].span.start if parts else None,
+        cost=one["cost"],
+        slots=one["slots"],
+        parts=parts,
     )
 
 
@@ -197,17 +286,27 @@ def send(
     changes = known[chosen].changes
     ids = [one.booking_id for one in changes]
     places = {one.instrument_id for one in changes if one.instrument_id is not None}
+    places |= {item.instrument_id for one in changes for item in (*one.parts, *one.instead)}
     places |= set(session.scalars(select(BookingItem.instrument_id).where(BookingItem.booking_id.in_(ids))))
     locked = occupation.lock(session, places)
     affected = _bookings(session, ids)
     _check_unchanged(run, affected)
     occupation.drop_expired(session, locked.instruments, now=now)
+    before = {booking_id: bundles.items_of(booking) for booking_id, booking in affected.items()}
     _move_neighbours(session, [one for one in changes if not one.hit], affected, row, now)
-    for number, one in enumerate(changes):
-        booking = affected[one.booking_id]
+    # Who is divided takes only what those leave who find a place as a whole.
+    for number, one in enumerate(sorted(changes, key=lambda one: one.instrument_id is None)):
         try:
             proposals.make(
-                session, row=row, number=number, change=one, booking=booking, locked=locked, key=key, now=now
+                session,
+                row=row,
+                number=number,
+                change=one,
+                booking=affected[one.booking_id],
+                before=before[one.booking_id],
+                locked=locked,
+                key=key,
+                now=now,
             )
         except Refused:
             raise Refused([Reason("repair_outdated", {"bookings": 1})]) from None
@@ -220,6 +319,7 @@ def send(
 
 def _check_unchanged(run: SolverRun, affected: Mapping[UUID, Booking]) -> None:
     before = dict(zip(run.names["bookings"], run.names["sequences"], strict=True))
+    before |= {one["booking"]: one["sequence"] for one in run.names.get("wholes", [])}
     changed = [
         booking
         for booking in affected.values()
@@ -267,7 +367,7 @@ def withdraw(
     if row.state is ReplanState.OVER:
         return row
     unanswered = [one for one in row.proposals if one.state is ProposalState.OPEN]
-    proposed = {one.instrument_id for one in unanswered if one.instrument_id is not None}
+    proposed = {item.instrument_id for one in unanswered for item in proposals.proposed_items(one)}
     occupation.lock(session, proposed | set(places))
     for one in unanswered:
         proposals.close(session, one, ProposalState.WITHDRAWN, now)
@@ -327,19 +427,27 @@ def under_way(session: Session, *, actor: Actor, facility_id: int) -> list[tuple
     answered = asked.where(Proposal.state != ProposalState.OPEN)
     query = (
         select(Replan, answered.scalar_subquery(), asked.scalar_subquery())
-        .join(Closure, Closure.id == Replan.closure_id)
+        .outerjoin(Closure, Closure.id == Replan.closure_id)
         .options(contains_eager(Replan.closure))
         .where(Replan.facility_id == facility_id, Replan.state != ReplanState.OVER)
         .where(or_(Replan.state == ReplanState.SENT, Closure.lifted_at.is_(None)))
-        .order_by(Closure.starts_at, Replan.id)
+        .order_by(Closure.starts_at, Replan.created_at, Replan.id)
     )
     return [(row, done, of) for row, done, of in session.execute(query)]
+
+
+def place_of(row: Replan) -> int | None:
+    """Give the one instrument that is struck, None where it is the facility."""
+    if row.closure is not None:
+        return row.closure.instrument_id
+    places = {int(place) for place, _start, _end in (row.struck or {}).get("down", [])}
+    return places.pop() if row.cause is Cause.WITHDRAWN and len(places) == 1 else None
 
 
 def of_closures(session: Session, *, closure_ids: Collection[UUID]) -> dict[UUID, Replan]:
     """Give the replans of closures, by closure."""
     query = select(Replan).where(Replan.closure_id.in_(closure_ids))
-    return {row.closure_id: row for row in session.scalars(query)}
+    return {row.closure_id: row for row in session.scalars(query) if row.closure_id is not None}
 
 
 def bookings_of(session: Session, changes: Iterable[Change]) -> dict[UUID, Booking]:

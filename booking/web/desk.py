@@ -145,10 +145,10 @@ def show_desk() -> str:
         )
         under_way = replans.under_way(session, actor=actor(), facility_id=facility.id)
         allotting = rounds.going_on(session, actor=actor(), facility_id=facility.id)
-        shut = [*closed, *(row.closure for row, _done, _asked in under_way)]
-        names = instruments.codes_of(
-            session, instrument_ids={closure.instrument_id for closure in shut} - {None}
-        ) | {row.id: name_of(row) for row in found.items}
+        struck = {row.id: replans.place_of(row) for row, _done, _asked in under_way}
+        shut = {closure.instrument_id for closure in closed}.union(struck.values())
+        names = instruments.codes_of(session, instrument_ids=shut - {None})
+        names |= {row.id: name_of(row) for row in found.items}
         waiting = approvals.waiting(session, actor=actor()) if _approves() else None
     paper, rows = _drawn(window, found.items, opened, bars)
     return render_template(
@@ -170,6 +170,7 @@ def show_desk() -> str:
         more_runs=max(0, more_runs - len(runs)),
         closed=closed,
         under_way=under_way,
+        struck=struck,
         allotting=allotting,
         words_of=plan_words,
         names=names,

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import plan_words
 from booking.db import Session, reading, transaction
 from booking.domain.access import Subject, may
+from booking.domain.occupation import Item
 from booking.domain.replanning import ReplanState
 from booking.domain.rules import Refused
 from booking.http.context import settings
@@ -18,7 +19,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import ngettext
-from booking.services import facilities, instruments, replans, solver_runs
+from booking.services import facilities, instruments, proposals, replans, solver_runs
 from booking.services.proposals import Change
 from booking.services.replans import Repair
 from booking.web import blueprint
@@ -34,7 +35,17 @@ class Row:
 
     change: Change
     booking: Booking
-    instrument: Instrument | None
+    items: Sequence[Item]
+
+    @property
+    def divided(self) -> bool:
+        """Tell whether it gets several parts instead of one place."""
+        return len(self.items) > len(self.booking.items)
+
+    @property
+    def late(self) -> bool:
+        """Tell whether it comes after the day by which it is needed."""
+        return proposals.too_late(self.booking, self.items)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,19 @@ def begin_replan(closure_id: UUID) -> Answer:
         for said in sentences(refusal.reasons, "Asia/Shanghai"):
             flash(said.message, "warning")
         return redirect(url_for("web.closures"), 303)
+
+
+@blueprint.post("/replans/<uuid:replan_id>/search", endpoint="search_replan")
+@needs("closure.make")
+def search_replan(replan_id: UUID) -> Answer:
+    """Look for other places anew."""
+    fields()
+    try:
+        with transaction() as session:
+            replans.again(session, actor=actor(), replan_id=replan_id, now=utc_now())
+    except Refused as refusal:
+        return _page(replan_id, problem=sentences(refusal.reasons, "Asia/Shanghai"), status=409)
+    return redirect(url_for("web.replan", replan_id=replan_id), 303)
 
 
 @blueprint.get("/replans/<uuid:replan_id>", endpoint="replan")
@@ -123,7 +147,15 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
             one for one in facilities.managed(session, actor=actor()) if one.id == row.facility_id
         )
         cards = _cards(session, run) if run is not None else []
-        closed = _closed(session, row)
+        proposed = {one.id: proposals.proposed_items(one) for one in row.proposals}
+        before = {one.id: proposals.items_before(one) for one in row.proposals}
+        late = {one.id for one in row.proposals if proposals.too_late(one.booking, proposed[one.id])}
+        lines = [line.items for card in cards for line in card.rows]
+        wanted = {
+            item.instrument_id for items in (*lines, *proposed.values(), *before.values()) for item in items
+        }
+        places = instruments.by_ids(session, instrument_ids=wanted)
+        struck = _struck(session, row)
         manages = may(actor(), "closure.make", Subject(facility_id=row.facility_id))
     running = run is not None and run.state in solver_runs.OPEN
     if request.args.get("part") == "progress":
@@ -135,8 +167,12 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
         running=running,
         failed=run is not None and run.state is RunState.FAILED,
         facility=facility,
-        closed=closed,
+        struck=struck,
         cards=cards,
+        proposed=proposed,
+        before=before,
+        late=late,
+        places=places,
         manages=manages,
         can_send=manages and row.state is ReplanState.OPEN and bool(cards),
         problem=problem,
@@ -145,27 +181,31 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
     return page, status
 
 
-def _closed(session: Session, row: Replan) -> Facility | Instrument:
-    if row.closure.instrument_id is None:
+def _struck(session: Session, row: Replan) -> Facility | Instrument:
+    place = replans.place_of(row)
+    if place is None:
         return session.get_one(Facility, row.facility_id)
-    return session.get_one(Instrument, row.closure.instrument_id)
+    return session.get_one(Instrument, place)
 
 
 def _cards(session: Session, run: SolverRun) -> list[Card]:
     found = replans.repairs(run)
     every = [change for repair in found for change in repair.changes]
     concerned = replans.bookings_of(session, every)
-    wanted = {change.instrument_id for change in every if change.instrument_id is not None}
-    places = instruments.by_ids(session, instrument_ids=wanted)
     return [
         Card(
             repair,
             plan_words.repair_name(repair.kind),
             [
-                Row(change, concerned[change.booking_id], places.get(change.instrument_id or 0))
+                Row(change, concerned[change.booking_id], _items(concerned[change.booking_id], change))
                 for change in repair.changes
                 if change.booking_id in concerned
             ],
         )
         for repair in found
     ]
+
+
+def _items(booking: Booking, change: Change) -> list[Item]:
+    """Give what a booking would have: its place, or the parts into which it could be divided where there is none."""
+    return proposals.items_of(booking, change) or list(change.instead)

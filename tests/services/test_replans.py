@@ -1,6 +1,6 @@
 """Replans on both engines: what an outage displaces in numbers, proposed, held, answered or met with silence."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -9,11 +9,22 @@ from booking.domain.access import Actor, Forbidden, NotFound, Role
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.replanning import Answer, IfSilent, ProposalKind, ProposalState, ReplanState
+from booking.domain.resolution import answers
 from booking.domain.resolution.documents import read_plan, read_pool
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
 from booking.services import bookings, closures, proposals, replans, solver_runs
-from models import Booking, ClosureKind, CreditEntry, Event, Instrument, Membership, SolverRun, WaitlistEntry
+from models import (
+    Booking,
+    Category,
+    ClosureKind,
+    CreditEntry,
+    Event,
+    Instrument,
+    Membership,
+    SolverRun,
+    WaitlistEntry,
+)
 from tests import cast
 from tests.factories import make_instrument
 
@@ -139,15 +150,137 @@ def test_where_nothing_is_displaced_there_is_nothing_to_repair(session, tam, sem
 
 
 def test_what_only_a_person_can_move_is_no_case_for_the_solver(session, tam, ada, cleo, sem):
-    other = make_instrument(session, facility=sem.facility)
-    items = [Item(sem.id, span(24, 26)), Item(other.id, span(24, 26))]
-    bookings.place(session, actor=ada, items=items, now=NOW)
+    begun = place(session, ada, sem, 1, 30)
+    begun.items[0].starts_at = begun.starts_at = NOW - HOUR
     place(session, cleo, sem, 40, 42, may_move=True)
     with pytest.raises(Refused) as found:
         begin(session, tam, close(session, tam, sem, 20, 30))
     assert [(reason.code, reason.params["by_hand"]) for reason in found.value.reasons] == [
         ("nothing_displaced", 1)
     ]
+
+
+# --- several items, several units, several parts --------------------------------------------------
+
+
+def several(session, actor, *items) -> Booking:
+    return bookings.place(
+        session, actor=actor, items=[Item(row.id, span(a, b), units) for row, a, b, units in items], now=NOW
+    )
+
+
+def solved(session, row):
+    """Let the solver do what the process of its own does."""
+    run = solver_runs.take_up(session, now=NOW)
+    result = answers.answer(
+        "repair",
+        solver_runs.document_of(run),
+        seconds=5,
+        seed=1,
+        on_progress=lambda _: None,
+        stopped=lambda: False,
+    )
+    return solver_runs.end(session, run_id=run.id, result=result, now=NOW)
+
+
+def test_several_items_move_as_one_and_keep_their_distances(session, tam, ada, cleo, sem):
+    other = make_instrument(session, facility=sem.facility)
+    booking = several(session, ada, (sem, 24, 26, 1), (other, 27, 28, 1))
+    place(session, cleo, other, 33.5, 34)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    solved(session, row)
+    proposal = send(session, tam, row).proposals[0]
+    # Earlier by six hours would do, later by six would not: the other instrument is taken then.
+    assert [(item.span.start - NOW) / HOUR for item in proposals.proposed_items(proposal)] == [18, 21]
+    assert (proposal.kind, proposal.ends_at) == (ProposalKind.LATER, NOW + 22 * HOUR)
+    with pytest.raises(Refused):
+        place(session, cleo, other, 21, 22)
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert [(item.starts_at - NOW) / HOUR for item in booking.items] == [18, 21]
+    assert [(item.span.start - NOW) / HOUR for item in proposals.items_before(proposal)] == [24, 27]
+
+
+def test_a_place_that_meets_its_own_old_time_is_held_and_taken(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    row = begin(session, tam, close(session, tam, sem, 22, 25))
+    solved(session, row)
+    proposal = send(session, tam, row).proposals[0]
+    assert proposal.starts_at == NOW + 25 * HOUR
+    with pytest.raises(Refused):
+        place(session, cleo, sem, 26, 27)
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert booking.ends_at == NOW + 27 * HOUR
+
+
+def test_where_one_item_alone_is_hit_an_equal_instrument_takes_it_at_the_same_time(
+    session, tam, ada, sem, twin
+):
+    session.add(Category(code="0101", name_zh="电镜"))
+    session.flush()
+    sem.category_code = twin.category_code = "0101"
+    other = make_instrument(session, facility=sem.facility)
+    booking = several(session, ada, (sem, 24, 26, 1), (other, 26, 28, 1))
+    row = begin(session, tam, close(session, tam, sem, 20, 60))
+    solved(session, row)
+    proposal = send(session, tam, row).proposals[0]
+    assert proposal.kind is ProposalKind.ELSEWHERE
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert [(item.instrument_id, item.starts_at) for item in booking.items] == [
+        (twin.id, NOW + 24 * HOUR),
+        (other.id, NOW + 26 * HOUR),
+    ]
+
+
+def test_several_units_go_where_as_many_are_free(session, tam, ada, cleo, sem):
+    bath = make_instrument(session, facility=sem.facility, units=4)
+    booking = several(session, ada, (bath, 24, 26, 3))
+    several(session, cleo, (bath, 30, 31, 2))
+    several(session, cleo, (bath, 18, 19, 2))
+    row = begin(session, tam, close(session, tam, bath, 20, 30))
+    solved(session, row)
+    proposal = send(session, tam, row).proposals[0]
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert [(item.starts_at, item.quantity) for item in booking.items] == [(NOW + 31 * HOUR, 3)]
+
+
+def test_what_fits_nowhere_as_a_whole_is_divided(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 28)
+    for start in range(0, 24 * 20, 6):  # never more than three hours are free
+        if not 18 <= start < 36:
+            place(session, cleo, sem, start + 3, start + 6)
+    row = begin(session, tam, close(session, tam, sem, 20, 36))
+    solved(session, row)
+    [repair, *_] = replans.repairs(session.get_one(SolverRun, row.run_id))
+    assert (repair.moved, repair.without_place) == (1, 0)
+    proposal = send(session, tam, row).proposals[0]
+    assert proposal.kind is ProposalKind.SPLIT
+    assert sum(((i.span.duration) for i in proposals.proposed_items(proposal)), 0 * HOUR) == 4 * HOUR
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert len(booking.items) == 2
+    assert all(item.starts_at >= NOW + 36 * HOUR for item in booking.items)
+
+
+def test_who_gives_up_several_items_waits_for_each(session, tam, ada, sem):
+    other = make_instrument(session, facility=sem.facility)
+    several(session, ada, (sem, 24, 26, 1), (other, 26, 28, 1))
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    solved(session, row)
+    proposal = send(session, tam, row).proposals[0]
+    proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.WAIT, now=NOW)
+    assert len(session.scalars(select(WaitlistEntry)).all()) == 2
+
+
+def test_a_place_after_the_day_by_which_it_is_needed_weighs_as_none(session, tam, ada, cleo, sem):
+    booking = place(session, ada, sem, 24, 26)
+    booking.needed_by = date(2026, 11, 3)
+    place(session, cleo, sem, 1, 20)
+    session.flush()
+    row = begin(session, tam, close(session, tam, sem, 20, 40))
+    solved(session, row)
+    [repair, *_] = replans.repairs(session.get_one(SolverRun, row.run_id))
+    assert repair.cost > 7000
+    [change] = repair.changes
+    assert proposals.too_late(booking, proposals.items_of(booking, change))
 
 
 # --- asking ---------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def test_a_search_that_failed_says_so_and_begins_again(lab):
         solver_runs.fail(session, run_id=run.id, error="lost", now=datetime.now(UTC))
     page = lab.get("tam", where).text
     assert "the search came to a fault. Look again." in page
-    again = re.search(r'action="(/closures/[^"]+/replan)"', page)[1]
+    again = re.search(r'action="(/replans/[^"]+/search)"', page)[1]
     assert lab.send("tam", again).headers["Location"] == where
     with db.reading() as session:
         states = set(session.scalars(select(SolverRun.state)))

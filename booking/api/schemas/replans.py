@@ -5,7 +5,7 @@ from marshmallow import fields
 from booking.api.schemas.bookings import PersonOut
 from booking.api.schemas.fields import Choice, In, Instant, Out, Text, Whole
 from booking.domain.replanning import Answer
-from models import IfSilent, ProposalKind, ProposalState, ReplanState, RunState
+from models import Cause, IfSilent, ProposalKind, ProposalState, ReplanState, RunState
 
 
 class RunOut(Out):
@@ -27,6 +27,15 @@ class RunOut(Out):
     error = fields.String(required=True)
 
 
+class ReplanItemOut(Out):
+    """One item that a booking has, or would have."""
+
+    instrument_id = fields.String(required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
+    quantity = fields.Integer(required=True)
+
+
 class ChangeOut(Out):
     """What a repair asks of one booking."""
 
@@ -40,6 +49,14 @@ class ChangeOut(Out):
         required=True, allow_none=True, metadata={"description": "Null where no place was found."}
     )
     start = Instant(required=True, allow_none=True)
+    items = fields.List(
+        fields.Nested(ReplanItemOut),
+        required=True,
+        metadata={"description": "All that it would have; more than before where it is divided into parts."},
+    )
+    late = fields.Boolean(
+        required=True, metadata={"description": "After the day by which it is needed: as heavy as no place."}
+    )
     cost = fields.Integer(required=True, metadata={"description": "Points of disturbance."})
 
 
@@ -68,6 +85,10 @@ class ProposalOut(Out):
     instrument_id = fields.String(required=True, allow_none=True)
     start = Instant(required=True, allow_none=True)
     end = Instant(required=True, allow_none=True)
+    items = fields.List(fields.Nested(ReplanItemOut), required=True)
+    before = fields.List(
+        fields.Nested(ReplanItemOut), required=True, metadata={"description": "What it had when asked about."}
+    )
     state = Choice(ProposalState, required=True)
     deadline = Instant(required=True, allow_none=True)
     if_silent = Choice(
@@ -83,10 +104,13 @@ class ProposalsOut(Out):
 
 
 class ReplanOut(Out):
-    """The repair of what one closure displaces."""
+    """The repair of what one cause displaces."""
 
     id = fields.UUID(required=True)
-    closure_id = fields.UUID(required=True)
+    cause = Choice(Cause, required=True)
+    closure_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Null where no closure displaces them."}
+    )
     state = Choice(ReplanState, required=True)
     chosen = fields.Integer(required=True, allow_none=True)
     version = fields.Integer(required=True)
