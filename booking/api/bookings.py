@@ -301,10 +301,10 @@ def decide(wanted: dict[str, Any], booking_id: UUID) -> Answer:
 @blp.response(200, BookingOut)
 @problems(404, 409)
 def agree(wanted: dict[str, Any], booking_id: UUID) -> Answer:
-    """Say what may be done after an outage
+    """Say what may be done after an outage, and for those who wait
 
-    Whether the booking may be moved a little so that others find room, and what becomes of it if an outage displaces
-    it and you do not answer.
+    Whether the booking may be moved a little so that others find room whom an outage meets, or who wait, and what
+    becomes of it if an outage displaces it and you do not answer.
     """
     with transaction() as session:
         return _told(agreements.agree(session, actor=actor(), booking_id=booking_id, now=utc_now(), **wanted))

@@ -587,7 +587,7 @@ templates_know()
 @needs("booking.agree")
 def agree(booking_id: UUID) -> Answer:
     """Say what may be done with a booking after an outage."""
-    intake = Intake(fields("if_silent", "may_move"))
+    intake = Intake(fields("if_silent", "may_move", "makes_room"))
     if_silent = intake.choice("if_silent", IfSilent)
     if if_silent is None:
         raise Invalid(intake.errors)
@@ -597,6 +597,7 @@ def agree(booking_id: UUID) -> Answer:
             actor=actor(),
             booking_id=booking_id,
             may_move=bool(intake.typed["may_move"]),
+            makes_room=bool(intake.typed["makes_room"]),
             if_silent=if_silent,
             now=utc_now(),
         )

@@ -12,6 +12,7 @@ from tests.api.conftest import World, at, window
 SHAPE = {
     "id",
     "may_move",
+    "makes_room",
     "if_silent",
     "items",
     "start",

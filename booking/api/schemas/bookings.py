@@ -291,6 +291,12 @@ class BookingOut(Out):
             "description": "After an outage it may be moved by a day at most so that others find room."
         },
     )
+    makes_room = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "It may be moved by a day at most, once, so that somebody who waits finds room."
+        },
+    )
     if_silent = Choice(
         IfSilent,
         required=True,
@@ -422,7 +428,8 @@ class VerdictOut(Out):
 
 
 class AgreementIn(In):
-    """What the facility may do with a booking after an outage."""
+    """What the facility may do with a booking after an outage, and for those who wait."""
 
     may_move = Flag(required=True)
+    makes_room = Flag(metadata={"description": "Left out, it stays as it was."})
     if_silent = Choice(IfSilent, required=True)
