@@ -44,6 +44,11 @@ def test_from_the_refusal_to_the_booking(world_on_both: World):
         "priority": 100,
         "purpose": "Films",
         "wish": "",
+        "windows": [],
+        "at_once": False,
+        "may_move": False,
+        "reasons": [],
+        "standby": None,
         "project_id": None,
         "state": "waiting",
         "ahead": 0,
@@ -134,3 +139,32 @@ def test_one_s_own_places_and_the_facility_s_line(world: World):
     assert world.delete(where, who="cleo").status_code == 204
     assert world.get(where, who="cleo").json["state"] == "left"
     assert world.patch(where, json=ranked, who="tam").status_code == 409
+
+
+def test_a_wish_of_several_windows_is_booked_at_once(world_on_both: World):
+    world = world_on_both
+    windows = [{"start": at(9), "end": at(10)}, {"start": at(14), "end": at(16)}]
+    asked = {"instrument_id": "SEM", "start": at(9), "end": at(16), "duration": "PT2H", "windows": windows}
+    wrong = world.post("/waitlist", json=asked | {"windows": windows[:1]}, who="cleo")
+    assert (wrong.status_code, list(wrong.json["errors"])) == (422, ["windows"])
+    joined = world.post("/waitlist", json=asked | {"at_once": True, "may_move": True}, who="cleo")
+    assert joined.status_code == 201
+    assert (joined.json["windows"], joined.json["at_once"], joined.json["may_move"]) == (windows, True, True)
+    turn()
+    served = world.get(f"/waitlist/{joined.json['id']}", who="cleo").json
+    assert (served["state"], served["offer"]) == ("served", None)
+    booking = world.get(f"/bookings/{served['booking_id']}", who="cleo").json
+    assert (booking["start"], booking["end"]) == (at(14), at(16))
+    assert (booking["may_move"], booking["makes_room"]) == (True, True)
+
+
+def test_an_agreement_that_does_not_speak_of_those_who_wait_leaves_that_as_it_was(world_on_both: World):
+    world = world_on_both
+    where = f"/bookings/{world.book()['id']}/agreement"
+    agreed = world.ask("PUT", where, json={"may_move": False, "if_silent": "stay", "makes_room": True}).json
+    assert agreed["makes_room"] is True
+    assert world.ask("PUT", where, json={"may_move": True, "if_silent": "stay"}).json["makes_room"] is True
+    taken_back = world.ask(
+        "PUT", where, json={"may_move": True, "if_silent": "stay", "makes_room": False}
+    ).json
+    assert taken_back["makes_room"] is False
