@@ -14,9 +14,10 @@ from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound, Scope, Sub
 from booking.domain.lifecycle import State
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import bookings, credit, events, faults, labels
+from booking.services import bookings, credit, events, faults, labels, standby
 from booking.services.accounts import PasswordHash
 from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows, hashed
+from booking.services.standby import Called
 from models import Badge, Booking, BookingItem, Facility, Instrument, Kiosk, Membership, Person, PersonState
 
 LONGEST_NAME = 100
@@ -46,6 +47,8 @@ class Place:
     instrument: Instrument
     down_until: datetime | None
     slots: Sequence[Slot]
+    standby: bool = False
+    called: Called | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,9 @@ def places(session: Session, *, kiosk: Kiosk, now: datetime) -> list[Place]:
     for booking in _bookings(session, kiosk, now):
         for place in {item.instrument_id for item in booking.items} & slots.keys():
             slots[place].append(_slot(booking, now))
-    return [Place(row, down.get(row.id), slots[row.id]) for row in rows]
+    kept = standby.kept_at(session, rows=rows, now=now)
+    called = standby.called(session, instrument_ids=list(kept), now=now) if kept else {}
+    return [Place(row, down.get(row.id), slots[row.id], row.id in kept, called.get(row.id)) for row in rows]
 
 
 def _bookings(session: Session, kiosk: Kiosk, now: datetime) -> list[Booking]:

@@ -1,5 +1,6 @@
 """What standing by comes to: the odds of a day by what happened before, who stands by, and what was used again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -22,13 +23,19 @@ from models import (
     BookingItem,
     Instrument,
     Occupation,
+    OfferState,
+    Person,
     Usage,
     WaitlistEntry,
     WaitlistInstrument,
+    WaitlistOffer,
 )
 
 LATELY, LONG = 90, 180
 """So many days back one looks; so many where that is too little."""
+
+USUAL = 240
+"""Who puts themselves on the list at a tablet uses so many minutes at most."""
 
 MOST = 5000
 """Of so many bookings at most, the latest, the history is made."""
@@ -154,6 +161,68 @@ def figures(session: Session, *, actor: Actor, facility_id: int, now: datetime) 
     hour = timedelta(hours=1)
     called, served = _calls(session, facility_id, since)
     return Figures(LATELY, total / hour, again / hour, called, served)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody who is called from standby: who, for what, and until when they may answer."""
+
+    offer_id: UUID
+    person_id: UUID
+    name: str
+    span: Span
+    deadline: datetime
+
+
+def kept_at(session: Session, *, rows: Sequence[Instrument], now: datetime) -> set[int]:
+    """Give those of some instruments at which one may stand by now."""
+    timetables = policies.timetables(session, rows, person_id=None)
+    return {row.id for row in rows if row.bookable and timetables[row.id].at(now).standby}
+
+
+def called(session: Session, *, instrument_ids: Sequence[int], now: datetime) -> dict[int, Called]:
+    """Give who is called at some instruments at present; one statement."""
+    query = (
+        select(WaitlistOffer, WaitlistEntry.person_id, Person.name)
+        .join(WaitlistEntry, WaitlistEntry.id == WaitlistOffer.entry_id)
+        .join(Person, Person.id == WaitlistEntry.person_id)
+        .where(
+            WaitlistOffer.instrument_id.in_(instrument_ids),
+            WaitlistOffer.state == OfferState.OPEN,
+            WaitlistOffer.deadline > now,
+            WaitlistEntry.lead_minutes.is_not(None),
+        )
+        .order_by(WaitlistOffer.offered_at.desc())
+    )
+    return {
+        offer.instrument_id: Called(
+            offer.id, person_id, name, Span(offer.starts_at, offer.ends_at), offer.deadline
+        )
+        for offer, person_id, name in session.execute(query)
+    }
+
+
+def be_here(session: Session, *, actor: Actor, instrument: Instrument, now: datetime) -> WaitlistEntry:
+    """Say at the instrument that one is there and ready; who does not stand by yet does so from now on.
+
+    :raises Refused: if the facility keeps no standby list there
+    """
+    tz = zone(instrument.facility.zone)
+    day = now.astimezone(tz).date()
+    _, own = _before(session, instrument, instant(day + timedelta(days=1), 0, tz), actor)
+    if own is None:
+        policy = policies.in_force(session, instrument, person_id=actor.person_id, start=now)
+        own = waitlist.stand_by(
+            session,
+            actor=actor,
+            instrument_id=instrument.id,
+            day=day,
+            least=policy.shortest,
+            most=max(policy.shortest, min(USUAL, policy.longest or USUAL)),
+            lead=0,
+            now=now,
+        ).id
+    return waitlist.say_here(session, actor=actor, entry_id=own, now=now)
 
 
 # --- how ------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ from booking.services import (
     kiosks,
     labels,
     rate_limits,
+    standby,
+    waitlist,
 )
 from booking.services.catalogue import Filters
 from booking.services.kiosks import Claim, Place
@@ -273,6 +275,7 @@ def _tablet(
         places=found,
         zone=zone,
         says=lambda place: _says(place, zone),
+        initials=badges.initials,
         problems=problems,
         at=at,
         text=text,
@@ -391,6 +394,15 @@ def _act(
             text = Intake(form).text("text", longest=LONGEST_TEXT, lines=True)
             faults.report(session, actor=who, code=row.code, text=text, now=now)
             return _("Thank you: the facility was told.")
+        if form["act"] == "here":
+            standby.be_here(session, actor=who, instrument=row, now=now)
+            return _("%(who)s stands by and is called as soon as something is left.", who=initials)
+        if form["act"] == "take":
+            offer = standby.called(session, instrument_ids=[row.id], now=now).get(row.id)
+            if offer is None or offer.person_id != who.person_id:
+                raise NotFound("offer")
+            booking = waitlist.accept(session, actor=who, offer_id=offer.offer_id, now=now)
+            return _("%(who)s has it until %(at)s.", who=initials, at=i18n.format_time(booking.ends_at, zone))
         if form["act"] != "hour":
             raise NotFound("act", form["act"])
         if labels.moment(session, actor=who, instrument=row, now=now).status is Status.DOWN:
