@@ -82,6 +82,11 @@ class InLine:
     ahead: int
     offer: WaitlistOffer | None
 
+    @property
+    def windows(self) -> tuple[Span, ...]:
+        """Give the parts of the window in which the use may lie, none for anywhere in it."""
+        return line.read(self.entry.windows)
+
 
 @dataclass(frozen=True, slots=True)
 class Work:

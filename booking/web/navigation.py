@@ -114,7 +114,7 @@ PAGES = (
 """The pages of the header, in its order; `beside` are the pages that belong under one."""
 
 ACCOUNT = (
-    Page("web.waitlist", lambda: _("Waitlist"), _signed_in, frozenset({"web.new_place"})),
+    Page("web.waitlist", lambda: _("My wishes"), _signed_in, frozenset({"web.new_place"})),
     Page(
         "web.rounds",
         lambda: _("Rounds"),

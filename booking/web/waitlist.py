@@ -8,13 +8,14 @@ from uuid import UUID
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
-from booking import wording
+from booking import plan_words, wording
 from booking.db import Session, reading, transaction
 from booking.domain import waitlist as line
 from booking.domain.access import Actor, NotFound, Subject, may
 from booking.domain.lifecycle import State
+from booking.domain.rounds import WishState
 from booking.domain.rules import Invalid, Refused
-from booking.domain.spans import Span
+from booking.domain.spans import Span, merge
 from booking.http.forms import fields
 from booking.http.guard import needs, open_to_all
 from booking.http.identity import actor, utc_now
@@ -22,7 +23,7 @@ from booking.http.locale import speak_as_the_letter
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of, pgettext
-from booking.services import catalogue, facilities, instruments, projects, waitlist
+from booking.services import catalogue, facilities, instruments, projects, round_wishes, waitlist
 from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
 from booking.services.waitlist import InLine
@@ -39,8 +40,25 @@ Answer = str | Redirect | tuple[str, int]
 PAGE_SIZE = 50
 USUAL_LENGTH = 120
 NEXT_DAYS = 7
+IN_ROUNDS = 20
+"""So many of one's wishes of rounds are looked at for the page of all wishes."""
+
 FILTERS = ("q", "category", "facility", "capability")
-FIELDS = ("instrument", *FILTERS, "first", "last", "minutes", "quantity", "project", "purpose")
+MORE_WINDOWS = (2, 3)
+"""A wish may lie in so many other stretches of days besides the first."""
+
+FIELDS = (
+    *("instrument", *FILTERS, "first", "last", "minutes", "quantity", "project", "purpose"),
+    *(f"{name}{number}" for number in MORE_WINDOWS for name in ("first", "last")),
+    *("found", "may_move"),
+)
+
+
+class Found(StrEnum):
+    """What is done with a time that is found."""
+
+    OFFER = "offer"
+    BOOK = "book"
 
 
 class Reply(StrEnum):
@@ -53,17 +71,20 @@ class Reply(StrEnum):
 @blueprint.get("/waitlist", endpoint="waitlist")
 @needs("waitlist.list")
 def show_waitlist() -> Answer:
-    """Show where one waits in line, with what is offered first."""
+    """Show all that one wishes for and waits for, with what is offered first."""
     return _own_page()
 
 
 def _own_page(*, problem: Sequence[object] = (), status: int = 200) -> Answer:
     with reading() as session:
         places = waitlist.mine(session, actor=actor())
+        of_rounds = round_wishes.mine(session, actor=actor(), limit=IN_ROUNDS)
     page = render_template(
         "waitlist/mine.html",
         places=[place for place in places if place.entry.state in waitlist.OPEN],
         over=[place for place in places if place.entry.state not in waitlist.OPEN],
+        of_rounds=[(wish, row) for wish, row in of_rounds if wish.state is WishState.WAITING],
+        words_of=plan_words,
         state_words=state_words(),
         problem=problem,
         local_date=local_date,
@@ -97,28 +118,30 @@ def show_new_place() -> Answer:
 @blueprint.post("/waitlist/new")
 @needs("waitlist.join")
 def join_waitlist() -> Answer:
-    """Wait in line for any time within the days, on any instrument that suits."""
+    """Wish for any time within the days, on any instrument that suits; what comes free is offered, or booked."""
     typed = fields(*FIELDS)
     intake = Intake(typed)
     minutes = intake.whole("minutes", least=1, most=line_minutes())
     quantity = intake.whole("quantity", least=1, most=MOST_UNITS, default=1)
     purpose = intake.text("purpose", longest=waitlist.LONGEST_PURPOSE, lines=True)
     project_id = intake.key("project")
-    first, last = (_day(intake, name) for name in ("first", "last"))
-    if first and last and last < first:
-        intake.errors["last"] = "inverted"
-    if intake.errors or minutes is None or quantity is None or first is None or last is None:
+    found = intake.choice("found", Found) if typed["found"] else Found.OFFER
+    days = _stretches(intake)
+    if intake.errors or minutes is None or quantity is None:
         return _form_page(typed, intake.errors, status=422)
     now = utc_now()
     try:
         with transaction() as session:
             wanted, zone, words = _wanted(session, typed)
-            start = max(midnight(first, zone), now.replace(second=0, microsecond=0))
+            windows = _windows(days, zone, now)
             waitlist.join(
                 session,
                 actor=actor(),
                 instrument_ids=wanted,
-                window=Span(start, midnight(last + timedelta(days=1), zone)),
+                window=Span(windows[0].start, windows[-1].end),
+                windows=windows if len(windows) > 1 else (),
+                at_once=found is Found.BOOK,
+                may_move=bool(typed["may_move"]),
                 minutes=minutes,
                 quantity=quantity,
                 project_id=project_id,
@@ -132,16 +155,51 @@ def join_waitlist() -> Answer:
     except Invalid as error:
         wrong = {_FIELD_OF.get(name, name): code for name, code in error.errors.items()}
         return _form_page(typed, wrong, status=422)
-    flash(_("You are in line. When a time comes free you are asked, by mail and here."), "success")
+    if found is Found.BOOK:
+        flash(
+            _("You are in line. When a time comes free it is booked for you, and you hear of it."), "success"
+        )
+    else:
+        flash(_("You are in line. When a time comes free you are asked, by mail and here."), "success")
     return redirect(url_for("web.waitlist"), 303)
 
 
-_FIELD_OF = {"end": "last", "duration": "minutes", "instruments": "q", "wish": "q", "project_id": "project"}
+_FIELD_OF = {
+    "windows": "last",
+    "end": "last",
+    "duration": "minutes",
+    "instruments": "q",
+    "wish": "q",
+    "project_id": "project",
+}
 
 
 def line_minutes() -> int:
     """Give the longest use that a window can hold."""
     return int(waitlist.LONGEST_WINDOW.total_seconds() // 60)
+
+
+def _stretches(intake: Intake) -> list[tuple[date, date]]:
+    """Give the stretches of days that were typed, the first of which must be."""
+    found = []
+    for number in ("", *MORE_WINDOWS):
+        names = f"first{number}", f"last{number}"
+        if number and not any(intake.raw(name) for name in names):
+            continue
+        first, last = (_day(intake, name) for name in names)
+        if first and last and last < first:
+            intake.errors[names[1]] = "inverted"
+        elif first and last:
+            found.append((first, last))
+    return sorted(found)
+
+
+def _windows(days: Sequence[tuple[date, date]], zone: str, now: datetime) -> list[Span]:
+    """Give the stretches of days in time, what is past cut off; at least one, however late."""
+    minute = now.replace(second=0, microsecond=0)
+    whole = [Span(midnight(first, zone), midnight(last + timedelta(days=1), zone)) for first, last in days]
+    ahead = merge(Span(max(one.start, minute), one.end) for one in whole)
+    return ahead or [Span(minute, whole[-1].end)]
 
 
 def _day(intake: Intake, name: str) -> date | None:
@@ -199,6 +257,7 @@ def _form_page(
         "last": (today + timedelta(days=NEXT_DAYS)).isoformat(),
         "minutes": str(USUAL_LENGTH),
         "quantity": "1",
+        "found": Found.OFFER.value,
     }
     filled = {**typed, **{name: value for name, value in usual.items() if not typed.get(name)}}
     length = (
@@ -211,6 +270,9 @@ def _form_page(
         "capability": _("Ability"),
         "first": _("First day"),
         "last": _("Last day"),
+        **{f"first{number}": _("Or from") for number in MORE_WINDOWS},
+        **{f"last{number}": _("To") for number in MORE_WINDOWS},
+        "found": _("When a time is found"),
         "minutes": _("For how long"),
         "quantity": _("Units"),
         "project": _("Project"),
@@ -228,6 +290,11 @@ def _form_page(
         facility_options=[("", _("Any")), *((row.code, name_of(row)) for row in places)],
         projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
         longest=waitlist.LONGEST_PURPOSE,
+        more_windows=MORE_WINDOWS,
+        found_options=[
+            (Found.OFFER.value, _("Ask me: it is kept for me while I answer")),
+            (Found.BOOK.value, _("Book it at once: nobody can take it, and I can still cancel")),
+        ],
     )
     return page, status
 

@@ -12,7 +12,7 @@ from booking.domain.occupation import Kind
 from booking.domain.one_time import address
 from booking.jobs import waitlist as job
 from booking.services import bookings
-from models import Booking, Hold, Occupation, OneTimeLink, WaitlistEntry
+from models import Booking, EntryState, Hold, Occupation, OneTimeLink, WaitlistEntry
 from tests import cast
 from tests.web import browsing
 from tests.web.lab import Lab, at, text_of, typed
@@ -242,3 +242,50 @@ def test_the_manager_sees_the_line_and_changes_its_order_with_a_reason(lab):
     page = lab.get("ben", "/waitlist/facility").text
     assert "Cleo" in text_of(page)
     assert "/rank" not in page
+
+
+def test_a_wish_of_two_stretches_of_days_is_booked_at_once_and_stands_on_the_page(lab):
+    page = lab.get("cleo", "/waitlist/new?instrument=SEM").text
+    assert "Ask me: it is kept for me while I answer" in text_of(page)
+    days = [(datetime.now(UTC) + timedelta(days=number)).date().isoformat() for number in (3, 5, 9, 10)]
+    wish = {"instrument": "SEM", "minutes": "120", "quantity": "1", "found": "book", "may_move": "1"}
+    wish |= dict(zip(("first2", "last2", "first", "last"), days, strict=True))
+    answer = lab.send("cleo", "/waitlist/new", **wish)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/waitlist")
+    row = entry()
+    assert (len(row.windows), row.at_once, row.may_move) == (2, True, True)
+    shown = text_of(lab.get("cleo", "/waitlist").text)
+    assert "My wishes" in shown
+    assert "Booked at once when it is found" in shown
+    turn(lab)
+    row = entry()
+    assert row.booking_id is not None
+    assert f"/bookings/{row.booking_id}" in lab.get("cleo", "/waitlist").text
+
+
+def test_days_that_make_no_sense_are_said_at_their_field(lab):
+    wish = {
+        "instrument": "SEM",
+        "minutes": "120",
+        "quantity": "1",
+        "first": "2030-03-01",
+        "last": "2030-03-03",
+    }
+    answer = lab.send("cleo", "/waitlist/new", **wish, first2="2030-03-09", last2="2030-03-05")
+    assert answer.status_code == 422
+    assert "Error" in answer.text
+    assert 'id="last2"' in answer.text
+    missing = lab.send("cleo", "/waitlist/new", **wish, first2="2030-03-09", last2="")
+    assert missing.status_code == 422
+
+
+def test_a_wish_that_is_over_says_why_on_the_page(lab):
+    booked_by_ada(lab)
+    in_line(lab)
+    with db.transaction() as session:
+        row = session.scalars(select(WaitlistEntry)).one()
+        row.state, row.ended_at = EntryState.LAPSED, datetime.now(UTC)
+        row.reasons = [{"code": "taken_by", "kinds": {"university": 1}, "closures": 0}]
+    assert "Every start in your window is taken (universities: 1)." in text_of(
+        lab.get("cleo", "/waitlist").text
+    )
