@@ -3,12 +3,11 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 from typing import Any
 
-QUIET = 4
-"""Modules left white around a code, as its standard asks."""
+from booking.gateways import pdf
+from booking.gateways.pdf import QUIET
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def png(label: Label, *, scale: int = 12) -> bytes:
 
 def svg(label: Label) -> bytes:
     """Draw the code with the instrument's names under it."""
-    rows = _matrix(label.address)
+    rows = pdf.matrix(label.address)
     size = len(rows) + 2 * QUIET
     path = "".join(
         f"M{x + QUIET} {y + QUIET}h1v1h-1z"
@@ -58,16 +57,12 @@ def svg(label: Label) -> bytes:
     ).encode()
 
 
-def _matrix(address: str) -> list[bytearray]:
-    return list(_code(address).matrix)
-
-
 def sheet(labels: Sequence[Label], *, title: str) -> bytes:
     """Draw labels on pages of A4, two by four, with lines to cut along."""
     from reportlab.lib.pagesizes import A4  # noqa: PLC0415 - it takes its time to load
     from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415
 
-    _fonts()
+    pdf.fonts()
     file = io.BytesIO()
     canvas = Canvas(file, pagesize=A4, invariant=True)
     canvas.setTitle(title)
@@ -84,35 +79,11 @@ def sheet(labels: Sequence[Label], *, title: str) -> bytes:
     return file.getvalue()
 
 
-CHINESE, LATIN = "STSong-Light", "Helvetica"
-
-
-@cache
-def _fonts() -> None:
-    from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415
-    from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # noqa: PLC0415
-
-    pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
-
-
 def _draw(canvas: Any, label: Label, x: float, y: float, width: float, height: float) -> None:
     margin = 18.0
     side = height - 2 * margin - 42
-    rows = _matrix(label.address)
-    module = side / (len(rows) + 2 * QUIET)
     left, top = x + (width - side) / 2, y + height - margin
-    canvas.setFillGray(0)
-    for line, row in enumerate(rows):
-        for column, dark in enumerate(row):
-            if dark:
-                canvas.rect(
-                    left + (column + QUIET) * module,
-                    top - (line + QUIET + 1) * module,
-                    module,
-                    module,
-                    stroke=0,
-                    fill=1,
-                )
+    pdf.draw_code(canvas, label.address, left, top, side)
     room, middle = width - 2 * margin, x + width / 2
     base = top - side - 8
     for text, size in ((label.name_zh, 11.0), (label.name_en, 9.0), (f"{label.code} · {label.place}", 8.0)):
@@ -123,15 +94,9 @@ def _draw(canvas: Any, label: Label, x: float, y: float, width: float, height: f
 
 def _line(canvas: Any, text: str, middle: float, base: float, room: float, size: float) -> None:
     """Write a line in the middle; what does not fit is first made smaller and then cut."""
-    from reportlab.pdfbase.pdfmetrics import stringWidth  # noqa: PLC0415
-
-    font = LATIN if text.isascii() else CHINESE
-    while stringWidth(text, font, size) > room and size > 6:
+    while pdf.width_of(text, size) > room and size > 6:
         size -= 0.5
-    while stringWidth(text, font, size) > room:
-        text = text[:-2].rstrip() + "…" if not text.isascii() else text[:-4].rstrip() + "..."
-    canvas.setFont(font, size)
-    canvas.drawCentredString(middle, base, text)
+    pdf.write(canvas, text, middle - min(pdf.width_of(text, size), room) / 2, base, size, room)
 
 
 def _cut_lines(canvas: Any, page: tuple[float, float], across: int, down: int) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from booking import db
+from booking.config import Settings
 from booking.domain import one_time, recurrence
 from booking.domain.access import Actor, Role
 from booking.domain.notices import Channel
@@ -299,6 +300,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     keeper = cast.actor_of(session, root)
     plans = _plans(session, facility, book, keeper, who, things.purpose, allotted)
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
+    calendars.make(session, actor=who, scope=CalendarScope.INSTRUMENT, subject=at.code, locale="en", now=NOW)
     in_line = _in_line(session, lined, who, things.purpose)
     in_line |= _standing_by(session, stood, who, things.purpose)
     # A person holds one time at once: it is that of the first place.
@@ -402,6 +404,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "process": str(process.id),
         "utility": steam.code,
         "planned_at": at.code,
+        "booked": str(at.id),
         "series": str(repeated.id),
         "pending": str(pending.id),
         "waits": f"{waits.id}:{waits.version}",
@@ -992,11 +995,16 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-notices.read_all": ({}, {"json": {}}),
         "api-notices.choose": ({}, {"json": {"wishes": [], "quiet": {"begins": 1320, "ends": 420}}}),
         "feeds.feed": ({"token": "guessed" if case.thing == "guess" else world.feed}, {}),
+        **_of_caldav(case, t),
         "static": ({"filename": "js/menu.js"}, {}),
         "styles": ({"names": "tokens+base"}, {}),
         "web.counts": ({}, {"environ_base": {"REMOTE_ADDR": "192.0.2.7" if case.thing else "127.0.0.1"}}),
         "web.instrument": ({"code": hidden if case.thing else i["planned_at"]}, {}),
         "web.facility": ({"code": t.facility}, {}),
+        "web.week_sheet": ({"code": hidden if case.thing else i["planned_at"], "names": "1"}, {}),
+        "web.week_sheet_file": ({"code": hidden if case.thing else i["planned_at"], "names": "1"}, {}),
+        "web.facility_sheet": ({"code": t.facility, "names": "1"}, {}),
+        "web.facility_sheet_file": ({"code": t.facility, "names": "1"}, {}),
         "web.network": ({"code": world.network}, {}),
         "web.language": ({}, {"data": {"locale": "en", "next": "/"}}),
         "web.submit_sign_in": (
@@ -1211,7 +1219,7 @@ def ask(world: World, case: Case, role: str) -> TestResponse:
     values, sent = request_of(case, world.things[place], world)
     path = world.app.url_map.bind("localhost").build(case.endpoint, values, method=case.method)
     client: FlaskClient = world.app.test_client()
-    if case.endpoint.startswith("api-"):
+    if case.endpoint.startswith(("api-", "caldav.")):
         headers = dict(sent.pop("headers", {}))
         if name is not None:
             headers["Authorization"] = f"Bearer {world.tokens[name]}"
@@ -1227,6 +1235,7 @@ def ask(world: World, case: Case, role: str) -> TestResponse:
 
 BOOKKEEPING = {
     ("api_token", "used_at"),
+    ("api_token", "agent"),
     ("sign_in", "seen_at"),
     ("kiosk", "seen_at"),
     ("calendar_link", "fetched_at"),
@@ -1264,6 +1273,32 @@ class Watch:
             rows = self._connection.execute(f'SELECT {kept} FROM "{table}"')  # noqa: S608 - our own names
             found.update(f"{table}{sorted(map(repr, rows))}".encode())
         return found.hexdigest()
+
+
+def _of_caldav(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """What is sent to somebody's calendars: that of an instrument, and a booking in it."""
+    i = t.ids
+    person = {"person_id": i["person"]}
+    calendar = person | {"name": f"instrument-{i['booked']}"}
+    event = calendar | {"event": f"{'new' if case.thing else i['planned']}.ics"}
+    uid = "new" if case.thing else f"{i['planned']}@{Settings().host_name}"
+    starts = LATER[0] if case.thing else SOON
+    sent = (
+        f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART:{starts:%Y%m%dT%H%M%SZ}\r\n"
+        "DURATION:PT1H\r\nSUMMARY:x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    changes = "<sync-collection xmlns='DAV:'><sync-token/><prop><getetag/></prop></sync-collection>"
+    name = (
+        "<propertyupdate xmlns='DAV:'><set><prop><displayname>x</displayname></prop></set></propertyupdate>"
+    )
+    return {
+        **{f"caldav.{name}": (person, {}) for name in ("principal", "find_principal", "home", "find_home")},
+        **{f"caldav.{name}": (calendar, {}) for name in ("calendar", "find_calendar")},
+        **{f"caldav.{name}": (event, {}) for name in ("event", "find_event", "drop_event")},
+        "caldav.put_event": (event, {"data": sent}),
+        "caldav.report": (calendar, {"data": changes}),
+        "caldav.change_calendar": (calendar, {"data": name}),
+    }
 
 
 def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
