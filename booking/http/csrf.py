@@ -3,7 +3,7 @@
 from flask import Flask, current_app, request
 from flask_wtf.csrf import CSRFProtect
 
-from booking.http.identity import bearer, has_cookie
+from booking.http.identity import bearer, by_password, has_cookie
 
 _protect = CSRFProtect()
 
@@ -21,6 +21,8 @@ def _check() -> None:
         return
     if bearer() is not None:
         return  # no other site can make a browser send one, and cookies beside it count for nothing
+    if by_password():
+        return  # cookies count for nothing there, and other sites cannot make a browser send these methods
     if request.path.startswith("/api/") and not has_cookie():
         return  # a program that forgot its token: it is a visitor, and the guard says so
     _protect.protect()

@@ -1,5 +1,6 @@
 """Who is asking: a session's cookie or a Bearer token becomes an Actor, with one statement a request."""
 
+import ipaddress
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +25,10 @@ NOTED_EVERY = timedelta(minutes=5)
 
 class UnknownToken(Exception):
     """A Bearer token that there is not, not any more, or whose person may not sign in."""
+
+
+class OpenPassword(Exception):
+    """A password that came over a connection on which others can read."""
 
 
 class _User(UserMixin):  # type: ignore[misc]
@@ -68,8 +73,19 @@ def identity() -> Identity:
     found: Identity | None = g.get("identity")
     if found is None:
         token = bearer()
-        found = g.identity = _by_cookie() if token is None else _by_token(token)
+        if token is not None:
+            found = _by_token(token)
+        elif by_password():
+            found = _by_password()
+        else:
+            found = _by_cookie()
+        g.identity = found
     return found
+
+
+def by_password() -> bool:
+    """Tell whether programs give name and password with each request here, and cookies count for nothing."""
+    return request.path == "/caldav" or request.path.startswith("/caldav/")
 
 
 def bearer() -> str | None:
@@ -89,6 +105,30 @@ def _by_token(token: str) -> Identity:
     if found is None:
         raise UnknownToken
     return found
+
+
+def _by_password() -> Identity:
+    """Know a calendar program by its person's address and a token of theirs.
+
+    :raises OpenPassword: if others on the way could have read it
+    """
+    sent = request.authorization
+    if sent is None or sent.type != "basic":
+        return _VISITOR
+    if settings().production and not (request.is_secure or _from_here()):
+        raise OpenPassword
+    # A stranger's name costs what anybody's does: the token alone is looked up.
+    found = _by_token(sent.password or "")
+    if found.actor.email != (sent.username or "").strip().lower():
+        raise UnknownToken
+    return found
+
+
+def _from_here() -> bool:
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _by_cookie() -> Identity:
@@ -144,16 +184,16 @@ def _note_use(response: Response) -> Response:
     if found is not None and found.noted_at is not None:
         now = utc_now()
         if now - found.noted_at >= NOTED_EVERY:
-            response.call_on_close(partial(_note, found, now))
+            response.call_on_close(partial(_note, found, request.user_agent.string, now))
     return response
 
 
-def _note(found: Identity, now: datetime) -> None:
+def _note(found: Identity, agent: str, now: datetime) -> None:
     """Note the use when the answer has gone out: no request waits for it, and none fails by it."""
     try:
         with transaction() as db:
             if found.token_id is not None:
-                tokens.note_use(db, token_id=found.token_id, now=now)
+                tokens.note_use(db, token_id=found.token_id, agent=agent, now=now)
             elif found.sign_in_id is not None:
                 sign_in.note_use(db, sign_in_id=found.sign_in_id, now=now)
     except Exception:  # noqa: BLE001 - the answer is out; nobody can be told but the log

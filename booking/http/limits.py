@@ -10,7 +10,7 @@ from flask import Flask, request
 
 from booking.db import transaction
 from booking.http.context import settings
-from booking.http.identity import UnknownToken, actor, utc_now
+from booking.http.identity import UnknownToken, actor, by_password, utc_now
 from booking.services import rate_limits
 from booking.services.rate_limits import Limit, TooMany
 
@@ -38,13 +38,13 @@ class _Window:
 
 
 def init(app: Flask, *, per_minute: int) -> None:
-    """Count the API's requests by person, or by network for visitors and wrong tokens."""
+    """Count requests of programs by person, or by network for visitors and wrong tokens."""
     if not per_minute:
         return
     window = _Window()
 
     def _count() -> None:
-        if not request.path.startswith("/api/"):
+        if not (request.path.startswith("/api/") or by_password()):
             return
         try:
             who = actor()

@@ -90,7 +90,7 @@ def init(app: Flask) -> None:
         (Forbidden, _forbidden),
         (UnknownToken, _unknown_token),
         (NotFound, lambda _error: Problem(404, "not_found")),
-        (Refused, _refused),
+        (Refused, refusal_of),
         (WrongMove, _wrong_move),
         (Invalid, lambda error: Problem(422, "invalid", errors=error.errors)),
         (Stale, lambda _error: Problem(412, "stale")),
@@ -140,7 +140,8 @@ def _unknown_token(_error: UnknownToken) -> Problem:
     return Problem(401, "unauthorised", headers={"WWW-Authenticate": challenge})
 
 
-def _refused(error: Refused) -> Problem:
+def refusal_of(error: Refused) -> Problem:
+    """Give a refusal as it is told."""
     return Problem(
         409,
         "refused",

@@ -107,12 +107,12 @@ def by_secret(session: Session, *, secret: str, now: datetime) -> Identity | Non
     return Identity(actor=actor_of_rows(rows, scopes), zone=first.zone, token_id=first.id, noted_at=noted)
 
 
-def note_use(session: Session, *, token_id: UUID, now: datetime) -> None:
-    """Note when the token was last used, never back in time."""
+def note_use(session: Session, *, token_id: UUID, agent: str = "", now: datetime) -> None:
+    """Note when the token was last used and by which program, never back in time."""
     session.execute(
         update(ApiToken)
         .where(ApiToken.id == token_id, or_(ApiToken.used_at.is_(None), ApiToken.used_at < now))
-        .values(used_at=now)
+        .values(used_at=now, agent="".join(letter for letter in agent if letter.isprintable())[:300])
     )
 
 

@@ -161,16 +161,11 @@ def of_home(actor: Actor) -> Properties:
     }
 
 
-def of_calendar(calendar: Calendar, refreshed: Callable[[], None]) -> Properties:
-    """Give the properties of a calendar; `refreshed` notes what is in it, for those that count its changes."""
+def of_calendar(calendar: Calendar) -> Properties:
+    """Give the properties of a calendar; whoever asks for its sync-token has refreshed it."""
     actor = calendar.collection.found.actor
     scope = calendar.collection.found.scope.value
     kept = calendar.kept
-
-    def sync_token() -> str:
-        refreshed()
-        return calendar.sync_token()
-
     properties: dict[str, Callable[[], Content]] = {
         **_of_person(actor),
         D + "resourcetype": lambda: [made(D + "collection"), made(C + "calendar")],
@@ -188,7 +183,7 @@ def of_calendar(calendar: Calendar, refreshed: Callable[[], None]) -> Properties
         ],
         D + "getcontenttype": lambda: "text/calendar; charset=utf-8",
         D + "getetag": lambda: f'"{calendar.tag}"',
-        D + "sync-token": sync_token,
+        D + "sync-token": calendar.sync_token,
         CS + "getctag": lambda: calendar.tag,
         C + "supported-calendar-component-set": lambda: [made(C + "comp", name="VEVENT")],
         C + "supported-calendar-data": lambda: [
@@ -216,7 +211,7 @@ def of_event(calendar: Calendar, event: Event) -> Properties:
         D + "displayname": lambda: said()["SUMMARY"],
         D + "owner": lambda: [href(_principal(calendar.collection.found.actor))],
         D + "current-user-privilege-set": partial(_privileges, *_granted(calendar)),
-        C + "calendar-data": lambda: event.body.decode(),
+        C + "calendar-data": event.body.decode,
     }
 
 
