@@ -17,7 +17,7 @@ from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
 from booking.jobs import waitlist as job
-from booking.services import bookings, holds, waitlist
+from booking.services import bookings, holds, making_room, waitlist
 from booking.services.bookings import Stale
 from models import (
     Booking,
@@ -265,3 +265,62 @@ def test_the_hold_ends_as_another_books(database_url):
         together(partial(attempt, mine, won, lock), partial(attempt, theirs, won, lock))
         assert len(won) == 1
     assert_never_overbooked(database_url)
+
+
+# --- making room ----------------------------------------------------------------------------------
+
+
+def test_a_shift_and_a_booking_by_hand_at_the_same_moment(database_url: str) -> None:
+    """Ada's booking would go to where Ben books: either it makes room for Cleo, or he has the time; never both."""
+    ((place_id,), people) = world()
+    ada, ben, cleo = people["ada"], people["ben"], people["cleo"]
+    day = 24
+    willing = place(ada, place_id, hour(day + 2, 2))
+    with db.transaction() as session:
+        session.get_one(Booking, willing).makes_room = True
+    # All but the two hours before hers is taken for days, so that she can only go there.
+    place(ben, place_id, hour(day - 30, 30))
+    place(ben, place_id, hour(day + 6, 60))
+    with db.transaction() as session:
+        waitlist.join(
+            session,
+            actor=cleo,
+            instrument_ids=[place_id],
+            window=hour(day + 2, 4),
+            minutes=240,
+            at_once=True,
+            now=BASE,
+        )
+    with db.reading() as session:
+        (freed,) = waitlist.work(session)
+        room = making_room.find(session, freed=freed, now=BASE)
+    assert room is not None
+    assert [shift.span for shift in room.shifts] == [hour(day, 2)]
+
+    outcome: Counter[str] = Counter()
+
+    def make() -> None:
+        with db.transaction() as session:
+            made = making_room.make(session, room=room, key=KEY, now=BASE)
+        outcome["room" if made is not None else "no room"] += 1
+
+    def book() -> None:
+        try:
+            place(ben, place_id, hour(day, 2))
+        except Refused:
+            outcome["refused"] += 1
+        else:
+            outcome["booked"] += 1
+
+    together(make, book, book)
+    assert outcome in (
+        Counter({"room": 1, "refused": 2}),
+        Counter({"no room": 1, "booked": 1, "refused": 1}),
+    )
+    assert_never_overbooked(database_url)
+    with db.reading() as session:
+        row = session.get_one(Booking, willing)
+        moved = (row.starts_at, row.sequence) == (hour(day, 2).start, 1)
+        entry = session.scalars(select(WaitlistEntry)).one()
+        assert moved == (outcome["room"] == 1) == (entry.state is EntryState.SERVED)
+        assert moved or (row.starts_at, row.sequence) == (hour(day + 2, 2).start, 0)
