@@ -4,24 +4,32 @@ import json
 import re
 import tomllib
 
+import pytest
+
 from tests.house.sources import ROOT
 
 # The public index and where it keeps its files; a mirror's address would work on one machine only.
 PUBLIC = {"pypi.org", "files.pythonhosted.org"}
 
 
-def test_the_python_lock_names_the_public_index_alone():
-    hosts = set(re.findall(r"https?://([^/\"]+)", (ROOT / "uv.lock").read_text(encoding="utf-8")))
-    assert hosts == PUBLIC
+FOLDERS = [".", "tests/judge"]
+"""Where a lock of Python packages lies: our own, and that of the independent client of our CalDAV."""
 
 
-def test_the_python_lock_knows_every_dependency():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_python_lock_names_the_public_index_alone(folder):
+    text = (ROOT / folder / "uv.lock").read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://([^/\"]+)", text)) == PUBLIC
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_python_lock_knows_every_dependency(folder):
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))
+    lock = tomllib.loads((ROOT / folder / "uv.lock").read_text(encoding="utf-8"))
     [ours] = [package for package in lock["package"] if package["name"] == project["project"]["name"]]
     wanted = {_requirement(line) for line in project["project"]["dependencies"]}
     assert {_locked(line) for line in ours["metadata"]["requires-dist"]} == wanted
-    for name, lines in project["dependency-groups"].items():
+    for name, lines in project.get("dependency-groups", {}).items():
         assert {_locked(line) for line in ours["metadata"]["requires-dev"][name]} == set(
             map(_requirement, lines)
         )
