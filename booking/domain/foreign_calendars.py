@@ -98,7 +98,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ForeignCalendar:
-    """What was read; `cut` tells that there was more than the limits allow.
+    """What was read; `cut` tells that there was more than the limits allow, `beyond` that a rule outlasts the window.
 
     `masters` are the UIDs of which the whole was given, not only changes to single dates.
     """
@@ -108,21 +108,29 @@ class ForeignCalendar:
     occurrences: tuple[Occurrence, ...]
     problems: tuple[Problem, ...] = ()
     cut: bool = False
+    beyond: bool = False
     masters: frozenset[str] = frozenset()
 
 
-def read(data: bytes, *, zone: tzinfo, within: Span, limits: Limits | None = None) -> ForeignCalendar:
+def read(
+    data: bytes,
+    *,
+    zone: tzinfo,
+    within: Span,
+    limits: Limits | None = None,
+    floating: tzinfo | None = None,
+) -> ForeignCalendar:
     """Read all that happens within a span; floating times and whole days are those of `zone`.
 
-    A calendar that names its own zone (X-WR-TIMEZONE) means that by floating times. Events without a rule are given
-    wherever they lie.
+    Floating times are those of `floating` where it is said; otherwise a calendar that names its own zone
+    (X-WR-TIMEZONE) means that. Events without a rule are given wherever they lie.
 
     :raises BadCalendar: if it is no calendar, or more than the limits allow to look at
     """
     limits = limits or Limits()
     text, zones = _looked_over(data, limits)
     parsed = _parsed(text)
-    own = _zone_named(str(parsed.get("X-WR-TIMEZONE", "")), {}) or zone
+    own = floating or _zone_named(str(parsed.get("X-WR-TIMEZONE", "")), {}) or zone
     walk = _Walk(zone, own, zones, within, limits)
     by_uid: dict[str, list[Part]] = {}
     events = [part for part in parsed.subcomponents if isinstance(part, Event)]
@@ -137,6 +145,7 @@ def read(data: bytes, *, zone: tzinfo, within: Span, limits: Limits | None = Non
         occurrences=tuple(found),
         problems=tuple(walk.problems),
         cut=walk.cut or len(events) > limits.events,
+        beyond=walk.beyond,
         masters=frozenset(walk.masters),
     )
 
@@ -263,6 +272,7 @@ class _Walk:
     problems: list[Problem] = field(default_factory=list)
     masters: set[str] = field(default_factory=set)
     cut: bool = False
+    beyond: bool = False
     steps: int = 0
 
     def take(self, uid: str, parts: Sequence[Part]) -> None:
@@ -334,8 +344,7 @@ class _Walk:
                 yield at
             if number == reading.count:
                 return
-        # Where the window, not the rule, is the end, there is more than was read.
-        self.cut |= until is None and reading.count is None
+        self.beyond |= until is None or self.instant(until) >= self.within.end
 
     def step(self, many: int) -> None:
         self.steps += many

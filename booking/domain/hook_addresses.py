@@ -68,7 +68,10 @@ def _plain(host: str) -> str:
     return host.lower().removesuffix(".")
 
 
-def parsed(url: str, also: Inside = NOTHING) -> SplitResult:
+HTTPS = frozenset({"https"})
+
+
+def parsed(url: str, also: Inside = NOTHING, schemes: frozenset[str] = HTTPS) -> SplitResult:
     """Take an address apart, if it is one of the web and could lead to the public internet, or to what is `also` meant.
 
     What its name stands for is asked when something is posted, and judged by `may_reach`.
@@ -84,13 +87,24 @@ def parsed(url: str, also: Inside = NOTHING) -> SplitResult:
         host, _ = found.hostname or "", found.port
     except ValueError:
         raise BadAddress("malformed") from None
-    if found.scheme != "https":
+    if found.scheme not in schemes:
         raise BadAddress("not_https")
     if not host or "@" in found.netloc or found.fragment:
         raise BadAddress("malformed")
     if not also.names(host) and not _could_be_public(host, also):
         raise BadAddress("not_public")
     return found
+
+
+def parsed_calendar(url: str, also: Inside = NOTHING) -> SplitResult:
+    """Take the address of a calendar apart, which may go without encryption; `webcal` is only its other name.
+
+    :raises BadAddress: if it could not lead to the public internet, or to what is `also` meant
+    """
+    for name, means in (("webcal://", "https://"), ("webcals://", "https://")):
+        if url.lower().startswith(name):
+            url = means + url[len(name) :]
+    return parsed(url, also, frozenset({"http", "https"}))
 
 
 def may_reach(host: str, address: str, also: Inside = NOTHING) -> bool:

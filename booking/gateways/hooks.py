@@ -13,16 +13,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode
 
 from booking.domain import hook_addresses
-from booking.domain.hook_addresses import NOTHING, BadAddress, Inside, may_reach
+from booking.domain.hook_addresses import NOTHING, BadAddress, Inside
+from booking.gateways import way_out
+from booking.gateways.way_out import Connect, Failed, Pinned, Resolve
 
 TIMEOUT = 10.0
 """Seconds within which all must be done, from the connection to the last byte of the answer."""
@@ -30,18 +31,6 @@ TIMEOUT = 10.0
 LONGEST_ANSWER = 65_536
 LONGEST_CHAT = 1800
 """Bytes of a chat message; the strictest of the robots takes 2,048."""
-
-Resolve = Callable[[str, int], Sequence[str]]
-Connect = Callable[[str, int, float], socket.socket]
-
-
-class Failed(Exception):
-    """The address took nothing; `code` and `figure` say why, and name neither the address nor its secret."""
-
-    def __init__(self, code: str, figure: object = "") -> None:
-        """Keep why."""
-        super().__init__(f"{code} {figure}".strip())
-        self.code, self.figure = code, figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ def send(
     if kind == "generic":
         headers |= _signature(secret, payload, at)
     parsed = _parsed(url, also)
-    made = partial(_socket, parsed, also, resolve or _resolve, connect or _connect)
+    made = partial(way_out.opened, parsed, also, TIMEOUT, resolve, connect)
     answer = _post(parsed, query, headers, payload, made)
     if kind != "generic":
         _heed(answer)
@@ -159,28 +148,6 @@ def _heed(answer: bytes) -> None:
 # --- the way out ----------------------------------------------------------------------------------
 
 
-class _Pinned(HTTPSConnection):
-    """Speaks with the name's certificate over a socket that leads to an address of our choice."""
-
-    def __init__(self, host: str, port: int, made: socket.socket) -> None:
-        self.tls = ssl.create_default_context()
-        super().__init__(host, port, timeout=TIMEOUT, context=self.tls)
-        self.sock = made
-        self.late = False
-
-    def begin(self) -> None:
-        """Greet the server and make sure that it is the one that was named."""
-        # The handshake comes afterwards, so that whoever cuts the connection short knows the socket by then.
-        self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
-        self.sock.do_handshake()
-
-    def cut(self) -> None:
-        """End it from outside."""
-        self.late = True
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-
-
 def _parsed(url: str, also: Inside) -> SplitResult:
     try:
         return hook_addresses.parsed(url, also)
@@ -204,7 +171,7 @@ def _post(
         **headers,
     }
     try:
-        connection = _Pinned(parsed.hostname or "", parsed.port or 443, made())
+        connection = Pinned(parsed.hostname or "", parsed.port or 443, made(), TIMEOUT)
         # A server that sends a byte now and then would keep us for ever: no single wait is too long.
         watch = threading.Timer(TIMEOUT, connection.cut)
         watch.daemon = True
@@ -212,8 +179,8 @@ def _post(
         try:
             connection.begin()
             connection.request("POST", f"{path}?{asked}" if asked else path, body=payload, headers=sent)
-            answer = connection.getresponse()
-            said = answer.read(LONGEST_ANSWER)
+            with connection.getresponse() as answer:
+                said = answer.read(LONGEST_ANSWER)
             if connection.late:  # what was cut short can look like an answer
                 raise Failed("no_answer", "late")
         finally:
@@ -227,26 +194,3 @@ def _post(
     if not 200 <= answer.status < 300:
         raise Failed("status", answer.status)
     return said
-
-
-def _socket(parsed: SplitResult, also: Inside, resolve: Resolve, connect: Connect) -> socket.socket:
-    """Connect to one address of the name, if every one of them may be reached."""
-    host, port = parsed.hostname or "", parsed.port or 443
-    found = resolve(host, port)
-    if not found:
-        raise Failed("unknown_name")
-    if not all(may_reach(host, address, also) for address in found):
-        raise Failed("not_public")
-    return connect(found[0], port, TIMEOUT)
-
-
-def _resolve(host: str, port: int) -> Sequence[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except OSError:
-        return ()
-    return [str(address[0]) for *_, address in found]
-
-
-def _connect(address: str, port: int, timeout: float) -> socket.socket:
-    return socket.create_connection((address, port), timeout)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from booking import db, messages
 from booking.config import Settings
-from booking.gateways import hooks as gateway
+from booking.gateways import way_out
 from booking.jobs import deliver, hooks
 from booking.services import notifications
 from tests.jobs.web_sink import PUBLIC
@@ -45,9 +45,9 @@ def _deliver(settings: Settings) -> None:
 
 def _lead_to(port: int) -> None:
     """Let every name lead to a server of this machine that speaks without encryption."""
-    gateway._Pinned.begin = lambda _self: None
-    gateway._resolve = lambda _host, _port: [PUBLIC]
-    gateway._connect = lambda _address, _port, timeout: socket.create_connection(("127.0.0.1", port), timeout)
+    way_out.Pinned.begin = lambda _self: None
+    way_out._resolve = lambda _host, _port: [PUBLIC]
+    way_out._connect = lambda _address, _port, timeout: socket.create_connection(("127.0.0.1", port), timeout)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from sqlalchemy import select, update
 from booking import db
 from booking.domain.notices import Channel, Pace, Quiet, Topic
 from booking.domain.rules import Invalid
-from booking.gateways import hooks as gateway
-from booking.gateways import mail
+from booking.gateways import mail, way_out
 from booking.jobs import deliver, digests, hooks
 from booking.services import notice_wishes, notifications
 from models import Delivery, HookKind, Person, Webhook
@@ -40,9 +39,9 @@ def never() -> bool:
 def server(monkeypatch):
     """The world outside: every name leads to it."""
     with web_sink() as found:
-        monkeypatch.setattr(gateway._Pinned, "begin", lambda _self: None)
-        monkeypatch.setattr(gateway, "_resolve", lambda _host, _port: [PUBLIC])
-        monkeypatch.setattr(gateway, "_connect", found.connect)
+        monkeypatch.setattr(way_out.Pinned, "begin", lambda _self: None)
+        monkeypatch.setattr(way_out, "_resolve", lambda _host, _port: [PUBLIC])
+        monkeypatch.setattr(way_out, "_connect", found.connect)
         yield found
 
 
@@ -202,7 +201,7 @@ def test_a_name_that_leads_into_our_own_network_is_never_connected_to(settings, 
     book(1)
     give_hook()
     dispatch()
-    monkeypatch.setattr(gateway, "_resolve", lambda _host, _port: ["127.0.0.1"])
+    monkeypatch.setattr(way_out, "_resolve", lambda _host, _port: ["127.0.0.1"])
     hooks.run(settings, never)
     assert server.connected == []
     assert rows(Channel.WEBHOOK)[0].error == "not_public"
@@ -210,7 +209,7 @@ def test_a_name_that_leads_into_our_own_network_is_never_connected_to(settings, 
 
 def test_a_robot_inside_is_reached_when_the_operator_named_it(settings, book, server, monkeypatch):
     book(1)
-    monkeypatch.setattr(gateway, "_resolve", lambda _host, _port: ["10.9.0.7"])
+    monkeypatch.setattr(way_out, "_resolve", lambda _host, _port: ["10.9.0.7"])
     with pytest.raises(Invalid):
         give_hook(url="https://relay/x")
     give_hook(url="https://relay/x", inside=replace(settings, hook_networks="relay").hooks_inside)

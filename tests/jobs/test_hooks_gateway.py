@@ -26,7 +26,7 @@ POST = Post("0193", "Booked: furnace", ["Your time is booked."], "https://yiqi.e
 @pytest.fixture
 def sink(monkeypatch):
     """A server without encryption, since no test has a certificate that all the world trusts."""
-    monkeypatch.setattr(hooks._Pinned, "begin", lambda _self: None)
+    monkeypatch.setattr(hooks.Pinned, "begin", lambda _self: None)
     with web_sink() as found:
         yield found
 
@@ -146,7 +146,8 @@ def test_of_a_long_answer_little_is_read(sink):
     send(sink)
 
 
-def test_a_server_that_dribbles_is_cut_off(sink, monkeypatch):
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_dribbles_is_cut_off(sink, monkeypatch, first):
     monkeypatch.setattr(hooks, "TIMEOUT", 0.5)
     ended = threading.Event()
     with socket.socket() as listening:
@@ -157,7 +158,7 @@ def test_a_server_that_dribbles_is_cut_off(sink, monkeypatch):
         def dribble():
             made, _ = listening.accept()
             with made, suppress(OSError):
-                made.sendall(b"HTTP/1.1 200 OK\r\n")
+                made.sendall(first)
                 while not ended.wait(0.1):
                     made.sendall(b"X: y\r\n")
 
@@ -258,6 +259,6 @@ def test_a_server_without_a_certificate_that_can_be_trusted_gets_nothing():
         assert failed.value.code == "no_encryption"
         assert plain.paths == []
     with socket.socket() as made:
-        context = hooks._Pinned("hooks.example.org", 443, made).tls
+        context = hooks.Pinned("hooks.example.org", 443, made, 1.0).tls
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
