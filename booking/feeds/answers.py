@@ -109,7 +109,7 @@ def _answer(secret_hash: bytes, form: Form, name: str, *, cancelled: bool, now: 
         etag = _etag(asked, form)
         if _known(etag):
             return _noted(_not_modified(etag), found, now)
-        kept = feed_copies.read(copies(), name)
+        kept = feed_copies.read(copies(), name, etag)
         body = form.read(session, asked) if kept is None or kept.etag != etag else None
     if kept is None or body is not None:
         kept = Copy(etag, _modified(kept, now), body() if body else b"")

@@ -1,7 +1,7 @@
 """The events of feeds in words and octets, and the shelf on which those lie that were rendered before."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -118,8 +118,12 @@ def rendered(found: Feed, fresh: Fresh, rules: FeedRules, now: datetime) -> list
                 by_key[key] = version, list(map(words.event, made))
             elif key in fresh.before:
                 by_key[key] = fresh.before[key]
-        events = [event for _version, events in by_key.values() for event in events]
-        events = [event for event in events if event.starts_at < end and event.ends_at > start]
+        events = [
+            event
+            for _version, events in by_key.values()
+            for event in events
+            if event.starts_at < end and event.ends_at > start
+        ]
         events = sorted([*events, *map(words.event, fresh.others)])
     shelf.put(_context(found), by_key)
     return ical.within_cap(events, now=now, cap=rules.cap)
@@ -127,13 +131,6 @@ def rendered(found: Feed, fresh: Fresh, rules: FeedRules, now: datetime) -> list
 
 def _context(found: Feed) -> str:
     return ical.entity_tag(*found.context)
-
-
-def events_of(found: Feed, entries: Iterable[Entry]) -> list[Event]:
-    """Give events in the feed's language, each with the octets that stand in the feed."""
-    with i18n.use_locale(found.locale):
-        words = Words(found)
-        return list(map(words.event, entries))
 
 
 def head_of(found: Feed, rules: FeedRules) -> FeedHead:

@@ -20,13 +20,15 @@ class Copy:
     body: bytes
 
 
-def read(folder: Path, file_name: str) -> Copy | None:
-    """Give the copy of this name, None if there is none or it is torn."""
+def read(folder: Path, file_name: str, etag: str | None = None) -> Copy | None:
+    """Give the copy of this name, None if there is none or it is torn; of another version than asked for no body."""
     try:
         with (folder / file_name).open("rb") as file:
             about = json.loads(file.readline())
+            modified = datetime.fromtimestamp(about["modified"], UTC)
+            if etag not in {None, about["etag"]}:
+                return Copy(about["etag"], modified, b"")
             body = file.read()
-        modified = datetime.fromtimestamp(about["modified"], UTC)
         return Copy(about["etag"], modified, body) if len(body) == about["length"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, NotFound, Subject, may, require
 from booking.domain.rules import Invalid
-from booking.services import events
+from booking.services import events, networks
 from booking.services.sign_in import hashed
 from models import (
     Booking,
@@ -23,7 +23,6 @@ from models import (
     Facility,
     Instrument,
     Network,
-    NetworkFacility,
     Privacy,
     Project,
     ProjectMember,
@@ -90,13 +89,13 @@ def make(
         instruments = [row.id for row in _instruments(session, actor, [subject, *several])]
         link.instrument_id = instruments[0] if len(instruments) == 1 else None
     elif scope is CalendarScope.INSTRUMENT:
-        link.instrument_id = instrument(session, actor, Instrument.code == subject, subject).id
+        link.instrument_id = _instruments(session, actor, [subject])[0].id
     elif scope is CalendarScope.FACILITY:
-        link.facility_id = facility(session, actor, Facility.code == subject, subject).id
+        link.facility_id = _facility(session, actor, subject).id
     elif scope is CalendarScope.PROJECT:
-        link.project_id = project(session, actor, subject).id
+        link.project_id = _project(session, actor, subject).id
     elif scope is CalendarScope.NETWORK:
-        link.network_id = network(session, Network.code == subject, subject).id
+        link.network_id = networks.by_code(session, code=subject).id  # what is open in it anybody may see
     return _issue(session, actor, link, instruments, now)
 
 
@@ -340,13 +339,15 @@ def thing_of(session: Session, *, actor: Actor, link: CalendarLink) -> Thing | N
     :raises Forbidden: if the actor may not have a feed of it any more
     """
     if link.instrument_id is not None:
-        return instrument(session, actor, Instrument.id == link.instrument_id, link.instrument_id)
+        place = session.get(Instrument, link.instrument_id)
+        return _seen(session, actor, place, link.instrument_id)
     if link.facility_id is not None:
-        return facility(session, actor, Facility.id == link.facility_id, link.facility_id)
+        require(actor, "calendar.staff", Subject(facility_id=link.facility_id))
+        return session.get_one(Facility, link.facility_id)
     if link.project_id is not None:
-        return project(session, actor, str(link.project_id))
+        return _project(session, actor, str(link.project_id))
     if link.network_id is not None:
-        return network(session, Network.id == link.network_id, link.network_id)
+        return session.get_one(Network, link.network_id)
     if link.scope is CalendarScope.FREE:
         rows = _together(session, [link.id]).get(link.id, ())
         seen = tuple(row for row in rows if row.published or _sees_hidden(session, actor, row))
@@ -356,22 +357,15 @@ def thing_of(session: Session, *, actor: Actor, link: CalendarLink) -> Thing | N
     return None
 
 
-def instrument(session: Session, actor: Actor, wanted: ColumnElement[bool], key: object) -> Instrument:
-    """Give an instrument of which the actor may have a feed.
-
-    :raises NotFound: if there is none, or none that this actor may see
-    """
-    found = session.scalar(select(Instrument).where(wanted))
-    if found is None or not (found.published or _sees_hidden(session, actor, found)):
+def _seen(session: Session, actor: Actor, row: Instrument | None, key: object) -> Instrument:
+    if row is None or not (row.published or _sees_hidden(session, actor, row)):
         raise NotFound("instrument", key)
-    return found
+    return row
 
 
 def _sees_hidden(session: Session, actor: Actor, row: Instrument) -> bool:
-    networks = session.scalars(
-        select(NetworkFacility.network_id).where(NetworkFacility.facility_id == row.facility_id)
-    )
-    subject = Subject(facility_id=row.facility_id, network_ids=frozenset(networks))
+    within = networks.of_facilities(session, [row.facility_id])[row.facility_id]
+    subject = Subject(facility_id=row.facility_id, network_ids=within)
     return may(actor, "instrument.see_unpublished", subject)
 
 
@@ -380,31 +374,18 @@ def _instruments(session: Session, actor: Actor, codes: Collection[str]) -> list
     if len(wanted) > MOST_TOGETHER:
         raise Invalid({"ids": "too_many"}, most=MOST_TOGETHER)
     found = {row.code: row for row in session.scalars(select(Instrument).where(Instrument.code.in_(wanted)))}
-    for code in wanted:
-        row = found.get(code)
-        if row is None or not (row.published or _sees_hidden(session, actor, row)):
-            raise NotFound("instrument", code)
-    return [found[code] for code in wanted]
+    return [_seen(session, actor, found.get(code), code) for code in wanted]
 
 
-def facility(session: Session, actor: Actor, wanted: ColumnElement[bool], key: object) -> Facility:
-    """Give a facility of which the actor may have a feed.
-
-    :raises NotFound: if there is none
-    :raises Forbidden: if the actor does not work there
-    """
-    found = session.scalar(select(Facility).where(wanted))
+def _facility(session: Session, actor: Actor, code: str) -> Facility:
+    found = session.scalar(select(Facility).where(Facility.code == code))
     if found is None:
-        raise NotFound("facility", key)
+        raise NotFound("facility", code)
     require(actor, "calendar.staff", Subject(facility_id=found.id))
     return found
 
 
-def project(session: Session, actor: Actor, key: str) -> Project:
-    """Give a project of the actor's.
-
-    :raises NotFound: if there is none, or it is none of theirs
-    """
+def _project(session: Session, actor: Actor, key: str) -> Project:
     try:
         wanted = UUID(key)
     except ValueError:
@@ -412,17 +393,6 @@ def project(session: Session, actor: Actor, key: str) -> Project:
     found = session.scalar(select(Project).where(Project.id == wanted, _in_project(actor)))
     if found is None:
         raise NotFound("project", key)
-    return found
-
-
-def network(session: Session, wanted: ColumnElement[bool], key: object) -> Network:
-    """Give a network; what is open in it anybody may see.
-
-    :raises NotFound: if there is none
-    """
-    found = session.scalar(select(Network).where(wanted))
-    if found is None:
-        raise NotFound("network", key)
     return found
 
 

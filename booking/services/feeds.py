@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, Uuid, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Text, Uuid, bindparam, func, literal, or_, select, type_coerce
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
@@ -138,18 +138,49 @@ class Entry(NamedTuple):
     project: str = ""
 
 
+# Statements that every fetch asks are built once: to build one costs as much as to run it. Whatever the address is
+# about comes along, so that the session knows it and is not asked for it again.
+_LINK = (
+    select(CalendarLink, Person.state, *PERSON_COLUMNS, Instrument, Facility, Network)
+    .join(Person, Person.id == CalendarLink.person_id)
+    .outerjoin(Membership, Membership.person_id == Person.id)
+    .outerjoin(Instrument, Instrument.id == CalendarLink.instrument_id)
+    .outerjoin(Facility, Facility.id == func.coalesce(CalendarLink.facility_id, Instrument.facility_id))
+    .outerjoin(Network, Network.id == CalendarLink.network_id)
+    .where(CalendarLink.secret_hash == bindparam("secret_hash"))
+)
+_CHANGED = select(func.max(Instrument.updated_at)).scalar_subquery()
+_TRANSFERS = (
+    select(func.count())
+    .where(
+        Transfer.state == TransferState.ACCEPTED,
+        or_(Transfer.from_id == bindparam("person_id"), Transfer.to_id == bindparam("person_id")),
+    )
+    .scalar_subquery()
+)
+_MINE = select(_CHANGED, func.count(), func.sum(Booking.version), _TRANSFERS).where(
+    Booking.person_id == bindparam("person_id")
+)
+_OF_PROJECT = select(_CHANGED, func.count(), func.sum(Booking.version), func.max(Booking.updated_at)).where(
+    Booking.project_id == bindparam("project_id")
+)
+_OF_FACILITY = select(_CHANGED, func.count(), func.sum(Instrument.revision), func.max(Instrument.id)).where(
+    Instrument.facility_id == bindparam("facility_id")
+)
+_STATIONS = select(_CHANGED, func.sum(Instrument.revision)).where(
+    Instrument.id.in_(
+        select(Part.station_id).where(Part.line_id.in_(bindparam("instrument_ids", expanding=True)))
+    )
+)
+
+
 def feed(session: Session, *, secret_hash: bytes, now: datetime) -> Feed:
     """Give what an address stands for at this moment, in a constant number of small statements.
 
     :raises NotFound: if there never was such an address
     :raises Gone: if it was revoked or its owner's account is closed
     """
-    rows = session.execute(
-        select(CalendarLink, Person.state, *PERSON_COLUMNS)
-        .join(Person, Person.id == CalendarLink.person_id)
-        .outerjoin(Membership, Membership.person_id == Person.id)
-        .where(CalendarLink.secret_hash == secret_hash)
-    ).all()
+    rows = session.execute(_LINK, {"secret_hash": secret_hash}).all()
     if not rows:
         raise NotFound("calendar")
     link: CalendarLink = rows[0][0]
@@ -171,7 +202,8 @@ def of_link(session: Session, *, link: CalendarLink, actor: Actor, now: datetime
     readable = subject is not None or link.scope in {CalendarScope.ME, CalendarScope.APPROVALS}
     context = (
         link.person_id, link.scope, link.instrument_id, link.facility_id, link.project_id, link.network_id,
-        link.locale, link.privacy, link.pending, readable, _rights(actor), _names(session, subject),
+        link.locale, link.privacy, link.pending, readable, _rights(actor), *counts[:1],
+        *_names(session, subject),
     )  # fmt: skip
     return Feed(
         link_id=link.id,
@@ -183,7 +215,7 @@ def of_link(session: Session, *, link: CalendarLink, actor: Actor, now: datetime
         readable=readable,
         fetched_at=link.fetched_at,
         context=context,
-        version=(*context, link.name, link.past_days, link.future_days, link.cancelled, *counts),
+        version=(*context, link.name, link.past_days, link.future_days, link.cancelled, *counts[1:]),
         zones=_zones(session, link.scope, subject),
         name=link.name,
         past_days=link.past_days,
@@ -221,7 +253,8 @@ def _rights(actor: Actor) -> tuple[object, ...]:
 def _counts(
     session: Session, actor: Actor, link: CalendarLink, subject: Thing | None, now: datetime | None
 ) -> tuple[object, ...]:
-    """Give figures of which at least one moves with whatever is booked, changed or given up.
+    """Give when a name or a place of an instrument last changed, and figures of which at least one moves with
+    whatever is booked, changed or given up.
 
     A booking's version only grows and its row stays for ever, so that the sum tells every change but that of
     bookings which go to another person or leave a project: of those the transfers, and the time, tell. What waits for
@@ -229,26 +262,20 @@ def _counts(
     """
     if isinstance(subject, (Instrument, tuple)):
         rows = instruments_of(subject)
-        stations = select(func.sum(Instrument.revision)).where(
-            Instrument.id.in_(select(Part.station_id).where(Part.line_id.in_([row.id for row in rows])))
-        )
-        free = link.scope is CalendarScope.FREE
-        return (*[row.revision for row in rows], session.scalar(stations) if free else 0)
-    if isinstance(subject, (Facility, Network)):
-        figures = select(func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
+        known = {"instrument_ids": [row.id for row in rows]}
+        changed, stations = session.execute(_STATIONS, known).one()
+        return (changed, stations, *[row.revision for row in rows])
+    if isinstance(subject, Facility):
+        return tuple(session.execute(_OF_FACILITY, {"facility_id": subject.id}).one())
+    if isinstance(subject, Network):
+        figures = select(_CHANGED, func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
         return tuple(session.execute(figures.where(_of(subject, Instrument.id))).one())
-    if link.scope is CalendarScope.APPROVALS:
-        return (tuple(session.execute(_waiting(actor, now).order_by(Booking.id)).tuples()),)
-    sums: Any = select(func.count(), func.sum(Booking.version))
     if isinstance(subject, Project):
-        sums = sums.add_columns(func.max(Booking.updated_at)).where(Booking.project_id == subject.id)
-        return tuple(session.execute(sums).one())
-    given = select(func.count()).where(
-        Transfer.state == TransferState.ACCEPTED,
-        or_(Transfer.from_id == actor.person_id, Transfer.to_id == actor.person_id),
-    )
-    sums = sums.add_columns(given.scalar_subquery()).where(Booking.person_id == actor.person_id)
-    return tuple(session.execute(sums).one())
+        return tuple(session.execute(_OF_PROJECT, {"project_id": subject.id}).one())
+    if link.scope is CalendarScope.APPROVALS:
+        waiting = session.execute(_waiting(actor, now).order_by(Booking.id)).tuples()
+        return (session.scalar(select(_CHANGED)), tuple(waiting))
+    return tuple(session.execute(_MINE, {"person_id": actor.person_id}).one())
 
 
 def _waiting(actor: Actor, now: datetime | None) -> Any:
@@ -257,18 +284,17 @@ def _waiting(actor: Actor, now: datetime | None) -> Any:
 
 
 def _names(session: Session, subject: Thing | None) -> tuple[object, ...]:
-    """Give what moves when the names and places of instruments do, or those of the subject itself."""
-    changed = session.scalar(select(func.max(Instrument.updated_at)))
+    """Give what a feed says of its subject."""
     if isinstance(subject, Instrument):
         place = session.get_one(Facility, subject.facility_id)
-        return (changed, subject.name_zh, subject.name_en, place.name_zh, place.name_en, place.address)
+        return (subject.name_zh, subject.name_en, place.name_zh, place.name_en, place.address)
     if isinstance(subject, tuple):
-        return (changed, *[row.code for row in subject])
+        return tuple(row.code for row in subject)
     if isinstance(subject, Facility):
-        return (changed, subject.name_zh, subject.name_en, subject.address)
+        return (subject.name_zh, subject.name_en, subject.address)
     if isinstance(subject, Network):
-        return (changed, subject.name_zh, subject.name_en)
-    return (changed, subject.name if subject is not None else "")
+        return (subject.name_zh, subject.name_en)
+    return (subject.name if subject is not None else "",)
 
 
 def outline(
@@ -314,8 +340,6 @@ def _keys(
         rows = Occupation if states <= HOLDS else BookingItem
         starts, ends = rows.starts_at, rows.ends_at
         query = query.join(rows, rows.booking_id == Booking.id).where(_of(subject, rows.instrument_id))
-        if not isinstance(subject, Instrument):
-            query = query.add_columns(starts).distinct()
     elif isinstance(subject, Project):
         query = query.where(Booking.project_id == subject.id)
     else:
@@ -325,8 +349,15 @@ def _keys(
     query = query.where(starts > within.start - LONGEST)
     if over:
         query = query.where(ends <= within.end)
-    rows_ = session.execute(query.order_by(starts.desc() if over else starts).limit(most))
-    return list({key: version for key, version, *_ in rows_}.items())
+    query = query.order_by(starts.desc() if over else starts)
+    asked = most
+    while True:
+        # A booking of several instruments comes several times; that is rare, and to sort it out in SQL is dear.
+        rows_ = session.execute(query.limit(asked)).all()
+        keys = dict(cast("Iterable[tuple[str, int]]", rows_))
+        if len(rows_) < asked or len(keys) >= most:
+            return list(keys.items())
+        asked *= 2
 
 
 _KEY = cast_to(Booking.id, Text).label("key")
