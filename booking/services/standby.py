@@ -111,7 +111,7 @@ def outlook(
         now=now,
     )
     free = _free(session, row, Span(at, whole.end), policy, minutes, actor, now) if at < whole.end else False
-    offered = bool(policy.standby) and row.bookable and whole.end > now
+    offered = bool(policy.standby and opened) and row.bookable and whole.end > now
     return Outlook(row, day, offered, ahead, seen, odds, len(doubtful), mine, free)
 
 
