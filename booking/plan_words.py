@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking import i18n
+from booking.domain import vocabulary
 from booking.domain.replanning import Answer, Cause, IfSilent, ProposalKind, ProposalState, ReplanState
 from booking.domain.rounds import RoundState, WishState
 from booking.i18n import gettext as _
@@ -137,6 +138,9 @@ ERRORS: dict[str, str] = {
     "outside_round": mark("It must lie within the days of the round."),
     "outside_window": mark("It must lie within the window of the wish."),
     "after_first_day": mark("Wishes must be closed before the first day of the round."),
+    "nested_region": mark(
+        "Of two promises to one kind of organisation neither region may lie in the other's."
+    ),
     "nested": mark("Of two promises neither category may lie in the other's."),
     "one_promise": mark("Give hours of this round or hours of the year, not both."),
 }
@@ -258,6 +262,16 @@ def silence_sentence(agreed: str, kind: str) -> str:
     if agreed == IfSilent.WAIT.value:
         return _("If you say nothing, the booking is cancelled and you wait in line, as you agreed.")
     return _("If you say nothing, the booking stays as it is, and the facility gets in touch with you.")
+
+
+def giving_up(estimate: str | Decimal | None) -> str:
+    """Say what giving a displaced booking up costs: nothing, and what it was to cost is not charged."""
+    if not estimate or not Decimal(estimate):
+        return _("Giving it up costs nothing and counts for nothing against you.")
+    return _(
+        "Giving it up costs nothing and counts for nothing against you: the estimated %(amount)s are not charged.",
+        amount=i18n.format_money(Decimal(estimate)),
+    )
 
 
 def phase(name: str) -> str:
@@ -395,7 +409,10 @@ def _help(words: str) -> Callable[[Params], str]:
 
 
 def organisation_kind(kind: str) -> str:
-    """Name a kind of organisation, of which there are many."""
+    """Name a kind of organisation, of which there are many; after an @ stands the region where they are."""
+    kind, _at, region = kind.partition("@")
+    if region:
+        return _("%(kind)s in %(region)s", kind=organisation_kind(kind), region=region_name(region))
     return {
         "university": _("universities"),
         "research_institute": _("research institutes"),
@@ -404,6 +421,14 @@ def organisation_kind(kind: str) -> str:
         "major_infrastructure": _("major infrastructures"),
         "none": _("people of no organisation"),
     }.get(kind, kind)
+
+
+def region_name(code: str) -> str:
+    """Name a region; one that the vocabulary lacks by its code."""
+    known = vocabulary.REGIONS.get(code)
+    if known is None:
+        return code
+    return known.zh if i18n.current_locale().startswith("zh") else known.en
 
 
 WHY: dict[str, Callable[[Params], str]] = {

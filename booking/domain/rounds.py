@@ -72,6 +72,23 @@ class PinKind(enum.StrEnum):
     LEFT_OUT = "left_out"
 
 
+def prefix(region_code: str) -> str:
+    """Give what the codes of a region and of all that lies in it begin with: a province's two digits, a city's four."""
+    code = region_code
+    while code.endswith("00"):
+        code = code[:-2]
+    return code
+
+
+def quota_class(kind: str, region_code: str, promised: Iterable[str | None]) -> str:
+    """Give the class of an organisation: its kind, and of the regions to which its kind is promised something its own.
+
+    No two of these regions lie in one another, so that there is one at most.
+    """
+    own = next((one for one in promised if one and region_code.startswith(prefix(one))), None)
+    return f"{kind}@{own}" if own else kind
+
+
 def worth(*, slots: int, priority: int, fair: float) -> int:
     """Give the points of a wish: by priority and fair share, a long use a little less than twice one half as long.
 

@@ -18,6 +18,14 @@ def by_code(session: Session, *, code: str) -> Organisation:
     return organisation
 
 
+def region_of(organisation: Organisation) -> str:
+    """Give the code of the region where an organisation is registered, empty if nobody knows.
+
+    What was said of it counts; else the third to eighth character of its unified social credit code tell it.
+    """
+    return organisation.region_code or (organisation.uscc or "")[2:8]
+
+
 def listing(session: Session) -> list[Organisation]:
     """Give all organisations by code."""
     return list(session.scalars(select(Organisation).order_by(Organisation.code)))

@@ -19,7 +19,7 @@ from booking.domain.occupation import Item
 from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Wish
 from booking.domain.rounds import PinKind, WishState
 from booking.domain.spans import Span
-from booking.services import availability, lanes
+from booking.services import availability, lanes, organisations
 from booking.services.lanes import Draws, Grid, Lanes
 from models import (
     Booking,
@@ -92,7 +92,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         read,
         fair=_fair(session, row, wishes, now),
         parties=_parties(wishes),
-        kinds=_kinds(session, wishes),
+        classes=_classes(session, row, wishes),
         subsidies=_subsidies(session, row, wishes),
         draws=lanes.draws(session, instruments),
     )
@@ -131,7 +131,7 @@ class _Case:
     lanes: Lanes
     fair: Mapping[int | None, float]
     parties: Mapping[UUID, int]
-    kinds: Mapping[int | None, str]
+    classes: Mapping[int | None, str]
     subsidies: Mapping[UUID, int]
     draws: Draws
 
@@ -177,7 +177,7 @@ def _wish(wish: RoundWish, case: _Case) -> Wish:
         value=value,
         late=figures.lateness(value, window[1] - window[0]),
         organisation=case.parties[wish.id],
-        quota_class=case.kinds.get(wish.organisation_id, ""),
+        quota_class=case.classes.get(wish.organisation_id, ""),
         priority=wish.priority,
         submitted=int((wish.submitted_at - EPOCH).total_seconds()),
         consents=wish.may_move,
@@ -191,10 +191,21 @@ def _parties(wishes: Iterable[RoundWish]) -> dict[UUID, int]:
     return {wish.id: known.setdefault(wish.organisation_id or wish.person_id, len(known)) for wish in wishes}
 
 
-def _kinds(session: Session, wishes: Iterable[RoundWish]) -> dict[int | None, str]:
+def _classes(session: Session, row: Round, wishes: Iterable[RoundWish]) -> dict[int | None, str]:
+    """Give the class of each organisation that wishes, as the promises of the round tell them apart."""
     ids = {wish.organisation_id for wish in wishes if wish.organisation_id is not None}
-    query = select(Organisation.id, Organisation.kind).where(Organisation.id.in_(ids))
-    return {key: kind.value for key, kind in session.execute(query)}
+    found = session.scalars(select(Organisation).where(Organisation.id.in_(ids)))
+    return {one.id: _class_of(one, row) for one in found}
+
+
+def _class_of(one: Organisation, row: Round) -> str:
+    promised = [share.region_code for share in row.shares if share.organisation_kind is one.kind]
+    return figures.quota_class(one.kind.value, organisations.region_of(one), promised)
+
+
+def _promised_to(share: RoundShare) -> str:
+    kind = share.organisation_kind.value
+    return f"{kind}@{share.region_code}" if share.region_code else kind
 
 
 def _groups(shares: Iterable[RoundShare], instruments: Mapping[int, Instrument]) -> dict[int, str]:
@@ -225,11 +236,11 @@ def _floors(
         minutes -= sum(
             one.wish.minutes
             for one in pinned
-            if case.kinds.get(one.wish.organisation_id) == share.organisation_kind.value
+            if case.classes.get(one.wish.organisation_id) == _promised_to(share)
             and share.category_code in {None, groups.get(one.instrument_id)}
         )
         if minutes >= SLOT_MINUTES:
-            yield Floor(share.organisation_kind.value, share.category_code, minutes // SLOT_MINUTES)
+            yield Floor(_promised_to(share), share.category_code, minutes // SLOT_MINUTES)
 
 
 def _delivered(session: Session, row: Round, share: RoundShare) -> int:
@@ -240,11 +251,10 @@ def _delivered(session: Session, row: Round, share: RoundShare) -> int:
     query = (
         select(BookingItem.starts_at, BookingItem.ends_at)
         .join(Booking, Booking.id == BookingItem.booking_id)
-        .join(Organisation, Organisation.id == Booking.organisation_id)
         .join(Instrument, Instrument.id == BookingItem.instrument_id)
         .where(
             Instrument.facility_id == row.facility_id,
-            Organisation.kind == share.organisation_kind,
+            Booking.organisation_id.in_(_organisations(session, share)),
             Booking.state.in_(HOLDS),
             BookingItem.starts_at >= since,
             BookingItem.starts_at < until,
@@ -253,6 +263,13 @@ def _delivered(session: Session, row: Round, share: RoundShare) -> int:
     if share.category_code is not None:
         query = query.where(Instrument.category_code.startswith(share.category_code, autoescape=True))
     return sum(int(Span(start, end).minutes) for start, end in session.execute(query))
+
+
+def _organisations(session: Session, share: RoundShare) -> list[int]:
+    """Give the organisations to which something is promised."""
+    of_kind = session.scalars(select(Organisation).where(Organisation.kind == share.organisation_kind))
+    start = figures.prefix(share.region_code or "")
+    return [one.id for one in of_kind if organisations.region_of(one).startswith(start)]
 
 
 def _fair(
@@ -284,16 +301,16 @@ def _fair(
 
 def _subsidies(session: Session, row: Round, wishes: Sequence[RoundWish]) -> dict[UUID, int]:
     """Give in cents what the budget pays of each wish at the price of the instrument liked best, rounded down."""
-    per_cent = {share.organisation_kind.value: share.subsidy_percent for share in row.shares}
+    per_cent = {_promised_to(share): share.subsidy_percent for share in row.shares}
     if row.budget is None or not any(per_cent.values()):
         return {}
-    kinds = _kinds(session, wishes)
+    classes = _classes(session, row, wishes)
     found: dict[UUID, int] = {}
     by_party: dict[int | None, list[RoundWish]] = {}
     for wish in wishes:
         by_party.setdefault(wish.organisation_id, []).append(wish)
     for organisation, theirs in by_party.items():
-        percent = per_cent.get(kinds.get(organisation, ""), 0)
+        percent = per_cent.get(classes.get(organisation, ""), 0)
         items = [_first_use(wish) for wish in theirs]
         if percent and items:
             actor = Actor(organisations=frozenset() if organisation is None else frozenset({organisation}))

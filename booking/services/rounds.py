@@ -1,5 +1,6 @@
 """Rounds: opened, amended, closed, cancelled; what each promises."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may, require
 from booking.domain.hours import instant, zone
-from booking.domain.rounds import MOVES, RoundAction, RoundState, WishState
+from booking.domain.rounds import MOVES, RoundAction, RoundState, WishState, prefix
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.services import events, solver_runs
@@ -23,6 +24,7 @@ LONGEST = timedelta(days=92)
 """A round is of so many days at most."""
 
 MOST_SHARES = 20
+_REGION = re.compile(r"[1-9]\d{5}", re.ASCII)
 LONGEST_NAME, LONGEST_NOTE = 200, 2000
 EDITABLE = frozenset({RoundState.OPEN, RoundState.CLOSED})
 
@@ -33,6 +35,7 @@ class ShareTerms:
 
     organisation_kind: OrganisationKind
     category_code: str | None = None
+    region_code: str | None = None
     floor_minutes: int | None = None
     annual_minutes: int | None = None
     rounds_left: int = 1
@@ -295,6 +298,7 @@ def _apply(row: Round, terms: Terms) -> None:
         RoundShare(
             organisation_kind=share.organisation_kind,
             category_code=share.category_code,
+            region_code=share.region_code,
             floor_minutes=share.floor_minutes,
             annual_minutes=share.annual_minutes,
             rounds_left=share.rounds_left,
@@ -334,14 +338,31 @@ def _check(session: Session, facility: Facility, terms: Terms, now: datetime) ->
         raise Invalid(wrong)
 
 
+def _nested_regions(shares: Sequence[ShareTerms]) -> bool:
+    """Tell whether an organisation could fall under two of the regions to which something is promised."""
+    of_kind: dict[OrganisationKind, set[str]] = {}
+    for share in shares:
+        of_kind.setdefault(share.organisation_kind, set()).add(share.region_code or "")
+    return any(
+        one != other and other.startswith(prefix(one))
+        for codes in of_kind.values()
+        for one in codes
+        for other in codes
+    )
+
+
 def _wrong_shares(session: Session, shares: Sequence[ShareTerms]) -> dict[str, str]:
     if len(shares) > MOST_SHARES:
         return {"shares": "too_large"}
     codes = {share.category_code for share in shares if share.category_code is not None}
     if any(one != other and other.startswith(one) for one in codes for other in codes):
         return {"shares": "nested"}
-    if len({(share.organisation_kind, share.category_code) for share in shares}) < len(shares):
+    if len({(one.organisation_kind, one.region_code, one.category_code) for one in shares}) < len(shares):
         return {"shares": "duplicate"}
+    if _nested_regions(shares):
+        return {"shares": "nested_region"}
+    if any(one.region_code and not _REGION.fullmatch(one.region_code) for one in shares):
+        return {"shares": "malformed"}
     if codes - set(session.scalars(select(Category.code).where(Category.code.in_(codes)))):
         return {"shares": "unknown"}
     for share in shares:

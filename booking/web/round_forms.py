@@ -14,6 +14,7 @@ from booking.domain import hours
 from booking.domain.access import Subject, require
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
+from booking.domain.vocabulary import REGIONS
 from booking.http.forms import choices, fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -34,7 +35,7 @@ Answer = str | Redirect | tuple[str, int]
 ROWS = 4
 """So many promises a form has room for."""
 
-SHARE_FIELDS = ("kind", "category", "floor", "annual", "left", "subsidy")
+SHARE_FIELDS = ("kind", "region", "category", "floor", "annual", "left", "subsidy")
 ROUND_FIELDS = (
     *("facility", "name", "note", "first_day", "last_day"),
     *("opens_date", "opens_time", "closes_date", "closes_time"),
@@ -181,6 +182,7 @@ def _share(intake: Intake, number: int) -> ShareTerms | None:
     return ShareTerms(
         organisation_kind=kind,
         category_code=intake.raw(f"category_{number}") or None,
+        region_code=intake.raw(f"region_{number}") or None,
         floor_minutes=floor,
         annual_minutes=annual,
         rounds_left=left or 1,
@@ -243,6 +245,7 @@ def _typed(row: Round) -> dict[str, str]:
         typed |= {
             f"kind_{number}": share.organisation_kind.value,
             f"category_{number}": share.category_code or "",
+            f"region_{number}": share.region_code or "",
             f"floor_{number}": _as_hours(share.floor_minutes),
             f"annual_{number}": _as_hours(share.annual_minutes),
             f"left_{number}": str(share.rounds_left),
@@ -293,6 +296,7 @@ def _round_form(
             ("", _("Nobody")),
             *((kind.value, plan_words.organisation_kind(kind.value)) for kind in OrganisationKind),
         ],
+        regions=[("", _("Any region")), *((code, plan_words.region_name(code)) for code in REGIONS)],
         categories=[
             ("", _("All instruments")),
             *((one.code, f"{one.code} {name_of(one)}") for one in categories),

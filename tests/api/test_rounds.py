@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import select
+
 from booking.config import Settings
 from booking.jobs import resolve
+from models import Organisation
 from tests.api.conftest import DAY, World, at
 
 NOW = datetime.now(UTC)
@@ -34,7 +37,10 @@ def wish(world: World, row: str, who: str = "ada", **more):
 
 def test_from_the_wish_to_the_booking(world_on_both: World):
     world = world_on_both
-    row = opened(world, shares=[{"organisation_kind": "enterprise", "floor_minutes": 60}])
+    row = opened(world, shares=[{"organisation_kind": "enterprise", "region": "450000", "floor_minutes": 60}])
+    assert world.get(f"/rounds/{row}").json["shares"][0]["region"] == "450000"
+    with world.session() as session:
+        session.scalars(select(Organisation).where(Organisation.code == "CO")).one().region_code = "450100"
     first, second = wish(world, row, purpose="Films"), wish(world, row, "cleo")
     assert [first.status_code, second.status_code] == [201, 201]
     assert world.post(f"/rounds/{row}/actions", json={"action": "close"}, who="tam").json["state"] == "closed"

@@ -18,7 +18,17 @@ from booking.i18n import use_locale
 from booking.services import bookings, round_drafts, round_pools, round_wishes, rounds, solver_runs
 from booking.services.bookings import Stale
 from booking.services.rounds import ShareTerms, Terms
-from models import Booking, Event, Instrument, Membership, OrganisationKind, Part, RunState, WaitlistEntry
+from models import (
+    Booking,
+    Event,
+    Instrument,
+    Membership,
+    Organisation,
+    OrganisationKind,
+    Part,
+    RunState,
+    WaitlistEntry,
+)
 from tests import cast
 from tests.factories import make_instrument
 
@@ -228,6 +238,62 @@ def test_a_line_and_its_station_are_never_promised_together(session, tam, ada, c
     wish(session, cleo, row, twin, window=within)
     run = solved(session, tam, row)
     assert run.result["served"] == 1
+
+
+def test_hours_promised_to_a_region_are_for_those_who_are_registered_there(session, tam, ada, cleo, reactor):
+    company = session.get_one(Organisation, min(cleo.organisations))
+    company.region_code = "450100"
+    promised = ShareTerms(
+        OrganisationKind.ENTERPRISE,
+        region_code="450000",
+        annual_minutes=700 * 60,
+        rounds_left=10,
+        subsidy_percent=50,
+    )
+    row = rounds.make(
+        session,
+        actor=tam,
+        facility_id=reactor.facility_id,
+        terms=terms(shares=[promised], budget=Decimal(1000)),
+        now=NOW,
+    )
+    bookings.place(
+        session, actor=cleo, items=[Item(reactor.id, Span(NOW + HOUR * 20, NOW + HOUR * 30))], now=NOW
+    )
+    wish(session, cleo, row, reactor)
+    wish(session, ada, row, reactor)
+
+    def classes() -> tuple[set[str], list[tuple[str, int]]]:
+        pool = round_pools.pose(session, row=row, pins={}, now=NOW).pool
+        return (
+            {one.quota_class for one in pool.wishes},
+            [(one.quota_class, one.slots) for one in pool.floors],
+        )
+
+    # A tenth of the 690 hours that are left, and a tenth of that on top.
+    regional = "enterprise@450000"
+    assert classes() == ({regional, "university"}, [(regional, int(69 * 1.1 * 4))])
+    company.region_code = "440300"
+    assert classes() == ({"enterprise", "university"}, [(regional, 70 * 44 // 10)])
+    company.region_code, company.uscc = "", "91450300MA5KXXXXXX"
+    assert classes()[0] == {regional, "university"}
+    assert plan_words.organisation_kind(regional) == "enterprises in Guangxi"
+
+
+@pytest.mark.parametrize(
+    ("regions", "code"),
+    [
+        ((None, "450000"), "nested_region"),
+        (("450000", "450100"), "nested_region"),
+        (("450000", "450000"), "duplicate"),
+        (("45",), "malformed"),
+    ],
+)
+def test_regions_that_overlap_are_refused_in_promises_to_one_kind(session, tam, reactor, regions, code):
+    shares = [ShareTerms(OrganisationKind.ENTERPRISE, region_code=one, floor_minutes=60) for one in regions]
+    with pytest.raises(Invalid) as error:
+        rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=terms(shares=shares), now=NOW)
+    assert error.value.errors == {"shares": code}
 
 
 def test_caps_floors_and_budget_are_those_of_the_terms(session, tam, ada, cleo, reactor):

@@ -29,6 +29,15 @@ class ShareIn(In):
         load_default=None,
         metadata={"description": "On instruments of this class; without it on all."},
     )
+    region = Text(
+        longest=6,
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "To those registered in this region only: a GB/T 2260 code, of a province, city or county.",
+            "example": "450000",
+        },
+    )
     floor_minutes = Whole(
         least=0,
         most=MOST_MINUTES,
@@ -52,7 +61,7 @@ class ShareIn(In):
 
     @post_load
     def _terms(self, data: dict[str, Any], **_: Any) -> ShareTerms:
-        return ShareTerms(category_code=data.pop("category"), **data)
+        return ShareTerms(category_code=data.pop("category"), region_code=data.pop("region") or None, **data)
 
 
 class RoundIn(In):
@@ -110,6 +119,7 @@ class ShareOut(Out):
 
     organisation_kind = Choice(OrganisationKind, required=True)
     category = fields.String(required=True, allow_none=True, attribute="category_code")
+    region = fields.String(required=True, allow_none=True, attribute="region_code")
     floor_minutes = fields.Integer(required=True, allow_none=True)
     annual_minutes = fields.Integer(required=True, allow_none=True)
     rounds_left = fields.Integer(required=True)
