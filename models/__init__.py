@@ -20,7 +20,7 @@ from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarLinkInstrument, CalendarScope, CameFree, Privacy
 from models.closure import Closure, ClosureKind
 from models.dav import DavCollection, DavObject
-from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk
+from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk, KioskKind, Look
 from models.delivery import Delivery, Reminder
 from models.event import Event
 from models.facility import Facility, OpeningRule
@@ -130,6 +130,8 @@ __all__ = [
     "JobLease",
     "JobRun",
     "Kiosk",
+    "KioskKind",
+    "Look",
     "MailSecret",
     "Meeting",
     "Membership",

@@ -12,14 +12,31 @@ from models.base import Base, BigId, UtcDateTime, by_value
 from models.instrument import Instrument
 
 
+class KioskKind(enum.StrEnum):
+    """What an address opens: a tablet at which people act, or a screen on a wall that only shows."""
+
+    TABLET = "tablet"
+    SCREEN = "screen"
+
+
+class Look(enum.StrEnum):
+    """How a screen is lit: as its own system wishes, bright, or dark."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
 class Kiosk(Base):
-    """A tablet that stands by an instrument, or serves all of a facility; only the hash of its secret is kept."""
+    """A tablet or a screen for one instrument, or for all of a facility; only the hash of its secret is kept."""
 
     __tablename__ = "kiosk"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     facility_id: Mapped[int] = mapped_column(ForeignKey("facility.id", ondelete="CASCADE"), index=True)
     instrument_id: Mapped[int | None] = mapped_column(ForeignKey("instrument.id", ondelete="CASCADE"))
+    kind: Mapped[KioskKind] = mapped_column(by_value(KioskKind), default=KioskKind.TABLET)
+    look: Mapped[Look] = mapped_column(by_value(Look), default=Look.AUTO)
     name: Mapped[str] = mapped_column(String(100))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     created_by: Mapped[UUID] = mapped_column(ForeignKey("person.id"))

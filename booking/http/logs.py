@@ -14,6 +14,9 @@ from booking.gateways.logs import JsonLines
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+_SECRETS = frozenset({"secret", "token"})
+"""Parts of addresses, by their names in routes, that open something to whoever knows them."""
+
 _requests = logging.getLogger("booking.http.request")
 _security = logging.getLogger("booking.security")
 
@@ -76,7 +79,7 @@ def _end(response: Response) -> Response:
         identity = g.get("identity")
         fields = {
             "method": request.method,
-            "path": request.path,
+            "path": _masked(request.path),
             "endpoint": request.endpoint,
             "status": response.status_code,
             "ms": round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None,
@@ -85,3 +88,11 @@ def _end(response: Response) -> Response:
         }
         _requests.info("request", extra={"fields": fields})
     return response
+
+
+def _masked(path: str) -> str:
+    """Leave out of an address what opens it to whoever reads the log."""
+    for name, value in (request.view_args or {}).items():
+        if name in _SECRETS and value:
+            path = path.replace(str(value), "***")
+    return path

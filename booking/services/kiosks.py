@@ -18,7 +18,19 @@ from booking.services import bookings, credit, events, faults, labels, standby
 from booking.services.accounts import PasswordHash
 from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows, hashed
 from booking.services.standby import Called
-from models import Badge, Booking, BookingItem, Facility, Instrument, Kiosk, Membership, Person, PersonState
+from models import (
+    Badge,
+    Booking,
+    BookingItem,
+    Facility,
+    Instrument,
+    Kiosk,
+    KioskKind,
+    Look,
+    Membership,
+    Person,
+    PersonState,
+)
 
 LONGEST_NAME = 100
 MOST_PLACES = 24
@@ -64,9 +76,17 @@ class Claim:
 
 
 def make(
-    session: Session, *, actor: Actor, facility_id: int, instrument_id: int | None, name: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    instrument_id: int | None,
+    name: str,
+    kind: KioskKind = KioskKind.TABLET,
+    look: Look = Look.AUTO,
+    now: datetime,
 ) -> tuple[Kiosk, str]:
-    """Make a kiosk for one instrument or all of a facility, and give the secret of its address, told this once.
+    """Make a tablet or a screen for one instrument or all of a facility, and give its secret, told this once.
 
     :raises Forbidden: if the actor does not manage the facility
     :raises NotFound: if the instrument is not the facility's
@@ -84,6 +104,8 @@ def make(
     kiosk = Kiosk(
         facility_id=facility_id,
         instrument_id=instrument_id,
+        kind=kind,
+        look=look,
         name=name,
         secret_hash=hashed(secret),
         created_by=actor.person_id,
@@ -137,12 +159,14 @@ def revoke(session: Session, *, actor: Actor, kiosk_id: UUID, now: datetime) -> 
     return kiosk
 
 
-def by_secret(session: Session, *, secret: str) -> Kiosk:
-    """Give the kiosk of an address.
+def by_secret(session: Session, *, secret: str, kind: KioskKind = KioskKind.TABLET) -> Kiosk:
+    """Give the tablet, or the screen, of an address.
 
     :raises NotFound: if there is none, or it was revoked
     """
-    query = select(Kiosk).where(Kiosk.secret_hash == hashed(secret), Kiosk.revoked_at.is_(None))
+    query = select(Kiosk).where(
+        Kiosk.secret_hash == hashed(secret), Kiosk.kind == kind, Kiosk.revoked_at.is_(None)
+    )
     kiosk = session.scalars(query).one_or_none()
     if kiosk is None:
         raise NotFound("kiosk")

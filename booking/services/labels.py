@@ -41,6 +41,17 @@ class Status(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What an instrument is doing, until when, and what stands in its calendar of the next hours."""
+
+    instrument: Instrument
+    status: Status
+    until: datetime | None
+    bars: Sequence[Bar]
+    following: Bar | None
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """An instrument at this moment; `until` is when that ends, as far as it is known."""
 
@@ -53,23 +64,36 @@ class Moment:
 
 def moment(session: Session, *, actor: Actor, instrument: Instrument, now: datetime) -> Moment:
     """Give what an instrument is doing, masked for the reader, and the reader's own booking that can be acted on."""
-    within = Span(now, now + AHEAD)
-    bars = [
-        bar
-        for bar in availability.occupations(
-            session, actor=actor, instrument_ids=[instrument.id], within=within, now=now
-        )
-        if bar.kind is not Kind.HOLD
-    ]
-    around = [bar for bar in bars if bar.start <= now < bar.end]  # set-up and clean-up take time too
-    following = next((bar for bar in bars if bar.start > now), None)
-    opened = availability.opening(session, instrument_ids=[instrument.id], within=within)[instrument.id]
-    down = faults.down(session, instruments=[instrument], now=now).get(instrument.id)
-    status, until = _status(session, instrument, around, following, opened, down, now)
-    current = [bar for bar in around if now < bar.use_end]
+    [seen] = at_once(session, actor=actor, rows=[instrument], now=now)
+    current = [bar for bar in seen.bars if bar.start <= now < bar.use_end]
     return Moment(
-        status, until, current, following, own(session, actor=actor, instrument=instrument, now=now)
+        seen.status,
+        seen.until,
+        current,
+        seen.following,
+        own(session, actor=actor, instrument=instrument, now=now),
     )
+
+
+def at_once(session: Session, *, actor: Actor, rows: Sequence[Instrument], now: datetime) -> list[Seen]:
+    """Give what instruments are doing, masked for the reader; a fixed number of statements for one who sees all."""
+    within = Span(now, now + AHEAD)
+    places = [row.id for row in rows]
+    bars: dict[int, list[Bar]] = {place: [] for place in places}
+    for bar in availability.occupations(session, actor=actor, instrument_ids=places, within=within, now=now):
+        if bar.kind is not Kind.HOLD:
+            bars[bar.instrument_id].append(bar)
+    opened = availability.opening(session, instrument_ids=places, within=within)
+    down = faults.down(session, instruments=rows, now=now)
+    found = []
+    for row in rows:
+        around = [
+            bar for bar in bars[row.id] if bar.start <= now < bar.end
+        ]  # set-up and clean-up take time too
+        following = next((bar for bar in bars[row.id] if bar.start > now), None)
+        status, until = _status(session, row, around, following, opened[row.id], down.get(row.id), now)
+        found.append(Seen(row, status, until, bars[row.id], following))
+    return found
 
 
 def _status(

@@ -32,10 +32,12 @@ from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402
 from booking.web import proposals as proposals  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
+from booking.web import quiet_times as quiet_times  # noqa: E402
 from booking.web import replans as replans  # noqa: E402
 from booking.web import round_forms as round_forms  # noqa: E402
 from booking.web import rounds as rounds  # noqa: E402
 from booking.web import rules as rules  # noqa: E402
+from booking.web import screens as screens  # noqa: E402
 from booking.web import series as series  # noqa: E402
 from booking.web import series_approvals as series_approvals  # noqa: E402
 from booking.web import series_beside as series_beside  # noqa: E402

@@ -28,7 +28,7 @@ from booking.http.guard import needs, open_to_all
 from booking.http.identity import actor, identity, utc_now
 from booking.http.logs import security
 from booking.i18n import gettext as _
-from booking.i18n import name_of
+from booking.i18n import name_of, pgettext
 from booking.services import (
     accounts,
     bookings,
@@ -50,6 +50,7 @@ from booking.web import blueprint
 from booking.web.closures import chosen_facility
 from booking.web.forms import LONGEST_TEXT, Intake, as_code, as_uuid
 from booking.web.judgement import sentences as reason_sentences
+from models import KioskKind, Look
 
 Answer = str | Response | tuple[str, int]
 
@@ -98,6 +99,15 @@ def _kiosks_page(
         names=names,
         offered=[("", _("All instruments of the facility"))]
         + [(row.code, f"{name_of(row)} · {row.code}") for row in found.items],
+        kinds=[
+            (KioskKind.TABLET.value, _("A tablet at which people act")),
+            (KioskKind.SCREEN.value, _("A screen on a wall")),
+        ],
+        looks=[
+            (Look.AUTO.value, _("As the screen's system")),
+            (Look.DARK.value, pgettext("a screen", "Dark")),
+            (Look.LIGHT.value, pgettext("a screen", "Bright")),
+        ],
         form=dict(form or {}),
         errors=dict(errors or {}),
         address=address,
@@ -109,8 +119,12 @@ def _kiosks_page(
 @needs("kiosk.keep")
 def make_kiosk() -> Answer:
     """Make a kiosk and show its address, this once."""
-    form = fields("facility", "instrument", "name")
+    form = fields("facility", "instrument", "name", "kind", "look")
     code = as_code(form["facility"])
+    intake = Intake({**form, "kind": form["kind"] or KioskKind.TABLET, "look": form["look"] or Look.AUTO})
+    kind, look = intake.choice("kind", KioskKind), intake.choice("look", Look)
+    if kind is None or look is None:
+        return _kiosks_page(code, form=form, errors=sentences(Invalid(intake.errors))), 422
     try:
         with transaction() as session:
             facility = chosen_facility(facilities.managed(session, actor=actor()), code)
@@ -122,12 +136,15 @@ def make_kiosk() -> Answer:
                 facility_id=facility.id,
                 instrument_id=where,
                 name=form["name"],
+                kind=kind,
+                look=look,
                 now=utc_now(),
             )
     except Invalid as error:
         return _kiosks_page(code, form=form, errors=sentences(error)), 422
     security("kiosk_made", person=str(actor().person_id), kiosk=str(kiosk.id))
-    return _kiosks_page(code, address=public_url_for("web.kiosk", secret=secret), made=kiosk.name), 201
+    opens = "web.kiosk" if kind is KioskKind.TABLET else "web.screen"
+    return _kiosks_page(code, address=public_url_for(opens, secret=secret), made=kiosk.name), 201
 
 
 @blueprint.post("/kiosks/<uuid:kiosk_id>/revocation", endpoint="revoke_kiosk")

@@ -65,6 +65,7 @@ from models import (
     Hold,
     HookKind,
     Instrument,
+    KioskKind,
     Membership,
     MembershipRequest,
     OneTimeLink,
@@ -317,6 +318,15 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         name="x",
         now=NOW,
     )
+    _screen, screen_secret = kiosks.make(
+        session,
+        actor=cast.actor_of(session, root),
+        facility_id=facility.id,
+        instrument_id=None,
+        name="x",
+        kind=KioskKind.SCREEN,
+        now=NOW,
+    )
     of_owner: dict[str, Any] = {"person_id": owner.id, "facility_id": facility.id}
     lost = CreditEntry(**of_owner, booking_id=planned.id, deed="late", points=-2, at=NOW)
     disputed = CreditEntry(
@@ -417,6 +427,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "fault": str(fault.id),
         "kiosk": str(kiosk.id),
         "kiosk_secret": kiosk_secret,
+        "screen_secret": screen_secret,
         "lost": str(lost.id),
         "disputed": str(disputed.id),
         "ban": str(ban.id),
@@ -680,6 +691,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-facilities.one": ({"facility_id": t.facility}, {}),
         "api-facilities.closed": ({"facility_id": t.facility, **WINDOW}, {}),
         "api-facilities.close": ({"facility_id": t.facility}, {"json": wish | {"instrument_id": t.free}}),
+        "api-facilities.quiet": ({"facility_id": t.facility, "length": "PT2H", **WINDOW}, {}),
         "api-facilities.lift": ({"facility_id": t.facility, "closure_id": i["closure"]}, {}),
         "api-bookings.place": ({}, {"json": wish}),
         "api-bookings.dry_run": (
@@ -806,6 +818,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.label_png": ({"code": t.free}, {}),
         "web.label_sheet": ({"code": t.facility}, {}),
         "web.kiosk": ({"secret": "guessed" if case.thing else i["kiosk_secret"]}, {}),
+        "web.screen": ({"secret": i["kiosk_secret" if case.thing else "screen_secret"]}, {}),
         "web.act_at_kiosk": (
             {"secret": i["kiosk_secret"]},
             {"data": {"act": "check_in", "booking": i["begun"], "key": "guessed"}},
@@ -987,14 +1000,21 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                     "hidden": {"scope": "instrument", "id": hidden},
                     "facility": {"scope": "facility", "id": t.facility},
                     "project": {"scope": "project", "id": i["project"]},
+                    "network": {"scope": "network", "id": world.network},
+                    "approvals": {"scope": "approvals"},
                 }.get(case.thing)
             },
         ),
+        "api-calendars.change": ({"calendar_id": i["calendar"]}, {"json": {"name": "x"}}),
+        "api-calendars.renew": ({"calendar_id": i["calendar"]}, {"json": {}}),
         "api-calendars.revoke": ({"calendar_id": i["calendar"]}, {}),
         "api-notices.read": ({"notice_id": i["notice"]}, {"json": {}}),
         "api-notices.read_all": ({}, {"json": {}}),
         "api-notices.choose": ({}, {"json": {"wishes": [], "quiet": {"begins": 1320, "ends": 420}}}),
-        "feeds.feed": ({"token": "guessed" if case.thing == "guess" else world.feed}, {}),
+        **{
+            f"feeds.{form}": ({"token": "guessed" if case.thing == "guess" else world.feed}, {})
+            for form in ("feed", "busy", "atom", "rss", "json_feed")
+        },
         **_of_caldav(case, t),
         "static": ({"filename": "js/menu.js"}, {}),
         "styles": ({"names": "tokens+base"}, {}),
@@ -1055,6 +1075,11 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                     "locale": "en",
                 }
             },
+        ),
+        "web.calendar": ({"calendar_id": i["calendar"]}, {}),
+        "web.change_calendar": (
+            {"calendar_id": i["calendar"]},
+            {"data": {"privacy": "busy", "locale": "en"}},
         ),
         "web.read_notice": ({"notice_id": i["notice"]}, {"data": {}}),
         "web.read_all_notices": ({}, {"data": {"until": NOW.isoformat()}}),
@@ -1191,6 +1216,18 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                     "kind": "maintenance",
                     "reason": "",
                     "way": "planned",
+                }
+            },
+        ),
+        "web.quiet_times": ({"facility": t.facility, "hours": "2"}, {}),
+        "web.close_quietly": (
+            {},
+            {
+                "data": {
+                    "facility": t.facility,
+                    "start": rfc(LATER[0] + timedelta(days=40)),
+                    "end": rfc(LATER[1] + timedelta(days=40)),
+                    "displaces": "99",
                 }
             },
         ),
