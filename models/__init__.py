@@ -18,6 +18,7 @@ from models.approval import (
 from models.base import Base
 from models.booking import Booking, BookingItem, RequestKey, Usage
 from models.calendar import CalendarLink, CalendarLinkInstrument, CalendarScope, CameFree, Privacy
+from models.calendar_source import CalendarSource, CalendarSourceInstrument, ImportedEvent, OutsideEvent
 from models.closure import Closure, ClosureKind
 from models.dav import DavCollection, DavObject
 from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk, KioskKind, Look
@@ -94,6 +95,8 @@ __all__ = [
     "CalendarLinkInstrument",
     "CalendarQuestion",
     "CalendarScope",
+    "CalendarSource",
+    "CalendarSourceInstrument",
     "CameFree",
     "Capability",
     "Category",
@@ -121,6 +124,7 @@ __all__ = [
     "Hold",
     "HookKind",
     "IfSilent",
+    "ImportedEvent",
     "InboundMail",
     "Instrument",
     "InstrumentKind",
@@ -147,6 +151,7 @@ __all__ = [
     "OperatorNeed",
     "Organisation",
     "OrganisationKind",
+    "OutsideEvent",
     "PaperKind",
     "Part",
     "Person",

@@ -38,6 +38,12 @@ class Occupation(Base):
             sqlite_where=text("hold_id IS NOT NULL"),
             postgresql_where=text("hold_id IS NOT NULL"),
         ),
+        Index(
+            "ix_occupation_source",
+            "source_id",
+            sqlite_where=text("source_id IS NOT NULL"),
+            postgresql_where=text("source_id IS NOT NULL"),
+        ),
         # Holds are few beside bookings, and the job that drops those which have run out comes often.
         Index(
             "ix_occupation_expires",
@@ -60,6 +66,7 @@ class Occupation(Base):
     booking_id: Mapped[UUID | None] = mapped_column(ForeignKey("booking.id"))
     closure_id: Mapped[UUID | None] = mapped_column(ForeignKey("closure.id"))
     hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id"))
+    source_id: Mapped[UUID | None] = mapped_column(ForeignKey("calendar_source.id"))
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
