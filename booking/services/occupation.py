@@ -334,6 +334,60 @@ def release_closure(session: Session, *, closure_id: UUID, now: datetime) -> Non
     _give_back_for_good(session, Occupation.closure_id == closure_id, now)
 
 
+class Imposed(NamedTuple):
+    """Time of an instrument that a calendar elsewhere takes, by its row."""
+
+    id: int
+    instrument_id: int
+    span: Span
+
+
+def imposed(session: Session, *, source_id: UUID, since: datetime) -> list[Imposed]:
+    """Give the time that a calendar elsewhere takes from an instant on."""
+    query = select(Occupation.id, Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at)
+    rows = session.execute(query.where(Occupation.source_id == source_id, Occupation.ends_at > since))
+    return [Imposed(row_id, place, Span(start, end)) for row_id, place, start, end in rows]
+
+
+def impose(
+    session: Session,
+    *,
+    source_id: UUID,
+    spans: Sequence[tuple[int, Span]],
+    instead_of: Collection[int],
+    instruments: Mapping[int, Instrument],
+    now: datetime,
+) -> None:
+    """Take every unit for what a calendar elsewhere says, whatever is booked; give back some of its rows.
+
+    The instruments must be locked.
+    """
+    left = sorted(instead_of)
+    for first in range(0, len(left), _CHUNK):
+        _give_back_for_good(session, Occupation.id.in_(left[first : first + _CHUNK]), now)
+    rows = [
+        {
+            "instrument_id": place,
+            "starts_at": span.start,
+            "ends_at": span.end,
+            "use_starts_at": span.start,
+            "use_ends_at": span.end,
+            "quantity": instruments[place].units,
+            "exclusive": False,
+            "imposed": True,
+            "kind": Kind.EXTERNAL,
+            "source_id": source_id,
+        }
+        for place, span in sorted(spans)
+    ]
+    if rows:
+        _write(session, rows, instruments)
+
+
+_CHUNK = 500
+"""So many rows are named in one statement."""
+
+
 def end_early(session: Session, *, booking_id: UUID, at: datetime) -> None:
     """Give back what a booking no longer uses from `at` on; the clean-up follows at once. Instruments are locked.
 
@@ -359,7 +413,7 @@ def fits(session: Session, *, instrument_id: int, units: int, now: datetime) -> 
     """
     claim, other = aliased(Occupation), aliased(Occupation)
     taken = (
-        select(func.sum(case((other.closure_id.is_not(None), units), else_=other.quantity)))
+        select(func.sum(case((_whole(other), units), else_=other.quantity)))
         .where(
             other.instrument_id == claim.instrument_id,
             other.starts_at <= claim.starts_at,
@@ -384,7 +438,7 @@ def resize(session: Session, *, instrument: Instrument, units: int, now: datetim
     if units < instrument.units and not fits(session, instrument_id=instrument.id, units=units, now=now):
         raise Refused([Reason("taken", {"instrument": instrument.code})])
     ahead = (Occupation.instrument_id == instrument.id, Occupation.ends_at > now)
-    closures = update(Occupation).where(*ahead, Occupation.closure_id.is_not(None))
+    closures = update(Occupation).where(*ahead, _whole(Occupation))
     if units < instrument.units:
         session.execute(closures.values(quantity=units))
     instrument.units = units
@@ -392,6 +446,11 @@ def resize(session: Session, *, instrument: Instrument, units: int, now: datetim
     claims_ahead = update(Occupation).where(*ahead, Occupation.imposed.is_(False))
     session.execute(claims_ahead.values(exclusive=units == 1))
     session.execute(closures.where(or_(Occupation.imposed, _alone())).values(quantity=units))
+
+
+def _whole(row: Any) -> ColumnElement[bool]:
+    """Tell what takes an instrument with all its units, however many they are: closures, busy time from elsewhere."""
+    return or_(row.closure_id.is_not(None), row.source_id.is_not(None))
 
 
 def _alone() -> ColumnElement[bool]:
