@@ -74,6 +74,11 @@ def digest(notices: Sequence[Notice], *, public_url: str) -> tuple[Text, list[Br
     return _text(DIGEST, words), found
 
 
+def of_calendar(form: str, words: Mapping[str, Any]) -> Text:
+    """Write the letter around a meeting that is mailed, or around the answer to one."""
+    return _text(form, dict(words))
+
+
 def path_of(notice: Notice) -> str:
     """Give the page on which one sees what the message tells of."""
     path = PATHS.get(notice.template)
@@ -83,6 +88,7 @@ def path_of(notice: Notice) -> str:
     return path.format(
         series=notice.event.data.get("series", ""),
         proposal=notice.event.data.get("proposal_id", ""),
+        question=notice.event.data.get("question_id", ""),
         round=notice.event.subject,
         instrument=about["instrument"].code if "instrument" in about else "",
         facility=about["facility"].code if "facility" in about else "",
@@ -103,6 +109,9 @@ PATHS: Mapping[str, str] = {
     "series.decided": "/series/{series}",
     "series.expired": "/series/{series}",
     "proposal.made": "/proposals/{proposal}",
+    "proposal.withdrawn": "/proposals/{proposal}",
+    "invitation.declined": "/calendar-questions/{question}",
+    "invitation.countered": "/calendar-questions/{question}",
     **{f"wish.{what}": "/rounds/{round}" for what in ("drafted", "served", "unserved", "round_cancelled")},
     "waitlist.offered": "/waitlist",
     "waitlist.silent": "/waitlist",
@@ -244,6 +253,7 @@ def _environment() -> Environment:
         substance=wording.substance_sentence,
         channel_name=wording.channel_name,
         silence=plan_words.silence_sentence,
+        giving_up=plan_words.giving_up,
         why=plan_words.why,
         because=plan_words.because,
     )
@@ -253,5 +263,6 @@ def _environment() -> Environment:
         date=i18n.format_date,
         time=i18n.format_time,
         duration=i18n.format_duration,
+        money=i18n.format_money,
     )
     return environment

@@ -593,6 +593,23 @@ def _no_route(p: Params) -> str:
     )
 
 
+def _question_over(_p: Params) -> str:
+    return _("This has been answered, or the booking was changed since. See the booking as it is now.")
+
+
+def _meeting_unreadable(_p: Params) -> str:
+    return _(
+        "The meeting could not be understood. Invite the instrument to a plain meeting, or book on the page."
+    )
+
+
+def _meeting_too_many(p: Params) -> str:
+    return _(
+        "A meeting that repeats needs an end within 400 days, and at most %(most)d dates. Nothing was booked.",
+        most=p["most"],
+    )
+
+
 REASONS: dict[str, Callable[[Params], str]] = {
     "taken": _taken,
     "past": _past,
@@ -602,6 +619,9 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "too_short": _too_short,
     "too_long": _too_long,
     "off_step": _off_step,
+    "question_over": _question_over,
+    "meeting_unreadable": _meeting_unreadable,
+    "meeting_too_many": _meeting_too_many,
     "too_many_units": _too_many_units,
     "not_bookable": _not_bookable,
     "wrong_state": _wrong_state,
@@ -816,6 +836,7 @@ def channel_name(channel: Channel) -> str:
         Channel.WECOM: _("WeCom"),
         Channel.DINGTALK: _("DingTalk"),
         Channel.FEISHU: _("Feishu"),
+        Channel.INVITATION: _("Invitation in the calendar"),
     }[channel]
 
 
@@ -1072,7 +1093,12 @@ def event_sentence(kind: str, data: Params) -> str:
         "booking.displaced": _("Displaced by a closure"),
         "booking.agreed": _("What may be done after an outage was settled"),
         "proposal.made": _("Another time proposed"),
+        "proposal.withdrawn": _("Proposal taken back"),
         "proposal.answered": _("Proposal answered"),
+        "booking.stands": _("Stands again: the closure was lifted"),
+        "invitation.accepted": _("Accepted in the calendar"),
+        "invitation.declined": _("Declined in the calendar"),
+        "invitation.countered": _("Another time proposed in the calendar"),
         "booking.reminded": _("Reminder sent"),
         "approval.opened": _("Waits for: %(step)s", step=approval_name(str(data.get("step", "")))),
         "approval.reminded": _("Reminded of: %(step)s", step=approval_name(str(data.get("step", "")))),

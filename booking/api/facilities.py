@@ -15,12 +15,16 @@ from booking.api.schemas.facilities import (
     FacilitiesOut,
     FacilityOut,
     NetworksOut,
+    QuietTimesIn,
+    QuietTimesOut,
 )
 from booking.db import reading, transaction
 from booking.domain.access import NotFound
+from booking.domain.pricing import CustomerClass
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import closures, facilities, instruments, networks
+from booking.services import closures, facilities, instruments, networks, quiet_times
+from booking.services.quiet_times import QuietTime
 from models import Closure, Facility
 
 blp = Blueprint("api-facilities", __name__, description="Where instruments stand.")
@@ -104,6 +108,34 @@ def close(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
     return {**told, "displaced": [booking.id for booking in met]}
 
 
+@blp.get("/facilities/<code:facility_id>/closures/quiet-times")
+@needs("closure.make")
+@blp.arguments(QuietTimesIn, location="query")
+@blp.response(200, QuietTimesOut)
+@problems(404)
+def quiet(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
+    """Find quiet times
+
+    The times at which closing disturbs the least, with whom each displaces; nothing is closed. One that displaces
+    nobody comes first; of those that displace the same bookings the earliest is told.
+    """
+    who, code = actor(), wanted["instrument_id"]
+    with reading() as session:
+        place = facilities.by_code(session, code=facility_id)
+        ids = instruments.by_codes(session, actor=who, codes=[code]) if code is not None else {}
+        found = quiet_times.find(
+            session,
+            actor=who,
+            facility_id=place.id,
+            instrument_id=ids[code] if code is not None else None,
+            length=wanted["length"],
+            within=wanted["within"],
+            in_hours=wanted["in_hours"],
+            now=utc_now(),
+        )
+    return {"items": [_quiet(one) for one in found], "total": len(found)}
+
+
 @blp.route("/facilities/<code:facility_id>/closures/<uuid:closure_id>", methods=["DELETE"])
 @needs("closure.make")
 @blp.response(204)
@@ -119,6 +151,18 @@ def lift(facility_id: str, closure_id: UUID) -> Response:
         if closure.facility_id != place.id:
             raise NotFound("closure", closure_id)
     return Response(status=204)
+
+
+def _quiet(one: QuietTime) -> dict[str, Any]:
+    return {
+        "start": one.span.start,
+        "end": one.span.end,
+        "cost": one.cost,
+        "moved": one.moved,
+        "without_place": one.without_place,
+        "by_class": {name.value: one.classes[name] for name in CustomerClass},
+        "displaced": [booking.id for booking in one.met],
+    }
 
 
 def _told(closure: Closure, facility: str, codes: Mapping[int, str]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Channel(enum.StrEnum):
     WECOM = "wecom"
     DINGTALK = "dingtalk"
     FEISHU = "feishu"
+    INVITATION = "invitation"
+    """A meeting in one's calendar, by mail; of one's own bookings alone."""
 
 
 HOOKS = (Channel.WEBHOOK, Channel.WECOM, Channel.DINGTALK, Channel.FEISHU)
@@ -103,7 +105,11 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "booking.rejected": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.expired": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.displaced": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.stands": (Telling(_OWNER, _T.BOOKINGS),),
     "proposal.made": (Telling(_PERSON, _T.BOOKINGS),),
+    "proposal.withdrawn": (Telling(_PERSON, _T.BOOKINGS),),
+    "invitation.declined": (Telling(_PERSON, _T.BOOKINGS),),
+    "invitation.countered": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
     "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),
@@ -232,12 +238,20 @@ def worth_a_word(kind: str, data: Mapping[str, Any]) -> bool:
 
 def paces(channel: Channel) -> tuple[Pace, ...]:
     """Give what may be chosen for a channel; the web inbox is no message that could come later."""
-    return (Pace.AT_ONCE, Pace.NEVER) if channel is Channel.INBOX else tuple(Pace)
+    return (Pace.AT_ONCE, Pace.NEVER) if channel in {Channel.INBOX, Channel.INVITATION} else tuple(Pace)
+
+
+def is_offered(topic: Topic, channel: Channel) -> bool:
+    """Tell whether one may choose how to hear of a topic by a channel."""
+    return topic in CHOICES and (channel is not Channel.INVITATION or topic is Topic.BOOKINGS)
 
 
 def default(topic: Topic, channel: Channel) -> Pace:
-    """Give the pace of one who chose nothing: all at once; who made a webhook wants to hear by it."""
-    if topic is Topic.ACCOUNT and channel is not Channel.MAIL:
+    """Give the pace of one who chose nothing: all at once; who made a webhook wants to hear by it.
+
+    Nobody is sent invitations who did not ask for them: the feed is enough, and both would show everything twice.
+    """
+    if channel is Channel.INVITATION or (topic is Topic.ACCOUNT and channel is not Channel.MAIL):
         return Pace.NEVER
     return Pace.AT_ONCE
 

@@ -35,8 +35,8 @@ def affected(
     """
     require(actor, "closure.make", Subject(facility_id=facility_id))
     availability.check_window(span)
-    places = _places(session, facility_id, instrument_id)
-    return bookings.displaced(session, instrument_ids=places, span=span)
+    struck = places(session, facility_id, instrument_id)
+    return bookings.displaced(session, instrument_ids=struck, span=span)
 
 
 def make(
@@ -60,15 +60,15 @@ def make(
     availability.check_window(span)
     if span.end <= now:
         raise Refused([Reason("past", {"now": now})])
-    places = _places(session, facility_id, instrument_id)
+    struck = places(session, facility_id, instrument_id)
     locked = {
-        place: row for place, row in occupation.lock(session, places).instruments.items() if place in places
+        place: row for place, row in occupation.lock(session, struck).instruments.items() if place in struck
     }
-    met = bookings.displaced(session, instrument_ids=places, span=span)
+    met = bookings.displaced(session, instrument_ids=struck, span=span)
     if met and not imposed:
         figures = {"bookings": len(met), "start": span.start, "end": span.end}
         raise Refused([Reason("meets_bookings", figures, overridable=True)])
-    occupation.drop_expired(session, places, now=now)
+    occupation.drop_expired(session, struck, now=now)
     closure = Closure(
         facility_id=facility_id,
         instrument_id=instrument_id,
@@ -117,9 +117,9 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
     if closure is None:
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
-    places = _places(session, closure.facility_id, closure.instrument_id)
-    replans.withdraw_of(session, actor=actor, closure_id=closure_id, places=places, now=now)
-    occupation.lock(session, places)
+    struck = places(session, closure.facility_id, closure.instrument_id)
+    replans.withdraw_of(session, actor=actor, closure_id=closure_id, places=struck, now=now)
+    occupation.lock(session, struck)
     session.refresh(closure)
     if closure.lifted_at is None:
         closure.lifted_at = now
@@ -132,8 +132,29 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
             facility_id=closure.facility_id,
             subject=str(closure.id),
         )
+        _stand_again(session, actor, closure, struck, now)
     session.flush()
     return closure
+
+
+def _stand_again(
+    session: Session, actor: Actor, closure: Closure, struck: Sequence[int], now: datetime
+) -> None:
+    """Tell those whom a closure displaced, and who have stayed, that they can come after all."""
+    span = Span(closure.starts_at, closure.ends_at)
+    met = bookings.displaced(session, instrument_ids=struck, span=span) if closure.imposed else []
+    for booking in met:
+        if booking.state in AHEAD and booking.starts_at > now:
+            events.record(
+                session,
+                actor=actor,
+                kind="booking.stands",
+                now=now,
+                booking=booking,
+                facility_id=closure.facility_id,
+                subject=str(closure.id),
+                person_id=str(booking.person_id),
+            )
 
 
 def listing(session: Session, *, actor: Actor, facility_id: int, within: Span) -> list[Closure]:
@@ -169,11 +190,15 @@ def struck(session: Session, *, found: Sequence[Booking], now: datetime) -> set[
     return set(session.scalars(query))
 
 
-def _places(session: Session, facility_id: int, instrument_id: int | None) -> Sequence[int]:
+def places(session: Session, facility_id: int, instrument_id: int | None) -> Sequence[int]:
+    """Give what is closed: one instrument, or all of the facility.
+
+    :raises NotFound: if the instrument is not the facility's
+    """
     query = select(Instrument.id).where(Instrument.facility_id == facility_id).order_by(Instrument.id)
     if instrument_id is not None:
         query = query.where(Instrument.id == instrument_id)
-    places = session.scalars(query).all()
-    if instrument_id is not None and not places:
+    found = session.scalars(query).all()
+    if instrument_id is not None and not found:
         raise NotFound("instrument", instrument_id)
-    return places
+    return found

@@ -1,8 +1,9 @@
 """Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,17 @@ from booking.domain.replanning import (
 )
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span, subtract
-from booking.services import acting, bookings, bundles, events, mailed_links, occupation, policies, waitlist
+from booking.services import (
+    acting,
+    availability,
+    bookings,
+    bundles,
+    events,
+    mailed_links,
+    occupation,
+    policies,
+    waitlist,
+)
 from models import (
     Booking,
     BookingItem,
@@ -88,8 +99,8 @@ def make(
     row.proposals.append(proposal)
     session.flush()
     if change.hit:
-        code = locked.instruments[proposal.instrument_id].code if proposal.instrument_id else ""
-        _tell(session, row, proposal, booking, code, key, now)
+        codes = {place: row.code for place, row in locked.instruments.items()}
+        _tell(session, row, proposal, booking, codes, key, now)
     return proposal
 
 
@@ -186,6 +197,13 @@ def proposed_items(proposal: Proposal) -> list[Item]:
         return []
     span = Span(proposal.starts_at, proposal.ends_at)
     return [Item(proposal.instrument_id, span, proposal.booking.items[0].quantity)]
+
+
+def price(session: Session, booking: Booking) -> Decimal | None:
+    """Give what a booking was estimated to cost its owner, None where that is negotiated; nothing is charged yet."""
+    owner = acting.actor_of(session, booking.person_id) or Actor()
+    lines = availability.estimates(session, actor=owner, items=bundles.items_of(booking))
+    return None if None in lines else sum((line.amount for line in lines if line), Decimal(0))
 
 
 def items_before(proposal: Proposal) -> list[Item]:
@@ -459,7 +477,13 @@ def _besides(session: Session, booking: Booking, claims: Iterable[Claim]) -> lis
 
 
 def _tell(
-    session: Session, row: Replan, proposal: Proposal, booking: Booking, code: str, key: str, now: datetime
+    session: Session,
+    row: Replan,
+    proposal: Proposal,
+    booking: Booking,
+    codes: Mapping[int, str],
+    key: str,
+    now: datetime,
 ) -> None:
     """Record what is proposed, with the link by which it can be answered from the mail."""
     link_id = uuid4()
@@ -486,7 +510,12 @@ def _tell(
         link_id=str(link_id),
         person_id=str(booking.person_id),
         proposed=proposal.kind.value,
-        instrument=code,
+        instrument=codes[proposal.instrument_id] if proposal.instrument_id else "",
+        parts=[
+            [codes[item.instrument_id], *(at.isoformat() for at in item.span)]
+            for item in proposed_items(proposal)
+        ],
+        estimate=None if (sum_of := price(session, booking)) is None else str(sum_of),
         start=proposal.starts_at.isoformat() if proposal.starts_at else None,
         end=proposal.ends_at.isoformat() if proposal.ends_at else None,
         deadline=proposal.deadline.isoformat() if proposal.deadline else None,

@@ -354,11 +354,18 @@ def _moved(session: Session, booking: Booking, items: Sequence[Item], row: Repla
 
 
 def withdraw(
-    session: Session, *, actor: Actor, replan_id: UUID, places: Collection[int] = (), now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    replan_id: UUID,
+    places: Collection[int] = (),
+    tell: bool = True,
+    now: datetime,
 ) -> Replan:
-    """Take back what nobody has answered yet, as when the instrument is mended sooner.
+    """Take back what nobody has answered yet, as when the instrument is mended sooner, and tell those who were asked.
 
-    Instruments that the caller changes afterwards are locked with those that were proposed, all in one order.
+    Instruments that the caller changes afterwards are locked with those that were proposed, all in one order. A caller
+    who tells the same people more says so by `tell`.
 
     :raises NotFound: if there is no such replan for this actor
     :raises Forbidden: if the actor does not manage the facility
@@ -371,6 +378,9 @@ def withdraw(
     occupation.lock(session, proposed | set(places))
     for one in unanswered:
         proposals.close(session, one, ProposalState.WITHDRAWN, now)
+        if tell:
+            whom = {"person_id": str(one.booking.person_id), "proposal_id": str(one.id)}
+            proposals.note(session, actor, "proposal.withdrawn", row, now, booking=one.booking, **whom)
     row.state, row.over_at = ReplanState.OVER, now
     row.version += 1
     session.flush()
@@ -389,7 +399,7 @@ def withdraw_of(
     """
     known = session.scalar(select(Replan.id).where(Replan.closure_id == closure_id))
     if known is not None:
-        withdraw(session, actor=actor, replan_id=known, places=places, now=now)
+        withdraw(session, actor=actor, replan_id=known, places=places, tell=False, now=now)
 
 
 # --- reading --------------------------------------------------------------------------------------

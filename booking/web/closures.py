@@ -161,7 +161,7 @@ def show_new_closure() -> Answer:
     """Show the form, with the bookings that its time would meet."""
     now = utc_now()
     with reading() as session:
-        facility, all_of = _place(
+        facility, all_of = place_of(
             session, request.args.get("facility", ""), request.args.get("instrument", "")
         )
         typed = _from_address(facility, now)
@@ -182,7 +182,7 @@ def make_closure() -> Answer:
     if typed["anyway"]:
         typed["way"] = Way.AT_ONCE.value
     with reading() as session:
-        facility, all_of = _place(session, typed["facility"], "")
+        facility, all_of = place_of(session, typed["facility"], "")
         intake, span, instrument_id = _read(typed, facility, all_of)
         kind = intake.choice("kind", ClosureKind, ClosureKind.MAINTENANCE)
         way = intake.choice("way", Way, Way.PLANNED)
@@ -229,7 +229,7 @@ def make_closure() -> Answer:
     return redirect(url_for("web.closures", facility=facility.code, _anchor=f"closure-{made}"), 303)
 
 
-def _place(session: Session, code: str, instrument: str) -> tuple[Facility, list[Instrument]]:
+def place_of(session: Session, code: str, instrument: str) -> tuple[Facility, list[Instrument]]:
     """Give the facility that the actor may close, with its instruments; one named instrument decides which.
 
     :raises NotFound: if there is no such facility or instrument

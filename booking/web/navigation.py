@@ -74,7 +74,7 @@ PAGES = (
         "web.calendars",
         lambda: _("Calendars"),
         _signed_in,
-        frozenset({"web.make_calendar", "web.renew_calendar"}),
+        frozenset({"web.make_calendar", "web.renew_calendar", "web.calendar", "web.change_calendar"}),
     ),
     Page(
         "web.desk",
@@ -85,6 +85,7 @@ PAGES = (
                 "web.closures",
                 "web.replan",
                 "web.new_closure",
+                "web.quiet_times",
                 "web.facility_processes",
                 "web.facility_waitlist",
                 "web.facility_standby",

@@ -1,15 +1,18 @@
 """Proposals: another place for a booking that an outage displaces; answered here or by the link of the mail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from booking import plan_words
-from booking.db import reading, transaction
+from booking.db import Session, reading, transaction
 from booking.domain.access import Actor, NotFound
+from booking.domain.occupation import Item
 from booking.domain.replanning import Answer as Said
 from booking.domain.replanning import ProposalKind, ProposalState
 from booking.domain.rules import Invalid, Refused
@@ -17,12 +20,12 @@ from booking.http.forms import fields
 from booking.http.guard import needs, open_to_all
 from booking.http.identity import actor, utc_now
 from booking.http.locale import speak_as_the_letter
-from booking.services import proposals
+from booking.services import instruments, proposals
 from booking.web import blueprint
 from booking.web.availability import HOME_ZONE
 from booking.web.forms import Intake
 from booking.web.judgement import sentences
-from models import Proposal
+from models import Instrument, Proposal
 
 Answer = str | Redirect | tuple[str, int]
 
@@ -90,7 +93,7 @@ def _answer(who: Actor, proposal_id: UUID, said: Said, now: datetime) -> UUID:
 
 def _own_page(proposal_id: UUID, *, problem: Sequence[object] = (), status: int = 200) -> Answer:
     with reading() as session:
-        found = proposals.get(session, actor=actor(), proposal_id=proposal_id)
+        found = _Shown.of(session, proposals.get(session, actor=actor(), proposal_id=proposal_id))
     return _page(found, url_for("web.proposal", proposal_id=proposal_id), problem=problem, status=status)
 
 
@@ -99,21 +102,44 @@ def _linked_page(
 ) -> Answer:
     with reading() as session:
         person, proposal_id = proposals.linked(session, link_id=link_id, secret=secret, now=utc_now())
-        found = proposals.get(session, actor=person, proposal_id=proposal_id)
+        found = _Shown.of(session, proposals.get(session, actor=person, proposal_id=proposal_id))
     speak_as_the_letter(person.locale)
     return _page(found, request.path, done=done, problem=problem, status=status)
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A proposal with what its page tells: what the booking had, what it would have, what it was to cost."""
+
+    proposal: Proposal
+    before: Sequence[Item]
+    items: Sequence[Item]
+    places: Mapping[int, Instrument]
+    price: Decimal | None
+
+    @classmethod
+    def of(cls, session: Session, found: Proposal) -> "_Shown":
+        before, items = proposals.items_before(found), proposals.proposed_items(found)
+        wanted = {item.instrument_id for item in (*before, *items)}
+        places = instruments.by_ids(session, instrument_ids=wanted)
+        return cls(found, before, items, places, proposals.price(session, found.booking))
+
+
 def _page(
-    found: Proposal, address: str, *, done: str = "", problem: Sequence[object] = (), status: int = 200
+    shown: _Shown, address: str, *, done: str = "", problem: Sequence[object] = (), status: int = 200
 ) -> Answer:
+    found = shown.proposal
+    is_open = found.state is ProposalState.OPEN and (found.deadline is None or found.deadline > utc_now())
     page = render_template(
         "proposals/one.html",
+        shown=shown,
         proposal=found,
         address=address,
-        open=found.state is ProposalState.OPEN and (found.deadline is None or found.deadline > utc_now()),
+        open=is_open,
+        chosen=request.args.get("answer", ""),
         has_place=found.kind is not ProposalKind.NO_PLACE,
         silence=plan_words.silence_sentence(found.booking.if_silent.value, found.kind.value),
+        giving_up=plan_words.giving_up(shown.price),
         state=plan_words.proposal_state(found.state),
         kind=plan_words.proposal_kind(found.kind),
         done=done,

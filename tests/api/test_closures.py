@@ -104,3 +104,18 @@ def test_unknown_places_are_not_found(world: World):
     assert world.post("/facilities/NONE/closures", json=NIGHT, who="tam").status_code == 404
     gone = "/facilities/LAB/closures/6265c0fb-e33b-4529-a4b3-0ae5bf41c93a"
     assert world.delete(gone, who="tam").status_code == 404
+
+
+def test_quiet_times_are_told_with_whom_they_displace(world: World):
+    booking = world.book(10, 11)
+    asked = {"length": "PT1H", "from": at(10), "to": at(12), "instrument_id": "SEM"}
+    found = world.get("/facilities/LAB/closures/quiet-times", query_string=asked, who="tam").json
+    first, second = found["items"][:2]
+    assert (first["start"], first["end"], first["cost"], first["displaced"]) == (at(11), at(12), 0, [])
+    assert second["displaced"] == [booking["id"]]
+    assert (second["moved"], second["without_place"]) == (1, 0)
+    assert second["by_class"] == {"internal": 0, "external": 1}
+    wrong = world.get(
+        "/facilities/LAB/closures/quiet-times", query_string=asked | {"length": "PT9H"}, who="tam"
+    )
+    assert (wrong.status_code, wrong.json["errors"]) == (422, {"length": "out_of_range"})

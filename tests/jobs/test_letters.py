@@ -508,6 +508,8 @@ STORIES = {
     ),
     "series.expired": said("series.expired", **DATES),
     "proposal.made": proposed,
+    "proposal.withdrawn": about_booking("proposal.withdrawn"),
+    "booking.stands": about_booking("booking.stands"),
     "wish.drafted": of_round("wish.drafted"),
     "wish.served": of_round("wish.served"),
     "wish.unserved": of_round("wish.unserved", served=False),

@@ -1,6 +1,7 @@
 """Closing by the pages: whom it meets is shown first; planned, at once, and open again."""
 
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from booking import db
 from booking.domain.lifecycle import State
 from models import Closure, Event
 from tests.web.lab import Lab, at, local, text_of, typed, value_of
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -197,3 +200,66 @@ def test_time_that_has_passed_is_not_closed(lab):
 )
 def test_no_address_breaks_the_form(lab, query):
     assert lab.get("tam", "/closures/new", **query).status_code in {200, 404}
+
+
+# --- when it disturbs the least -------------------------------------------------------------------
+
+
+def quiet(lab, hours="2", **more):
+    day = local(at(9))[:10]
+    asked = {"facility": "LAB", "instrument": "SEM", "first": day, "last": day, "hours": hours} | more
+    return lab.get("tam", "/closures/quiet-times", **asked)
+
+
+def hidden(page: str, number: int) -> dict[str, str]:
+    """What the form of one of the times sends."""
+    form = page.split('action="/closures/quiet-times"')[number + 2]
+    found = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', form))
+    return {name: value for name, value in found.items() if name != "csrf_token"}
+
+
+def test_a_quiet_time_is_closed_in_one_click(lab):
+    lab.book("ada", "SEM", at(0), at(10))
+    lab.book("cleo", "SEM", at(10), at(23))
+    assert 'href="/closures/quiet-times?facility=LAB"' in lab.get("tam", "/closures/new").text
+    page = quiet(lab, "1").text
+    assert "Displaces nobody" in page
+    assert "23:00 – 24:00" in text_of(page) or "23:00" in text_of(page)
+    sent = lab.send("tam", "/closures/quiet-times", **hidden(page, 0))
+    assert (sent.status_code, sent.headers["Location"][:9]) == (303, "/closures")
+    [closure] = closures(lab)
+    assert (closure.starts_at, closure.ends_at, closure.imposed) == (at(23), at(23) + HOUR, False)
+    page = quiet(lab, "4").text
+    said = text_of(page)
+    assert "Displaced 1" in said
+    assert "of others 1" in said
+    sent = lab.send("tam", "/closures/quiet-times", **hidden(page, 0))
+    assert sent.headers["Location"].startswith("/replans/")
+    assert "Other places for what is displaced" in lab.get("tam", sent.headers["Location"]).text
+
+
+def test_a_time_that_is_no_longer_quiet_is_shown_anew(lab):
+    sent = hidden(quiet(lab, "2").text, 0)
+    lab.book("ada", "SEM", at(0), at(2))
+    answer = lab.send("tam", "/closures/quiet-times", **sent)
+    assert answer.status_code == 409
+    assert "Not closed" in answer.text
+    assert closures(lab) == []
+    assert "Displaces nobody" in answer.text
+
+
+def test_quiet_times_that_make_no_sense_or_are_nobodys_business(lab):
+    for wrong, words in (
+        ({"hours": "0"}, "Error:"),
+        ({"hours": "300"}, "Error:"),
+        ({"first": "2026-02-30"}, "Error:"),
+        ({"instrument": "NONE"}, "Error:"),
+    ):
+        answer = quiet(lab, **wrong) if "hours" in wrong else quiet(lab, "2", **wrong)
+        assert answer.status_code in {404, 422}
+        assert answer.status_code == 404 or words in answer.text
+    for name in ("ada", "cleo"):
+        assert lab.get(name, "/closures/quiet-times").status_code == 403
+        assert lab.send(name, "/closures/quiet-times", facility="LAB").status_code == 403
+    lab.book("ada", "SEM", at(0), at(0) + 30 * HOUR, now=at(0) - HOUR)
+    assert lab.send("tam", "/closures/quiet-times", facility="LAB", start="x", end="y").status_code == 422

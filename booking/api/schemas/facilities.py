@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from booking.api.schemas.fields import Choice, Flag, In, Instant, Out, Text, span
+from booking.api.schemas.availability import WindowIn
+from booking.api.schemas.fields import Choice, Flag, In, Instant, Length, Out, Text, span
 from booking.api.schemas.instruments import NamedOut
 from models import ClosureKind, OrganisationKind
 
@@ -86,6 +87,40 @@ class ClosureMadeOut(ClosureOut):
     displaced = fields.List(
         fields.UUID(), required=True, metadata={"description": "The ids of the bookings that it meets."}
     )
+
+
+class QuietTimesIn(WindowIn):
+    """How long a maintenance takes, of what, and between when it may be."""
+
+    instrument_id = Text(
+        longest=40, allow_none=True, load_default=None, metadata={"description": "None: the whole facility."}
+    )
+    length = Length(required=True, metadata={"example": "PT4H"})
+    in_hours = Flag(in_query=True, load_default=False, metadata={"description": "Only within opening hours."})
+
+
+class QuietTimeOut(Out):
+    """A time for a maintenance, whom it displaces, and what finding them other places disturbs."""
+
+    start = Instant(required=True)
+    end = Instant(required=True)
+    cost = fields.Integer(required=True, metadata={"description": "Points of disturbance, at most."})
+    moved = fields.Integer(required=True, metadata={"description": "So many find another place now."})
+    without_place = fields.Integer(required=True)
+    by_class = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many are displaced, by class of customer."},
+    )
+    displaced = fields.List(fields.UUID(), required=True)
+
+
+class QuietTimesOut(Out):
+    """Times for a maintenance, the least disturbing first."""
+
+    items = fields.List(fields.Nested(QuietTimeOut), required=True)
+    total = fields.Integer(required=True)
 
 
 class ClosuresOut(Out):

@@ -199,16 +199,29 @@ def quietest(
     weights = weights or Disturbance()
     limit = effort or Effort(work=5.0)
     late = {n: (later or {}).get(n, 0) for n in instruments}
+    known: dict[int, Case] = {}
     windows = []
     for start in _promising(pool, plan, late, length, span, inside, weights, 4 * most):
         outage = Outage(
             tuple((n, start + late[n], start + late[n] + length) for n in late), kind="maintenance"
         )
-        case = case_of(pool, plan, outage, weights)
-        rebuilt = best(case, _part(limit, 0.25))
-        windows.append(Window(start, tuple(sorted(case.hit)), _repair(case, "least", _joined(case, rebuilt))))
+        case = known[start] = case_of(pool, plan, outage, weights)
+        first = [settled(group, case.pool, left) for group, left in _grounds(case, others=True)]
+        windows.append(_window(case, start, first))
+    # All are known as the nearest places have it; thought goes to those that may be told.
+    windows.sort(key=lambda window: (window.repair.cost, window.start))
+    for at, window in enumerate(windows[:most]):
+        if window.hit and not limit.over:
+            part = _part(limit, 1 / (most - at))
+            better = _window(known[window.start], window.start, best(known[window.start], part))
+            windows[at] = min(better, window, key=lambda one: one.repair.cost)
+            limit.add(part.done)
     windows.sort(key=lambda window: (window.repair.cost, window.start))
     return windows[:most]
+
+
+def _window(case: Case, start: int, rebuilt: Sequence[Rebuilt]) -> Window:
+    return Window(start, tuple(sorted(case.hit)), _repair(case, "least", _joined(case, rebuilt)))
 
 
 def _grounds(case: Case, *, others: bool) -> Iterator[tuple[Group, list[Slots]]]:

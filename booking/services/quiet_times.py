@@ -1,0 +1,159 @@
+"""Quiet times: when a maintenance of some hours disturbs the least, and closing then, with other places looked for."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from booking.domain.access import Actor, Subject, require
+from booking.domain.hours import WeeklyHours, open_spans, zone
+from booking.domain.pricing import CustomerClass
+from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.problem import SLOT
+from booking.domain.resolution.repair import Window as Found
+from booking.domain.resolution.repair import quietest
+from booking.domain.rules import Invalid, Reason, Refused
+from booking.domain.spans import Span
+from booking.services import availability, closures, facilities, repair_pools, replans
+from booking.services.lanes import Grid
+from booking.services.repair_pools import LONGEST, Ground
+from models import Booking, Closure, ClosureKind, Facility, Instrument, Replan
+
+MOST = 5
+"""So many times are told."""
+
+WORK = 0.15
+"""How long is thought about them all: a page waits for it, and only crowds are not settled at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTime:
+    """A time for a maintenance, whom it would displace, and what finding them other places would disturb at most.
+
+    `moved` of them find another place now, the others none; `classes` counts them by class of customer.
+    """
+
+    span: Span
+    met: tuple[Booking, ...]
+    cost: int
+    moved: int
+    classes: Mapping[CustomerClass, int]
+
+    @property
+    def without_place(self) -> int:
+        """How many find no other place."""
+        return len(self.met) - self.moved
+
+
+def find(
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    instrument_id: int | None,
+    length: timedelta,
+    within: Span,
+    in_hours: bool,
+    now: datetime,
+) -> list[QuietTime]:
+    """Give the times in a span at which closing an instrument, or the whole facility, disturbs the least.
+
+    With `in_hours` each lies within opening hours. A time that displaces nobody comes first; of those that displace the
+    same bookings the earliest is told. Bookings of several items and those that have begun are never displaced.
+
+    :raises Forbidden: if the actor does not manage the facility
+    :raises NotFound: if the instrument is not the facility's
+    :raises Invalid: if the length does not fit the span, or the span is over or too long
+    """
+    require(actor, "closure.make", Subject(facility_id=facility_id))
+    availability.check_window(within)
+    within = Span(max(within.start, now), within.end)
+    if within.duration > LONGEST or within.duration < SLOT:
+        raise Invalid({"to": "out_of_range"})
+    if not SLOT <= length <= within.duration:
+        raise Invalid({"length": "out_of_range"})
+    facility = session.get_one(Facility, facility_id)
+    places = closures.places(session, facility_id, instrument_id)
+    ground = repair_pools.survey(session, facility=facility, instrument_ids=places, span=within, now=now)
+    over, read = ground.over, ground.read
+    span = over.inside(within)
+    if span is None:
+        return []
+    lanes = [lane for place in places for lane in read.by_instrument.get(place, ())]
+    found = quietest(
+        ground.pool,
+        ground.plan,
+        lanes,
+        -(-length // SLOT),
+        span,
+        later={lane: read.setup[lane] for lane in lanes},
+        inside=_inside(session, facility, instrument_id, over) if in_hours else None,
+        most=MOST,
+        effort=Effort(work=WORK),
+    )
+    return [_told(one, ground, facility, length) for one in found]
+
+
+def _inside(
+    session: Session, facility: Facility, instrument_id: int | None, over: Grid
+) -> list[tuple[int, int]]:
+    hours: Sequence[WeeklyHours] = facilities.hours(session, facility_id=facility.id)
+    if instrument_id is not None:
+        row = session.get_one(Instrument, instrument_id)
+        hours = availability.hours_of(session, [row])[instrument_id][1]
+    spans = (over.inside(span) for span in open_spans(hours, over.span, zone(facility.zone)))
+    return [span for span in spans if span is not None]
+
+
+def _told(one: Found, ground: Ground, facility: Facility, length: timedelta) -> QuietTime:
+    start = ground.over.time(one.start)
+    met = tuple(ground.bookings[number] for number in one.hit)
+    own = facility.organisation_id
+    classes = Counter(
+        CustomerClass.INTERNAL if booking.organisation_id == own else CustomerClass.EXTERNAL
+        for booking in met
+    )
+    return QuietTime(Span(start, start + length), met, one.repair.cost, one.repair.moved, classes)
+
+
+def close(
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    instrument_id: int | None,
+    span: Span,
+    displaces: int,
+    kind: ClosureKind,
+    reason: str,
+    now: datetime,
+) -> tuple[Closure, Replan | None]:
+    """Close at a time that was found, and have other places looked for; `displaces` is how many it was to displace.
+
+    :raises Forbidden: if the actor does not manage the facility
+    :raises Refused: if it meets more bookings by now, or the time has passed
+    """
+    closure, met = closures.make(
+        session,
+        actor=actor,
+        facility_id=facility_id,
+        instrument_id=instrument_id,
+        span=span,
+        kind=kind,
+        reason=reason,
+        imposed=displaces > 0,
+        now=now,
+    )
+    if len(met) > displaces:
+        raise Refused(
+            [Reason("meets_bookings", {"bookings": len(met), "start": span.start, "end": span.end})]
+        )
+    if not met:
+        return closure, None
+    try:
+        with session.begin_nested():
+            return closure, replans.begin(session, actor=actor, closure_id=closure.id, now=now)
+    except Refused:  # only people can move them
+        return closure, None
