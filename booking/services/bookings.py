@@ -185,6 +185,7 @@ def place(
     whom = _whom(session, actor, booked_for, locked.instruments, items, project_id)
     case = _case(session, locked, items, now, whom.person_id, person_id=actor.person_id, hold_id=hold_id)
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
+    wish = replace(wish, held=case.held)
     organisation_id = wish.organisation_id
     stand = [*standing(refusals(items, case.claims, case.facts, now), at_once), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
@@ -254,6 +255,7 @@ def dry_run(
     whose = known.person_id if known is not None else whom.person_id
     case = _case(session, seen, items, now, whose, without=booking_id, person_id=actor.person_id)
     wish = wish_for(session, whom, known, items, case.instruments, project_id, now, chemicals)
+    wish = replace(wish, held=case.held)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(policies.told(session, stand, items, case.instruments, case.timetables))
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
@@ -1124,6 +1126,7 @@ def _retime(
         session, locked, items, now, booking.person_id, without=booking.id, person_id=actor.person_id
     )
     wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now, chemicals)
+    wish = replace(wish, held=case.held)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
     grows = any(not _within(item, booking.items) for item in items)

@@ -36,7 +36,7 @@ class Wish:
 
     `beside` are wishes of the same command that will be bookings of their own, such as the earlier dates of a series
     that is only looked at; they are not in the database, and limits over several bookings count them. `chemicals`
-    None are those that the booking declared before.
+    None are those that the booking declared before. `held` are the holds that become this wish's.
     """
 
     person_id: UUID
@@ -63,6 +63,7 @@ class Wish:
         return self.look.people if self.look and self.look.people else frozenset({self.person_id})
 
     chemicals: Sequence[Substance] | None = None
+    held: frozenset[UUID] = frozenset()
 
 
 Gate = Callable[[Session, Wish], list[Reason]]

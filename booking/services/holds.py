@@ -14,7 +14,7 @@ from booking.domain.access import Actor, Forbidden, NotFound, require
 from booking.domain.occupation import Claim, Item
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, occupation
+from booking.services import bookings, occupation, processes
 from booking.services.rate_limits import Limit
 from models import Booking, Hold, Occupation
 
@@ -56,6 +56,8 @@ def take(
     known = _booking(session, actor, booking_id)
     occupation.drop(session, hold_ids=old, now=now)
     session.execute(delete(Hold).where(Hold.id.in_(old)))
+    if known is not None:
+        items = processes.inherited(items, known.items)
     claims = bookings.cleared(
         session,
         actor=actor,
@@ -69,6 +71,7 @@ def take(
     if known is not None:
         claims = _beyond(session, claims, known.id)
     hold = _only(session, actor.person_id, now)
+    hold.draws = processes.held_draws(items, known.items if known is not None else ())
     occupation.hold(
         session,
         claims=claims,

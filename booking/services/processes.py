@@ -1,11 +1,12 @@
 """Processes: changeovers between families of work, shared utilities, lags; read, asked as gates, edited."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, NotFound, Subject, require
@@ -13,8 +14,9 @@ from booking.domain.lifecycle import HOLDS
 from booking.domain.occupation import Item, Process
 from booking.domain.rules import Invalid, Reason
 from booking.domain.spans import Load, Span, peak
+from booking.domain.waitlist import pieces
 from booking.services import events, quotas
-from models import Booking, BookingItem, Changeover, Facility, Instrument, Utility
+from models import Booking, BookingItem, Changeover, Facility, Hold, Instrument, Occupation, Utility
 
 if TYPE_CHECKING:  # the gates name this one
     from booking.services.gates import Wish
@@ -136,9 +138,19 @@ def neighbours(
 
 
 def drawn(
-    session: Session, *, facility_ids: Iterable[int], within: Span, without: object = None
+    session: Session,
+    *,
+    facility_ids: Iterable[int],
+    within: Span,
+    without: object = None,
+    at: datetime | None = None,
+    held: Collection[UUID] = (),
+    person_id: UUID | None = None,
 ) -> dict[int, list[Load]]:
-    """Give what is drawn of each utility of some facilities in a span; one statement."""
+    """Give what is drawn of each utility of some facilities in a span.
+
+    With a time, by bookings and by the holds that count `at` it: not by those that are named or the person's own.
+    """
     query = (
         select(BookingItem)
         .join(Booking, Booking.id == BookingItem.booking_id)
@@ -157,7 +169,39 @@ def drawn(
         if process and row.booking_id != without:
             for utility, amount in process.draws:
                 found.setdefault(utility, []).append(Load(row.starts_at, row.ends_at, amount))
+    for utility, load in _held(session, at, held, person_id) if at is not None else ():
+        found.setdefault(utility, []).append(load)
     return found
+
+
+def _held(
+    session: Session, at: datetime, held: Collection[UUID], person_id: UUID | None
+) -> Iterator[tuple[int, Load]]:
+    """Give what holds draw, of whatever facility: few hold anything at once."""
+    kept = exists().where(Occupation.hold_id == Hold.id)
+    query = select(Hold.id, Hold.draws).where(Hold.draws.is_not(None), Hold.expires_at > at, kept)
+    if person_id is not None:
+        query = query.where(or_(Hold.person_id != person_id, Hold.offered))
+    for hold_id, draws in session.execute(query):
+        if hold_id not in held:
+            for utility, start, end, amount in draws:
+                yield utility, Load(datetime.fromisoformat(start), datetime.fromisoformat(end), amount)
+
+
+def held_draws(items: Sequence[Item], rows: Sequence[BookingItem] = ()) -> list[list[Any]] | None:
+    """Give what a hold keeps of what items draw, beyond what the rows of a booking draw already."""
+    own: dict[int, list[tuple[Span, int]]] = {}
+    for row in rows:
+        process = of(row)
+        for utility, amount in process.draws if process else ():
+            own.setdefault(utility, []).append((Span(row.starts_at, row.ends_at), amount))
+    found = [
+        [utility, span.start.isoformat(), span.end.isoformat(), lacking]
+        for item in items
+        for utility, amount in (item.process.draws if item.process else ())
+        for span, lacking in pieces(item.span, own.get(utility, ()), amount)
+    ]
+    return found or None
 
 
 def utilities(session: Session, *, facility_ids: Iterable[int]) -> list[Utility]:
@@ -273,7 +317,15 @@ def shared(session: Session, wish: "Wish") -> list[Reason]:
     wanted = {utility for item in asked if item.process for utility, _ in item.process.draws}
     quotas.take_turns(session, [f"utility:{utility}" for utility in wanted])
     within = Span(min(item.span.start for item in asked), max(item.span.end for item in asked))
-    loads = drawn(session, facility_ids=places, within=within, without=wish.booking_id)
+    loads = drawn(
+        session,
+        facility_ids=places,
+        within=within,
+        without=wish.booking_id,
+        at=wish.now,
+        held=wish.held,
+        person_id=wish.person_id,
+    )
     own: dict[int, list[Load]] = {}
     for item in asked:
         for utility, amount in item.process.draws if item.process else ():

@@ -470,7 +470,9 @@ def _read(
     drawn = {}
     if utilities:
         places = {facility for facility, _ in utilities}
-        drawn = processes.drawn(session, facility_ids=places, within=within, without=without)
+        drawn = processes.drawn(
+            session, facility_ids=places, within=within, without=without, at=now, person_id=person_id
+        )
     grid = _grid(steps, rooms, zones, within)
     by_row = {row.id: zones[row.facility_id] for row in rows}
     return _World(grid, rooms, by_row, matrices, near, utilities, drawn, now)

@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 
 from booking import i18n, wording
 from booking.domain.access import NotFound
-from booking.domain.occupation import Item, Kind
+from booking.domain.occupation import Item, Kind, Process
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
 from booking.services import availability, bookings, holds, occupation
 from booking.services.catalogue import Filters
-from models import Hold, Instrument, Occupation
+from models import Hold, Instrument, Occupation, Utility
 from tests import cast
 from tests.factories import make_facility, make_instrument
 
@@ -206,3 +206,58 @@ def test_housekeeping_drops_what_keeps_no_time(session, ada, sem):
     occupation.release_expired(session, now=LATER)
     holds.prune(session, now=LATER)
     assert session.scalars(select(Hold)).all() == []
+
+
+# --- what is shared -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def steam(session, sem) -> Utility:
+    row = Utility(facility_id=sem.facility_id, code="STEAM", name_zh="蒸汽", capacity=300)
+    session.add(row)
+    session.flush()
+    return row
+
+
+@pytest.fixture
+def dryer(session, sem) -> Instrument:
+    return make_instrument(session, sem.facility)
+
+
+def run(instrument, steam, start=1, end=2, amount=200) -> list[Item]:
+    return [Item(instrument.id, span(start, end), process=Process(draws=((steam.id, amount),)))]
+
+
+def test_a_hold_keeps_the_steam_too_and_gives_it_back(session, ada, cleo, sem, dryer, steam):
+    mine = holds.take(session, actor=ada, items=run(sem, steam), now=NOW)
+    with pytest.raises(Refused) as refused:
+        holds.take(session, actor=cleo, items=run(dryer, steam), now=NOW)
+    assert codes(refused) == ["utility_full"]
+    with pytest.raises(Refused) as refused:
+        bookings.place(session, actor=cleo, items=run(dryer, steam), now=NOW)
+    assert codes(refused) == ["utility_full"]
+    # Less of it, or another time, is no matter; who holds it books it.
+    bookings.place(session, actor=cleo, items=run(dryer, steam, amount=100), now=NOW)
+    bookings.place(session, actor=cleo, items=run(dryer, steam, 2, 3), now=NOW)
+    assert bookings.dry_run(session, actor=ada, items=run(sem, steam), now=NOW).allowed
+    holds.release(session, actor=ada, hold_id=mine.id, now=NOW)
+    other = holds.take(session, actor=cleo, items=run(sem, steam), now=NOW)
+    assert bookings.place(session, actor=ada, items=run(sem, steam), now=LATER)  # it has run out
+    assert other.draws == [[steam.id, *(at.isoformat() for at in span(1, 2)), 200]]
+
+
+def test_what_was_held_and_is_booked_draws_once(session, ada, cleo, sem, dryer, steam):
+    holds.take(session, actor=ada, items=run(sem, steam, amount=150), now=NOW)
+    bookings.place(session, actor=ada, items=run(sem, steam, amount=150), now=NOW)
+    assert bookings.place(session, actor=cleo, items=run(dryer, steam, amount=150), now=NOW)
+
+
+def test_the_hold_of_a_move_draws_what_the_booking_does_not(session, ada, cleo, sem, dryer, steam):
+    booking = bookings.place(session, actor=ada, items=run(sem, steam, 1, 3), now=NOW)
+    moved = [Item(sem.id, span(2, 4))]
+    mine = holds.take(session, actor=ada, items=moved, booking_id=booking.id, now=NOW)
+    assert mine.draws == [[steam.id, *(at.isoformat() for at in span(3, 4)), 200]]
+    with pytest.raises(Refused):
+        bookings.place(session, actor=cleo, items=run(dryer, steam, 3, 4), now=NOW)
+    bookings.change(session, actor=ada, booking_id=booking.id, version=booking.version, items=moved, now=NOW)
+    assert bookings.place(session, actor=cleo, items=run(dryer, steam, 1, 2), now=NOW)
