@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from booking.domain import calendars, hook_addresses
+from booking.domain.incoming_mail import Doors
 
 DEFAULT_SECRET = "change-me"  # noqa: S105 - what production refuses
 SHORTEST_SECRET = 32
@@ -56,6 +57,18 @@ class Settings:
         "", "smtp://user:password@host:port (smtps:// for TLS); empty writes mail to files.", secret=True
     )
     mail_from: str = _setting("Yiqi <yiqi@localhost>", "The sender of mail.")
+    reply_mailbox: str = _setting(
+        "", "Mailbox that takes what calendars answer, such as yiqi@example.org; empty sends no invitations."
+    )
+    mail_domain: str = _setting(
+        "", "Domain whose addresses all lead here, by which instruments are invited; empty is none."
+    )
+    mail_trusted: str = _setting(
+        "", "Name under which your mail server writes Authentication-Results; empty trusts nobody's word."
+    )
+    imap_url: str = _setting(
+        "", "imaps://user:password@host:port/folder, a mailbox that is read every minute.", secret=True
+    )
     remind_minutes: str = _setting(
         "1440,60", "How many minutes before a booking starts its owner is reminded, comma-separated."
     )
@@ -114,6 +127,8 @@ class Settings:
             ("feed_events", self.feed_events >= 1, "1 or more"),
             ("feed_scopes", _sound(_bounds, self.feed_scopes), "a list like facility=7/90/2000"),
             ("public_url", self.public_url.startswith(("http://", "https://")), "an address, https://…"),
+            ("reply_mailbox", _mailbox(self.reply_mailbox), "a plain mail address"),
+            ("mail_domain", "@" not in self.mail_domain, "a domain without @"),
             ("workers", self.workers >= 0, "0 or more"),
             ("threads", self.threads >= 1, "1 or more"),
             ("pool_size", self.pool_size >= 1, "1 or more"),
@@ -126,6 +141,18 @@ class Settings:
     def remind(self) -> tuple[int, ...]:
         """Give how many minutes before its start a booking is called to mind."""
         return tuple(sorted({int(part) for part in self.remind_minutes.split(",") if part.strip()}))
+
+    @property
+    def doors(self) -> Doors:
+        """Give how mail reaches this server."""
+        older = (key.strip() for key in self.secret_key_fallbacks.split(","))
+        return Doors(
+            mailbox=self.reply_mailbox,
+            domain=self.mail_domain,
+            trusted=self.mail_trusted,
+            host=self.host_name,
+            keys=(self.key(), *filter(None, older)),
+        )
 
     @property
     def hooks_inside(self) -> hook_addresses.Inside:
@@ -193,6 +220,14 @@ def _sound(read: Callable[[str], Any], listed: str) -> bool:
 
 def _bounds(listed: str) -> dict[str, calendars.FeedRules]:
     return calendars.rules_by_scope(listed, FEED_SCOPES)
+
+
+def _mailbox(address: str) -> bool:
+    """Tell whether an address can carry what is put after a plus sign; none at all is right too."""
+    local, _, host = address.rpartition("@")
+    return not address or bool(
+        local and host and "+" not in local and address.isprintable() and " " not in address
+    )
 
 
 def _minutes(listed: str) -> bool:

@@ -37,6 +37,7 @@ class Purpose(enum.StrEnum):
     DECIDE_STEP = "decide_step"
     ANSWER_OFFER = "answer_offer"
     ANSWER_PROPOSAL = "answer_proposal"
+    ANSWER_CALENDAR = "answer_calendar"
 
 
 class OneTimeLink(Base):

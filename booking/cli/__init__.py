@@ -23,6 +23,7 @@ COMMANDS = {
     "import": "booking.cli.data:import_",
     "backup": "booking.cli.backup:backup",
     "restore": "booking.cli.backup:restore",
+    "mail": "booking.cli.mail:mail",
     "invariants": "booking.cli.invariants:invariants",
     "resolve": "booking.cli.resolve:resolve",
 }

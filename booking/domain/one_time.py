@@ -15,6 +15,7 @@ PATHS = {
     "decide_step": "/decisions",
     "answer_offer": "/offers",
     "answer_proposal": "/proposals",
+    "answer_calendar": "/calendar-questions",
 }
 """Where the links of each purpose lead."""
 

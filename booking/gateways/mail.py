@@ -56,6 +56,12 @@ class Letter:
     text: str
     html: str
     language: str = ""
+    calendar: bytes = b""
+    """A calendar that goes with it, as a part that mail programs act on and as a file."""
+    method: str = ""
+    reply_to: str = ""
+    sender: str = ""
+    """From whom it is, if not from whom all mail is."""
 
 
 def message(letter: Letter, *, sender: str, host: str, at: datetime) -> EmailMessage:
@@ -69,7 +75,9 @@ def message(letter: Letter, *, sender: str, host: str, at: datetime) -> EmailMes
     built = EmailMessage(policy=email.policy.SMTP)
     built["Message-ID"] = f"<{letter.id}@{host}>"
     built["Date"] = format_datetime(at.astimezone(UTC))
-    built["From"] = _sender(sender)
+    built["From"] = _sender(letter.sender or sender)
+    if letter.reply_to:
+        built["Reply-To"] = _sender(letter.reply_to)
     try:
         built["To"] = Address(_line(letter.to_name)[:100], addr_spec=letter.to_address)
     except (ValueError, IndexError, MessageError) as error:
@@ -80,8 +88,16 @@ def message(letter: Letter, *, sender: str, host: str, at: datetime) -> EmailMes
     # Nobody's holiday notice shall answer us (RFC 3834).
     built["Auto-Submitted"] = "auto-generated"
     built["X-Auto-Response-Suppress"] = "All"
-    built.set_content(letter.text)
-    built.add_alternative(letter.html, subtype="html")
+    if not letter.calendar:
+        built.set_content(letter.text)
+        built.add_alternative(letter.html, subtype="html")
+        return built
+    built.set_content(letter.text, cte="base64")
+    built.add_alternative(letter.html, subtype="html", cte="base64")
+    # RFC 6047 2.4: the method of the part is that of the calendar, or Outlook takes neither.
+    kind = {"method": letter.method, "charset": "UTF-8"}
+    built.add_alternative(letter.calendar, "text", "calendar", params=kind, cte="base64")
+    built.add_attachment(letter.calendar, "application", "ics", filename="invite.ics", cte="base64")
     return built
 
 

@@ -20,7 +20,9 @@ from booking.jobs import (
     deliver,
     digests,
     hooks,
+    invitations,
     leader,
+    mailbox,
     prune,
     release_holds,
     reminders,
@@ -54,6 +56,8 @@ class Job:
 TIMETABLE = (
     Job("deliver", 2, deliver.run),
     Job("hooks", 2, hooks.run),
+    Job("invitations", 2, invitations.run),
+    Job("mailbox", 60, mailbox.run),
     Job("digests", 30, digests.run),
     Job("release_holds", 30, release_holds.run),
     Job("reminders", 60, reminders.run),

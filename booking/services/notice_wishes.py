@@ -108,7 +108,7 @@ def choose(
     errors = {
         f"{topic}-{channel}": "unknown"
         for (topic, channel), pace in wishes.items()
-        if topic not in notices.CHOICES or pace not in notices.paces(channel)
+        if not notices.is_offered(topic, channel) or pace not in notices.paces(channel)
     }
     if quiet is not None and quiet.begins == quiet.ends:
         errors["quiet_ends"] = "inverted"

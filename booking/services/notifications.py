@@ -20,12 +20,20 @@ from booking.domain import access, notices
 from booking.domain.access import SYSTEM, Actor, NotFound
 from booking.domain.lifecycle import State
 from booking.domain.notices import Channel, Pace, Telling, Topic
-from booking.services import approval_steps, events, hearers, notice_wishes, qualification_needs
+from booking.services import (
+    approval_steps,
+    events,
+    hearers,
+    invitations,
+    notice_wishes,
+    qualification_needs,
+)
 from booking.services.hearers import Case, key
 from models import (
     Base,
     Booking,
     BookingItem,
+    CalendarQuestion,
     Delivery,
     Event,
     Facility,
@@ -38,6 +46,7 @@ from models import (
     Proposal,
     ProposalState,
     Purpose,
+    QuestionState,
     Reminder,
     Transfer,
     TransferState,
@@ -49,7 +58,10 @@ Condition = ColumnElement[bool] | TextClause
 DIGEST = "digest"
 """The form of a message that holds several."""
 
-TEMPLATES = notices.FORMS | {DIGEST}
+INVITATION, ANSWER = "invitation", "invitation.answer"
+"""The forms of letters that bear a meeting, or an answer to one."""
+
+TEMPLATES = notices.FORMS | {DIGEST, INVITATION, ANSWER}
 """Every form of message that there is."""
 
 REMINDED_AFTER = frozenset({"booking.placed", "booking.approved", "booking.changed"})
@@ -502,13 +514,22 @@ def _deliveries(
         booking = bookings.get(event.booking_id) if event.booking_id else None
         found = hearers.told(_standing_in(Case(session, event, booking, managers, now)))
         heard += [(event, booking, person_id, found[person_id].topic) for person_id in sorted(found)]
-    manners = notice_wishes.manners(session, person_ids={person_id for _, _, person_id, _ in heard})
-    return [
+    on_calendars = invitations.concerned(session, fresh=fresh, bookings=bookings)
+    people = {person_id for _, _, person_id, _ in heard} | {one.person_id for one in on_calendars}
+    manners = notice_wishes.manners(session, person_ids=people)
+    rows = [
         row
         for event, booking, person_id, topic in heard
         if person_id in manners
         for row in _ways(event, booking, person_id, topic, manners[person_id], now)
     ]
+    for one in on_calendars:
+        # Whoever was told of a booking hears what becomes of it, even if they want no more invitations.
+        manner = manners.get(one.person_id)
+        wanted = manner is not None and manner.pace(Topic.BOOKINGS, Channel.INVITATION) is not Pace.NEVER
+        if manner is not None and (one.known or wanted):
+            rows.append(_row(one.event, one.person_id, Channel.INVITATION, now, now))
+    return rows
 
 
 def _ways(
@@ -527,19 +548,26 @@ def _ways(
             continue
         to_inbox = channel is Channel.INBOX
         leaves = notices.leaves_at(now, pace, manner.zone, manner.quiet, urgent=urgent or to_inbox)
-        yield {
-            "id": uuid4(),
-            "event_id": event.id,
-            "person_id": person_id,
-            "channel": channel,
-            "next_at": leaves,
-            "held_until": leaves if leaves > now else None,
+        yield _row(event, person_id, channel, leaves, now) | {
             # What one did oneself is no news, only on record.
             "read_at": now if to_inbox and event.actor_id == person_id else None,
             "digest": pace in {Pace.DAILY, Pace.WEEKLY} and not urgent and not to_inbox,
-            "attempts": 0,
-            "error": "",
         }
+
+
+def _row(event: Event, person_id: UUID, channel: Channel, leaves: datetime, now: datetime) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "event_id": event.id,
+        "person_id": person_id,
+        "channel": channel,
+        "next_at": leaves,
+        "held_until": leaves if leaves > now else None,
+        "read_at": None,
+        "digest": False,
+        "attempts": 0,
+        "error": "",
+    }
 
 
 def _reminders(
@@ -592,6 +620,7 @@ _PURPOSES = {
     "step_id": Purpose.DECIDE_STEP,
     "offer_id": Purpose.ANSWER_OFFER,
     "proposal_id": Purpose.ANSWER_PROPOSAL,
+    "question_id": Purpose.ANSWER_CALENDAR,
 }
 """Links to answer from the mail are found by what they are about."""
 
@@ -631,6 +660,7 @@ _NAMED: Mapping[str, type[Base]] = {
     "offer": WaitlistOffer,
     "transfer": Transfer,
     "proposal": Proposal,
+    "question": CalendarQuestion,
 }
 
 
@@ -657,6 +687,9 @@ def _over(
     if event.kind == "proposal.made":
         proposal = about.get("proposal")
         return proposal is None or proposal.state is not ProposalState.OPEN
+    if event.kind in {"invitation.declined", "invitation.countered"}:
+        question = about.get("question")
+        return question is None or question.state is not QuestionState.OPEN
     if event.kind == "qualification.flagged":
         return not about["lacking"]
     if event.kind == "transfer.lapsed" and telling.to is notices.Hearer.PERSON:

@@ -17,7 +17,7 @@ from booking.http import metrics
 from booking.http.context import settings
 from booking.http.guard import open_to_all
 from booking.http.identity import bearer, utc_now
-from booking.services import health, jobs, notifications
+from booking.services import health, jobs, mail_intake, notifications
 from booking.services.health import Fault
 from booking.web import blueprint
 
@@ -118,6 +118,7 @@ class _State:
                 backlog = notifications.backlog(session, now=utc_now())
                 runs = jobs.runs(session)
                 times = [(run.job, run.succeeded_at, run.failed_at) for run in runs]
+                came_in = mail_intake.counts(session)
         except db.Unavailable:
             yield GaugeMetricFamily("yiqi_database_up", "Whether the database answers.", value=0)
             return
@@ -140,5 +141,13 @@ class _State:
                 done.add_metric([job], succeeded_at.timestamp())
             if failed_at:
                 failed.add_metric([job], failed_at.timestamp())
+        mail = GaugeMetricFamily(
+            "yiqi_mail_received",
+            "Messages that came in over the last weeks, by what came of them; a `stranger` got no answer.",
+            labels=["outcome"],
+        )
+        for outcome, number in came_in.items():
+            mail.add_metric([outcome], number)
+        yield mail
         yield done
         yield failed

@@ -36,7 +36,7 @@ LEADS = {path.partition("?")[0] for path in messages.PATHS.values()}
         *("/notices", "/account/notices"),
         *(f"{path}/{{}}/secret" for path in one_time.PATHS.values()),
         *(
-            path.format(series="{}", instrument="X", facility="X", proposal="{}", round="{}")
+            path.format(series="{}", instrument="X", facility="X", proposal="{}", question="{}", round="{}")
             for path in sorted(LEADS)
         ),
     ],
@@ -56,6 +56,7 @@ def test_each_job_stands_once_in_the_timetable():
     kept = {path.stem for path in (ROOT / "booking" / "jobs").glob("[a-z]*.py")} - {
         *("timetable", "leader"),  # who keeps the time
         "letters",  # what the letters say
+        "calendar_letters",  # what those around meetings say
         "solver",  # the process that solves
     }
     assert {job.work.__module__ for job in TIMETABLE} == {f"booking.jobs.{name}" for name in kept}
