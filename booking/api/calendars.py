@@ -7,14 +7,22 @@ from flask import Response
 
 from booking import i18n
 from booking.api.base import Blueprint, problems
-from booking.api.schemas.calendars import CalendarIn, CalendarMadeOut, CalendarsOut
+from booking.api.schemas.bookings import NothingIn
+from booking.api.schemas.calendars import (
+    CalendarChangeIn,
+    CalendarIn,
+    CalendarMadeOut,
+    CalendarOut,
+    CalendarsOut,
+)
 from booking.db import reading, transaction
-from booking.http.feed_addresses import address, forget
+from booking.http.feed_addresses import Address, address, forget
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.logs import security
-from booking.services import calendars
-from models import CalendarLink, Project
+from booking.services import calendars, feeds
+from booking.services.calendars import Listed
+from models import Project
 
 blp = Blueprint(
     "api-calendars", __name__, description="Feeds for Outlook, Apple, Google and other calendars."
@@ -31,7 +39,7 @@ def listing() -> dict[str, Any]:
     """
     with reading() as session:
         found = calendars.listing(session, actor=actor())
-    items = [_told(listed.link, _id_of(listed.subject)) for listed in found]
+    items = [_told(listed) for listed in found]
     return {"items": items, "total": len(items)}
 
 
@@ -51,15 +59,52 @@ def make(wanted: dict[str, Any]) -> dict[str, Any]:
         link, secret = calendars.make(
             session,
             actor=who,
-            scope=wanted["scope"],
-            subject=wanted["id"] or "",
-            privacy=wanted["privacy"],
-            locale=wanted["locale"] or who.locale or i18n.current_locale(),
+            scope=wanted.pop("scope"),
+            subject=wanted.pop("id") or "",
+            several=wanted.pop("ids"),
+            locale=wanted.pop("locale") or who.locale or i18n.current_locale(),
             now=utc_now(),
+            **wanted,
         )
+        made = calendars.one(session, actor=who, link_id=link.id)
     security("calendar_made", person=str(who.person_id), calendar=str(link.id))
-    where = address(secret)
-    return {**_told(link, wanted["id"]), "url": where.url, "webcal_url": where.webcal}
+    return _with_addresses(made, address(secret))
+
+
+@blp.route("/calendars/<uuid:calendar_id>", methods=["PATCH"])
+@needs("calendar.make")
+@blp.arguments(CalendarChangeIn)
+@blp.response(200, CalendarOut)
+@problems(404)
+def change(wanted: dict[str, Any], calendar_id: UUID) -> dict[str, Any]:
+    """Change a feed
+
+    Its address stays; programs see the change at their next fetch.
+    """
+    who = actor()
+    several = wanted.pop("ids", None)
+    with transaction() as session:
+        calendars.change(session, actor=who, link_id=calendar_id, several=several, now=utc_now(), **wanted)
+        return _told(calendars.one(session, actor=who, link_id=calendar_id))
+
+
+@blp.post("/calendars/<uuid:calendar_id>/renewal")
+@needs("calendar.make")
+@blp.arguments(NothingIn, required=False)
+@blp.response(201, CalendarMadeOut)
+@problems(404)
+def renew(_nothing: dict[str, Any], calendar_id: UUID) -> dict[str, Any]:
+    """Give a feed a new address
+
+    The old one is revoked; subscribers must be given the new one.
+    """
+    who = actor()
+    with transaction() as session:
+        link, secret, old = calendars.rotate(session, actor=who, link_id=calendar_id, now=utc_now())
+        made = calendars.one(session, actor=who, link_id=link.id)
+    forget(old)
+    security("calendar_renewed", person=str(who.person_id), calendar=str(link.id))
+    return _with_addresses(made, address(secret))
 
 
 @blp.delete("/calendars/<uuid:calendar_id>")
@@ -85,13 +130,33 @@ def _id_of(subject: Any) -> str | None:
     return str(subject.id) if isinstance(subject, Project) else str(subject.code)
 
 
-def _told(link: CalendarLink, subject_id: str | None) -> dict[str, Any]:
+def _with_addresses(listed: Listed, where: Address) -> dict[str, Any]:
+    scope = listed.link.scope
+    busy, news = scope in feeds.WITH_BUSY, scope in feeds.WITH_NEWS
+    return {
+        **_told(listed),
+        "url": where.url,
+        "webcal_url": where.webcal,
+        "busy_url": where.ending("ifb") if busy else None,
+        **{f"{form}_url": where.ending(form) if news else None for form in ("atom", "rss", "json")},
+    }
+
+
+def _told(listed: Listed) -> dict[str, Any]:
+    link, subject = listed.link, listed.subject
+    several = subject if isinstance(subject, tuple) else ()
     return {
         "id": link.id,
         "scope": link.scope,
-        "subject_id": subject_id,
+        "subject_id": None if several else _id_of(subject),
+        "ids": [row.code for row in several],
         "privacy": link.privacy,
         "locale": link.locale,
+        "name": link.name,
+        "past_days": link.past_days,
+        "future_days": link.future_days,
+        "pending": link.pending,
+        "cancelled": link.cancelled,
         "created_at": link.created_at,
         "fetched_at": link.fetched_at,
         "agent": link.agent,

@@ -74,10 +74,4 @@ def _kind(entry: Entry) -> Busy:
 
 
 EVENTS = Form("ics", "text/calendar", frozenset(CalendarScope), _events)
-BUSY = Form(
-    "ifb",
-    "text/calendar",
-    # Of many instruments together nobody is busy, nor of what waits for one's word.
-    frozenset({CalendarScope.ME, CalendarScope.PROJECT, CalendarScope.INSTRUMENT, CalendarScope.FREE}),
-    _busy,
-)
+BUSY = Form("ifb", "text/calendar", feeds.WITH_BUSY, _busy)

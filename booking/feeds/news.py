@@ -20,12 +20,6 @@ from booking.i18n import gettext as _
 from booking.i18n import name_of
 from booking.services import feeds
 from booking.services.feeds import Feed, News
-from models import CalendarScope
-
-SCOPES = frozenset(
-    {CalendarScope.INSTRUMENT, CalendarScope.FREE, CalendarScope.FACILITY, CalendarScope.NETWORK}
-)
-"""Feeds that are about instruments."""
 
 Write = Callable[[Channel, Sequence[Item]], bytes]
 
@@ -104,6 +98,6 @@ def _local(at: datetime, zone: str) -> str:
     return at.astimezone(hours.zone(zone)).strftime("%Y-%m-%dT%H:%M")
 
 
-ATOM = Form("atom", "application/atom+xml", SCOPES, partial(_read, syndication.atom))
-RSS = Form("rss", "application/rss+xml", SCOPES, partial(_read, syndication.rss))
-JSON = Form("json", "application/feed+json", SCOPES, partial(_read, syndication.json_feed))
+ATOM = Form("atom", "application/atom+xml", feeds.WITH_NEWS, partial(_read, syndication.atom))
+RSS = Form("rss", "application/rss+xml", feeds.WITH_NEWS, partial(_read, syndication.rss))
+JSON = Form("json", "application/feed+json", feeds.WITH_NEWS, partial(_read, syndication.json_feed))

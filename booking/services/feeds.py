@@ -50,6 +50,15 @@ CALLED_OFF = frozenset({State.CANCELLED, State.WITHDRAWN, State.REJECTED, State.
 """What a feed shows as cancelled, if it is asked to show that at all."""
 
 
+WITH_NEWS = frozenset(
+    {CalendarScope.INSTRUMENT, CalendarScope.FREE, CalendarScope.FACILITY, CalendarScope.NETWORK}
+)
+"""Feeds that are about instruments, of which there is news when time comes free."""
+
+WITH_BUSY = frozenset({CalendarScope.ME, CalendarScope.PROJECT, CalendarScope.INSTRUMENT, CalendarScope.FREE})
+"""Feeds of which there is busy time alone: of many instruments together nobody is busy."""
+
+
 class Gone(Exception):
     """The address was revoked, or its owner may not sign in any more."""
 

@@ -86,6 +86,8 @@ PAGES = (
                 "web.replan",
                 "web.new_closure",
                 "web.quiet_times",
+                "web.facility_hours",
+                "web.instrument_service",
                 "web.facility_processes",
                 "web.facility_waitlist",
                 "web.facility_standby",

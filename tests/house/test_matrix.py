@@ -692,6 +692,11 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-facilities.closed": ({"facility_id": t.facility, **WINDOW}, {}),
         "api-facilities.close": ({"facility_id": t.facility}, {"json": wish | {"instrument_id": t.free}}),
         "api-facilities.quiet": ({"facility_id": t.facility, "length": "PT2H", **WINDOW}, {}),
+        "api-facilities.set_hours": ({"facility_id": t.facility}, {"json": {"hours": "always"}}),
+        "api-instruments.set_service": (
+            {"instrument_id": t.free},
+            {"json": {"bookable": True, "hours": ""}},
+        ),
         "api-facilities.lift": ({"facility_id": t.facility, "closure_id": i["closure"]}, {}),
         "api-bookings.place": ({}, {"json": wish}),
         "api-bookings.dry_run": (
@@ -1231,6 +1236,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
                 }
             },
         ),
+        "web.facility_hours": ({"code": t.facility}, {}),
+        "web.set_facility_hours": ({"code": t.facility}, {"data": {"opening": "always"}}),
+        "web.instrument_service": ({"code": t.free}, {}),
+        "web.set_instrument_service": ({"code": t.free}, {"data": {"bookable": "yes", "opening": ""}}),
         "web.lift_closure": ({"closure_id": i["closure"]}, {"data": {}}),
         "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
         "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),

@@ -61,7 +61,9 @@ def path_of(url: str) -> str:
 
 
 def ids(client: FlaskClient) -> list[str]:
-    return re.findall(r'action="/calendars/([0-9a-f-]{36})/revocation"', client.get("/calendars").text)
+    return re.findall(
+        r'<h3 class="card-title"><a href="/calendars/([0-9a-f-]{36})"', client.get("/calendars").text
+    )
 
 
 def test_visitors_are_asked_to_sign_in(app):
@@ -73,8 +75,8 @@ def test_visitors_are_asked_to_sign_in(app):
 def test_the_page_says_honestly_how_often_calendars_ask(ada):
     page = ada.get("/calendars").text
     assert "No addresses yet" in page
-    assert "every 4 to 24 hours" in page
-    assert "daily or weekly if you set nothing" in page
+    assert "Asks every 4 to 24 hours" in page
+    assert "If you set nothing: daily or weekly" in page
     assert "at most 1000 events" in page
 
 
@@ -118,7 +120,7 @@ def test_what_one_may_not_see_cannot_be_chosen(ada, query):
     answer = ada.get(f"/calendars?{query}")
     assert answer.status_code == 200
     assert "Unpublished" not in answer.text
-    assert answer.text.count("<option") == 1 + 3  # one's own bookings; the languages
+    assert answer.text.count("<option") == 3 + 3  # what is one's own, several instruments; the languages
 
 
 def test_the_staff_chooses_the_facility_and_others_do_not(app, ada):
