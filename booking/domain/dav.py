@@ -115,8 +115,11 @@ class Filter:
     end: datetime | None = None
     properties: tuple[PropertyFilter, ...] = ()
 
-    def fits(self, span: Span, event: bytes) -> bool:
-        """Tell whether an event over this span, with these octets, is asked for."""
+    def fits(self, span: Span, event: bytes, alias: str = "") -> bool:
+        """Tell whether an event over this span, with these octets, is asked for.
+
+        `alias` is the UID that a program gave it, by which that program looks for it.
+        """
         if self.none:
             return False
         if (self.start and span.end <= self.start) or (self.end and span.start >= self.end):
@@ -124,7 +127,10 @@ class Filter:
         if not self.properties:
             return True
         said = told(event)
-        return all(_has(one, said) for one in self.properties)
+        return all(
+            _has(one, said) or (alias != "" and one.name == "UID" and _has(one, {"UID": alias}))
+            for one in self.properties
+        )
 
 
 def _has(wanted: PropertyFilter, said: Mapping[str, str]) -> bool:

@@ -63,7 +63,7 @@ def _query(name: str, root: Element) -> Response:
         return multistatus(
             of_properties(calendar.path(event.name), of_event(calendar, event), wanted)
             for event in found
-            if chosen.fits(event.span, event.event)
+            if chosen.fits(event.span, event.event, event.alias)
         )
 
 

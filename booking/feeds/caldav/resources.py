@@ -43,12 +43,16 @@ def href(path: str) -> Element:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of a calendar as programs fetch it; `body` is a whole calendar object, `event` the one in it."""
+    """An event of a calendar as programs fetch it; `body` is a whole calendar object, `event` the one in it.
+
+    `alias` is the UID that a program gave it; it looks for it by that.
+    """
 
     name: str
     uid: str
     span: Span
     event: bytes
+    alias: str = ""
 
     @property
     def body(self) -> bytes:
@@ -89,12 +93,14 @@ class Calendar:
         found = self.collection.found
         rules = answers.rules_of(found)
         fresh = rendering.read(self.session, found, rules, cancelled=False, now=self.now)
-        given = {one.event_uid: one.name for one in dav.known(self.session, kept=self.kept)}
-        taken = set(given.values())
+        given = {one.event_uid: one for one in dav.known(self.session, kept=self.kept)}
+        taken = {one.name for one in given.values()}
         events: dict[str, Event] = {}
         for one in rendering.rendered(found, fresh, rules, self.now):
-            name = given.get(one.uid) or _own_name(one.uid, taken)
-            events[name] = Event(name, one.uid, Span(one.starts_at, one.ends_at), one.body)
+            known = given.get(one.uid)
+            name = known.name if known else _own_name(one.uid, taken)
+            alias = known.client_uid if known else ""
+            events[name] = Event(name, one.uid, Span(one.starts_at, one.ends_at), one.body, alias)
         return events
 
     def path(self, name: str = "") -> str:

@@ -34,6 +34,9 @@ def put(name: str, event: str) -> Response:
         version = _version(meant, before)
         if meant is None and before is not None:
             raise Unfit("not_yours")
+        keeps = before is not None and _keeps_title(before, sent)
+        if _is_new() and before is not None and not (before.span == sent.span and keeps):
+            raise Stale  # the program did not know of it; what it sent a second time does no harm
         assert calendar.kept is not None  # noqa: S101 - it was locked
         fresh = dav.put(
             session,
@@ -43,7 +46,7 @@ def put(name: str, event: str) -> Response:
             name=event,
             sent=sent,
             meant=meant,
-            keep_purpose=before is not None and _keeps_title(before, sent),
+            keep_purpose=keeps,
             version=version,
             host=settings().host_name,
             now=now,
@@ -109,16 +112,25 @@ def _version(meant: Target | None, before: Event | None) -> int | None:
 
     :raises Stale: if the program's copy is older
     """
-    if not request.if_match or request.if_match.star_tag:
+    if request.if_match.star_tag and (before or meant):
+        return None
+    if not request.if_match and not request.if_match.star_tag:
         return None
     if before is None or not request.if_match.contains(before.etag):
         raise Stale
     return meant.version if meant else None
 
 
+def _is_new() -> bool:
+    """Tell whether the program says that there is nothing at the address yet."""
+    return request.if_none_match.star_tag
+
+
 def _keeps_title(before: Event, sent: Sent) -> bool:
-    """Tell whether an event still has the title that we gave it, maybe one of an earlier state."""
-    return _core(sent.summary) == _core(" ".join(shapes.told(before.event)["SUMMARY"].split()))
+    """Tell whether an event still has the title that we gave it, maybe in an earlier state, or its own purpose."""
+    said = shapes.told(before.event)
+    kept = {_core(" ".join(said["SUMMARY"].split())), " ".join(said.get("DESCRIPTION", "").split())}
+    return _core(sent.summary) in kept or sent.summary in kept
 
 
 def _core(title: str) -> str:
