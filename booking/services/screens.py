@@ -50,4 +50,6 @@ def _shown(seen: Seen, most: int, now: datetime) -> Shown:
     # Neighbours are one stretch to who passes by: nobody can count the people behind them.
     ahead = merge(later)[:most]
     free = max(0, seen.instrument.units - taken)
-    return Shown(seen.instrument, seen.status, seen.until, free, ahead)
+    # Beyond the hours that were looked at nothing is known, and their edge moves with every look.
+    until = None if seen.until is not None and seen.until >= now + labels.AHEAD else seen.until
+    return Shown(seen.instrument, seen.status, until, free, ahead)

@@ -47,10 +47,8 @@ def show_screen(secret: str) -> Response:
         with transaction() as session:
             kiosks.note_seen(session, kiosk_id=kiosk.id, now=now)
     alone = kiosk.instrument_id is not None
-    if alone and rows:
-        address = public_url_for("web.instrument", code=rows[0].instrument.code)
-    else:
-        address = public_url_for("web.facility", code=facility.code)
+    code = rows[0].instrument.code if alone and rows else facility.code
+    address = public_url_for("web.instrument" if alone and rows else "web.facility", code=code)
     page = render_template(
         "kiosks/screen.html",
         kiosk=kiosk,
@@ -62,7 +60,7 @@ def show_screen(secret: str) -> Response:
         word=_word,
         until=lambda shown: _until(shown, facility.zone),
         ahead=lambda shown: _ahead(shown, facility.zone),
-        drawn=Markup(drawing.svg(Label(address, "")).decode()),  # noqa: S704 - all escaped
+        drawn=Markup(drawing.svg(Label(address, code)).decode()),  # noqa: S704 - all escaped
         seconds=SECONDS,
     )
     return _answer(page)
@@ -97,7 +95,7 @@ def _until(shown: Shown, zone: str) -> str:
         return ""
     at = i18n.format_time(shown.until, zone)
     if i18n.format_date(shown.until, zone) != i18n.format_date(utc_now(), zone):
-        at = i18n.format_datetime(shown.until, zone)
+        at = f"{i18n.format_date(shown.until, zone, 'day')} {at}"
     return _("opens %(at)s", at=at) if shown.status is Status.SHUT else _("until %(at)s", at=at)
 
 

@@ -110,6 +110,13 @@ def test_no_log_holds_the_secret_of_an_address(lab, caplog):
     assert where.removeprefix("/wall/") not in told
 
 
+def test_what_lies_beyond_the_hours_that_it_looks_at_moves_nothing(lab):
+    where, screen = wall(lab, instrument="SEM"), visitor(lab)
+    words = text_of(screen.get(where).text)
+    assert "Free" in words
+    assert "until" not in words
+
+
 def test_the_week_beyond_is_not_a_screens_matter(lab):
     lab.book("ada", "SEM", at(9), at(11))
     assert "09:00–11:00" not in visitor(lab).get(wall(lab)).text
