@@ -77,6 +77,10 @@ class Settings:
         "",
         "Networks (192.0.2.0/28) and host names inside your own network that webhooks may reach, comma-separated.",
     )
+    calendar_networks: str = _setting(
+        "",
+        "Networks and host names inside your own network from which calendars may be fetched, comma-separated.",
+    )
     session_hours: int = _setting(12, "A session ends after so many idle hours.")
     session_days: int = _setting(14, "A session ends after so many days in any case.")
     sign_up: bool = _setting(True, "Whether people may make their own account.")
@@ -120,6 +124,11 @@ class Settings:
                 _sound(hook_addresses.inside, self.hook_networks),
                 "a list of networks and hosts",
             ),
+            (
+                "calendar_networks",
+                _sound(hook_addresses.inside, self.calendar_networks),
+                "a list of networks and hosts",
+            ),
             ("default_locale", self.default_locale in LANGUAGES, f"one of {', '.join(LANGUAGES)}"),
             ("log_level", self.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
             ("feed_past_days", self.feed_past_days >= 0, "0 or more"),
@@ -158,6 +167,11 @@ class Settings:
     def hooks_inside(self) -> hook_addresses.Inside:
         """Give what of our own network webhooks may reach."""
         return hook_addresses.inside(self.hook_networks)
+
+    @property
+    def calendars_inside(self) -> hook_addresses.Inside:
+        """Give what of our own network calendars may be fetched from."""
+        return hook_addresses.inside(self.calendar_networks)
 
     @cached_property
     def feed_rules(self) -> Mapping[str, calendars.FeedRules]:

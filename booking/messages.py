@@ -96,6 +96,7 @@ def path_of(notice: Notice) -> str:
 
 
 _QUALIFICATIONS, _CREDIT = "/qualifications", "/credit"
+_CALENDARS = "/calendar-sources?facility={facility}"
 
 PATHS: Mapping[str, str] = {
     "booking.waiting": "/approvals",
@@ -134,6 +135,8 @@ PATHS: Mapping[str, str] = {
     "fault.confirmed": "/instruments/{instrument}",
     "fault.mended": "/instruments/{instrument}",
     "fault.dismissed": "/instruments/{instrument}",
+    "calendar_source.clashes": _CALENDARS,
+    "calendar_source.failing": _CALENDARS,
     "credit.changed": _CREDIT,
     "ban.made": _CREDIT,
     "ban.lifted": _CREDIT,
@@ -256,6 +259,7 @@ def _environment() -> Environment:
         giving_up=plan_words.giving_up,
         why=plan_words.why,
         because=plan_words.because,
+        source_failure=wording.source_failure,
     )
     environment.filters.update(
         datetime=i18n.format_datetime,

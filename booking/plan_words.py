@@ -196,6 +196,7 @@ def cause_name(cause: Cause) -> str:
         Cause.HOURS: _("Other opening hours"),
         Cause.WORKING_DAYS: _("Other working days"),
         Cause.WITHDRAWN: _("Instrument withdrawn"),
+        Cause.ELSEWHERE: _("Busy in another calendar"),
     }[cause]
 
 

@@ -708,6 +708,7 @@ ERRORS: dict[str, str] = {
     "endless": mark("A series needs an end: a last day, or how many times."),
     "no_dates": mark("No date is left."),
     "not_https": mark("The address must begin with https://."),
+    "not_a_calendar_address": mark("The address must begin with https://, http:// or webcal://."),
     "not_public": mark("This address does not lead into the public internet."),
     "past": mark("These days have passed."),
     **plan_words.ERRORS,
@@ -851,6 +852,31 @@ def hook_failure(code: str, figure: object) -> str:
         "robot": _("the robot refused it with code %(number)s.", number=figure),
         "no_json": _("a robot answers otherwise."),
     }.get(code, error_sentence("malformed"))
+
+
+def source_failure(code: str, figure: object = "") -> str:
+    """Say why a calendar elsewhere could not be taken over."""
+    said = {
+        "unknown_name": _("There is no server of this name."),
+        "not_public": error_sentence("not_public"),
+        "not_https": _("It is led from an encrypted address to an open one."),
+        "no_encryption": _("The server's certificate cannot be trusted."),
+        "no_answer": _("The server did not answer in time."),
+        "status": _("The server answered with %(status)s.", status=figure),
+        "redirects": _("It is led from one address to another without end."),
+        "encoding": _("The server packs it in a way that is not understood."),
+        "too_large": _("It is too large."),
+        "too_slow": _("Reading it takes too long."),
+        "too_much": _("It takes more spans of time than can be kept."),
+        "no_calendars": _("There is no calendar in this archive."),
+        "fewer": ngettext(
+            "Only %(num)d event is left of many, which looks like a mistake.",
+            "Only %(num)d events are left of many, which looks like a mistake.",
+            int(str(figure)) if str(figure).isdecimal() else 0,
+        ),
+        "empty_roster": _("Nobody is on this roster, which would close everything."),
+    }
+    return said.get(code) or _("What is there is no calendar.")
 
 
 def pace_name(pace: Pace) -> str:

@@ -136,6 +136,7 @@ RULES: dict[str, Rule] = {
     "rule.override": _rule(Scope.MANAGE, _R.MANAGER),
     "working_day.edit": _rule(Scope.MANAGE),
     "closure.make": _rule(Scope.MANAGE, _R.MANAGER),
+    "calendar_source.keep": _rule(Scope.MANAGE, _R.MANAGER),
     "facility.desk": _rule(Scope.READ, *_STAFF),
     "fault.report": _rule(Scope.BOOK, _R.SIGNED_IN),
     "fault.see": _rule(Scope.READ, *_STAFF),

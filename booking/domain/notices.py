@@ -163,6 +163,9 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "fault.confirmed": (Telling(_PERSON, _T.FAULTS),),
     "fault.mended": (Telling(_PERSON, _T.FAULTS),),
     "fault.dismissed": (Telling(_PERSON, _T.FAULTS),),
+    # --- calendars elsewhere ---
+    "calendar_source.clashes": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "calendar_source.failing": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     # --- credit ---
     "credit.changed": (Telling(_PERSON, _T.CREDIT),),
     "ban.made": (Telling(_PERSON, _T.CREDIT),),

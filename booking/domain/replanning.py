@@ -14,12 +14,13 @@ FLEX = timedelta(days=1)
 
 
 class Cause(enum.StrEnum):
-    """What displaces bookings: a closure, other opening hours, other working days, an instrument that is withdrawn."""
+    """What displaces bookings: closures, other hours or working days, an instrument withdrawn, a calendar elsewhere."""
 
     CLOSURE = "closure"
     HOURS = "hours"
     WORKING_DAYS = "working_days"
     WITHDRAWN = "withdrawn"
+    ELSEWHERE = "elsewhere"
 
 
 class ReplanState(enum.StrEnum):

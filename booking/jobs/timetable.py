@@ -24,6 +24,7 @@ from booking.jobs import (
     leader,
     mailbox,
     prune,
+    pull_calendars,
     release_holds,
     reminders,
     replans,
@@ -71,6 +72,7 @@ TIMETABLE = (
     Job("approvals", 60, approvals.run),
     Job("transfers", 60, transfers.run),
     Job("certificates", 3600, certificates.run),
+    Job("calendars", 10, pull_calendars.run),
     Job("prune", 3600, prune.run),
 )
 

@@ -451,7 +451,8 @@ def place_of(row: Replan) -> int | None:
     if row.closure is not None:
         return row.closure.instrument_id
     places = {int(place) for place, _start, _end in (row.struck or {}).get("down", [])}
-    return places.pop() if row.cause is Cause.WITHDRAWN and len(places) == 1 else None
+    single = {Cause.WITHDRAWN, Cause.ELSEWHERE}
+    return places.pop() if row.cause in single and len(places) == 1 else None
 
 
 def of_closures(session: Session, *, closure_ids: Collection[UUID]) -> dict[UUID, Replan]:
@@ -463,6 +464,12 @@ def of_closures(session: Session, *, closure_ids: Collection[UUID]) -> dict[UUID
 def bookings_of(session: Session, changes: Iterable[Change]) -> dict[UUID, Booking]:
     """Give the bookings that repairs are about, with their owners, items and instruments."""
     return _bookings(session, {one.booking_id for one in changes})
+
+
+def by_hand(session: Session, run: SolverRun) -> list[Booking]:
+    """Give the displaced bookings of which a run knows that only a person can move them."""
+    ids = [UUID(one) for one in run.names.get("by_hand", [])]
+    return bookings.by_ids(session, ids=ids) if ids else []
 
 
 def run_of(session: Session, *, actor: Actor, replan_id: UUID) -> SolverRun | None:

@@ -37,6 +37,8 @@ NOBODY = {
         *("rule.added", "rule.changed", "rule.ended", "credit.rule_set", "credit.rule_ended"),
         *("facility.changed", "instrument.changed", "instruments.imported", "working_days.announced"),
         *("kiosk.made", "kiosk.revoked"),
+        *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
+        "calendar_source.removed",
     },
     "what one does to one's own account": {
         *(

@@ -541,6 +541,10 @@ STORIES = {
     "qualification.revoked": taken_away("qualification.revoked", "ada"),
     "qualification.flagged": taken_away("qualification.flagged", "tam"),
     "qualification.expiring": said("qualification.expiring", days=7, **LEARNT),
+    "calendar_source.clashes": said("calendar_source.clashes", "tam", name="Operator's roster", bookings=3),
+    "calendar_source.failing": said(
+        "calendar_source.failing", "tam", name="Maintenance", failure="status", figure="404"
+    ),
     "fault.reported": said("fault.reported", "tam", **FAULT),
     "fault.confirmed": said("fault.confirmed", **FAULT),
     "fault.mended": said("fault.mended", **FAULT),
