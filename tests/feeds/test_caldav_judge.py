@@ -98,7 +98,7 @@ def ask(world: World, script: str, tmp_path: Path) -> dict[str, object]:
 
 def test_nothing_that_the_tester_found_is_lost(world: World, tmp_path: Path):
     found = ask(world, "run.py", tmp_path)["features"]
-    told = {feature: grade["support"] for feature, grade in sorted(found.items())}
+    told = {feature: grade["support"] for feature, grade in sorted(found.items()) if "support" in grade}
     path = FOLDER / "expected.json"
     if os.environ.get("SNAPSHOTS") == "write":
         path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
