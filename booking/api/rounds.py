@@ -32,8 +32,9 @@ from booking.domain.rules import Invalid
 from booking.http import etags
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import facilities, instruments, round_drafts, round_wishes, rounds
-from models import Round, RoundPin, RoundWish, SolverRun
+from booking.services import facilities, instruments, round_drafts, round_steps, round_wishes, rounds
+from booking.services.round_steps import Place, Stage
+from models import Round, RoundPin, RoundWish, RoundWishStep, SolverRun
 
 blp = Blueprint("api-rounds", __name__, description="Allotting the time of some days to all wishes at once.")
 
@@ -134,15 +135,23 @@ def wishes(round_id: UUID) -> dict[str, Any]:
 @blp.response(201, RoundWishOut)
 @problems(404, 409)
 def wish_for(wanted: dict[str, Any], round_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
-    """Wish for time in a round"""
-    who, codes = actor(), wanted.pop("instruments")
+    """Wish for time in a round
+
+    With `following`, further steps of a process: all of them are served, one after the other, or none is.
+    """
+    who, codes, steps = actor(), wanted.pop("instruments"), wanted.pop("following")
     with transaction() as session:
-        places = instruments.by_codes(session, actor=who, codes=codes)
+        every = dict.fromkeys([*codes, *(code for step in steps for code in step["instruments"])])
+        places = instruments.by_codes(session, actor=who, codes=list(every))
         wish = round_wishes.submit(
             session,
             actor=who,
             round_id=round_id,
             instrument_ids=[places[code] for code in codes],
+            following=[
+                Stage(one["minutes"], tuple(places[code] for code in one["instruments"]), one["lag"])
+                for one in steps
+            ],
             now=utc_now(),
             **wanted,
         )
@@ -196,12 +205,15 @@ def pin(wanted: dict[str, Any], wish_id: UUID) -> dict[str, Any]:
     who, code = actor(), wanted["instrument_id"]
     with transaction() as session:
         place = instruments.by_code(session, actor=who, code=code).id if code is not None else None
+        steps = wanted["following"]
+        known = instruments.by_codes(session, actor=who, codes=[one["instrument_id"] for one in steps])
         round_wishes.pin(
             session,
             actor=who,
             wish_id=wish_id,
             instrument_id=place,
             starts_at=wanted["start"],
+            following=[(known[one["instrument_id"]], one["start"]) for one in steps],
             reason=wanted["reason"],
             now=utc_now(),
         )
@@ -303,13 +315,15 @@ def _one_wish(session: Session, wish_id: UUID) -> dict[str, Any]:
 
 
 def _wish(wish: RoundWish, pins: dict[UUID, RoundPin]) -> dict[str, Any]:
-    place, known = round_drafts.place_of(wish), pins.get(wish.id)
-    codes = {choice.instrument_id: choice.instrument.code for choice in wish.choices}
+    place, known = round_steps.place_of(wish), pins.get(wish.id)
+    every = [*wish.choices, *(choice for step in wish.following for choice in step.choices)]
+    codes = {choice.instrument_id: choice.instrument.code for choice in every}
     return {
         "id": wish.id,
         "round_id": wish.round_id,
         "person": wish.person,
-        "instruments": list(codes.values()),
+        "instruments": [choice.instrument.code for choice in wish.choices],
+        "following": [_step(step) for step in wish.following],
         "start": wish.window_starts_at,
         "end": wish.window_ends_at,
         "duration": f"PT{wish.minutes}M",
@@ -320,13 +334,17 @@ def _wish(wish: RoundWish, pins: dict[UUID, RoundPin]) -> dict[str, Any]:
         "project_id": wish.project_id,
         "state": wish.state,
         "place": place
-        and {"instrument_id": codes[place.instrument_id], "start": place.starts_at, "end": place.ends_at},
+        and _place(codes, place) | {"following": [_place(codes, one) for one in place.following]},
         "reasons": [{"code": str(one["code"]), "message": plan_words.why(one)} for one in wish.reasons],
         "pin": known
         and {
             "kind": known.kind,
             "instrument_id": codes.get(known.instrument_id or 0),
             "start": known.starts_at,
+            "following": [
+                {"instrument_id": codes.get(place), "start": start}
+                for place, start in round_steps.settled(known)
+            ],
             "reason": known.reason,
         },
         "booking_id": wish.booking_id,
@@ -334,17 +352,27 @@ def _wish(wish: RoundWish, pins: dict[UUID, RoundPin]) -> dict[str, Any]:
     }
 
 
+def _step(step: RoundWishStep) -> dict[str, Any]:
+    return {
+        "instruments": [choice.instrument.code for choice in step.choices],
+        "duration": f"PT{step.minutes}M",
+        "lag_least": f"PT{step.lag_least}M",
+        "lag_most": f"PT{step.lag_most}M",
+    }
+
+
+def _place(codes: dict[int, str], place: Place) -> dict[str, Any]:
+    return {"instrument_id": codes[place.instrument_id], "start": place.starts_at, "end": place.ends_at}
+
+
 def _run(session: Session, run: SolverRun, known: list[RoundWish]) -> dict[str, Any]:
     put = round_drafts.places(run, known) if run.result else {}
-    codes = instruments.codes_of(session, instrument_ids={place.instrument_id for place in put.values()})
+    every = {one.instrument_id for place in put.values() for one in place.steps}
+    codes = instruments.codes_of(session, instrument_ids=every)
     shown = {name: getattr(run, name) for name in RunOut().fields}
     places = [
-        {
-            "wish_id": key,
-            "instrument_id": codes[place.instrument_id],
-            "start": place.starts_at,
-            "end": place.ends_at,
-        }
+        {"wish_id": key, "step": step, **_place(codes, one)}
         for key, place in put.items()
+        for step, one in enumerate(place.steps)
     ]
     return {**shown, "served": run.result.get("served"), "places": places}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from booking.domain.access import SYSTEM, Actor, NotFound
-from booking.domain.occupation import Item
+from booking.domain.occupation import Item, Process
 from booking.domain.resolution.check import BrokenRule, judged
 from booking.domain.resolution.documents import fingerprint, read_plan, read_pool, write_pool
 from booking.domain.resolution.problem import SLOT
@@ -22,12 +22,14 @@ from booking.services import (
     bookings,
     occupation,
     round_pools,
+    round_steps,
     round_wishes,
     rounds,
     solver_runs,
     waitlist,
 )
-from models import Booking, Instrument, Round, RoundWish, RunKind, SolverRun
+from booking.services.round_steps import Place
+from models import Booking, Instrument, Round, RoundWish, RoundWishStep, RunKind, SolverRun
 
 USUAL_SECONDS = 10
 """A run that nobody gave a time gets so many seconds."""
@@ -35,15 +37,6 @@ USUAL_SECONDS = 10
 FIRST_SEED = 1
 HORIZON = "horizon"
 """The one rule that a round sets aside: its manager has opened those days by the round itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run puts a wish."""
-
-    instrument_id: int
-    starts_at: datetime
-    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +131,19 @@ def stop(session: Session, *, actor: Actor, run_id: UUID) -> SolverRun:
 def places(run: SolverRun, wishes: Sequence[RoundWish]) -> dict[UUID, Place]:
     """Give where a run puts each of the wishes that it serves, pinned ones included."""
     start = datetime.fromisoformat(run.names["start"])
-    minutes = {wish.id: wish.minutes for wish in wishes}
-    found: dict[UUID, tuple[int, datetime]] = {
-        UUID(key): (instrument_id, datetime.fromisoformat(at))
-        for key, (instrument_id, at) in run.names["pins"].items()
-    }
-    for number, ((lane, slot),) in read_plan(run.result.get("plan", {})).items():
-        found[UUID(run.names["wishes"][number])] = run.names["lanes"][lane], start + slot * SLOT
-    return {
-        key: Place(instrument_id, at, at + timedelta(minutes=minutes[key]))
-        for key, (instrument_id, at) in found.items()
-        if key in minutes
-    }
+    known = {wish.id: wish for wish in wishes}
+    found = {UUID(key): _read_pin(steps) for key, steps in run.names["pins"].items()}
+    for number, steps in read_plan(run.result.get("plan", {})).items():
+        found[UUID(run.names["wishes"][number])] = [
+            (run.names["lanes"][lane], start + slot * SLOT) for lane, slot in steps
+        ]
+    return {key: round_steps.placed(known[key], steps) for key, steps in found.items() if key in known}
 
 
-def place_of(wish: RoundWish) -> Place | None:
-    """Give where the published draft puts a wish."""
-    if wish.instrument_id is None or wish.starts_at is None:
-        return None
-    return Place(wish.instrument_id, wish.starts_at, wish.starts_at + timedelta(minutes=wish.minutes))
+def _read_pin(steps: Sequence[Any]) -> list[tuple[int, datetime]]:
+    """Read where a settled wish goes; runs of old name one step, without a list around it."""
+    every = steps if isinstance(steps[0], list) else [steps]
+    return [(instrument_id, datetime.fromisoformat(at)) for instrument_id, at in every]
 
 
 def reasons(session: Session, run: SolverRun) -> dict[UUID, list[dict[str, Any]]]:
@@ -201,9 +188,7 @@ def publish(
     wishes = _loaded(session, round_id)
     put, why = places(run, wishes), reasons(session, run)
     for wish in wishes:
-        place = put.get(wish.id)
-        wish.instrument_id = place.instrument_id if place else None
-        wish.starts_at = place.starts_at if place else None
+        round_steps.put(wish, put.get(wish.id))
         wish.reasons = why.get(wish.id, [])
         _tell(session, actor, "wish.drafted", row, wish, now)
     session.flush()
@@ -227,17 +212,13 @@ def confirm(
     row = rounds.lock(session, actor, round_id, version)
     rounds.move(row, RoundAction.CONFIRM)
     wishes = _loaded(session, round_id)
-    put = [
-        (wish.starts_at, wish.instrument_id, wish)
-        for wish in wishes
-        if wish.instrument_id is not None and wish.starts_at is not None
-    ]
-    occupation.lock(session, {place for _, place, _ in put})
+    put = [(place, wish) for wish in wishes if (place := round_steps.place_of(wish)) is not None]
+    occupation.lock(session, {step.instrument_id for place, _ in put for step in place.steps})
     made: list[Booking] = []
     stand: list[Reason] = []
-    for start, place, wish in sorted(put, key=lambda one: (one[0], one[2].id)):
+    for place, wish in sorted(put, key=lambda one: (one[0].starts_at, one[1].id)):
         try:
-            booking = _place(session, actor, row, wish, place, start, now)
+            booking = _place(session, actor, row, wish, place, now)
         except (Refused, Invalid) as refused:
             why = refused.reasons[0].code if isinstance(refused, Refused) else next(iter(refused.errors))
             stand.append(
@@ -267,11 +248,10 @@ def _place(
     actor: Actor,
     row: Round,
     wish: RoundWish,
-    instrument_id: int,
-    start: datetime,
+    where: Place,
     now: datetime,
 ) -> Booking:
-    items = [Item(instrument_id, Span(start, start + timedelta(minutes=wish.minutes)))]
+    items = _items(wish, where)
 
     def place(override: str) -> Booking:
         return bookings.place(
@@ -294,10 +274,25 @@ def _place(
         return place(row.name)
 
 
+def _items(wish: RoundWish, where: Place) -> list[Item]:
+    """Give the items of the one booking that a wish becomes: of a process each step with its lag."""
+    spans = [Span(one.starts_at, one.ends_at) for one in where.steps]
+    if not where.following:
+        return [Item(where.instrument_id, spans[0])]
+    lags = [None, *(stage.lag for stage in round_steps.stages(wish)[1:])]
+    return [
+        Item(one.instrument_id, span, process=Process(lag=lag))
+        for one, span, lag in zip(where.steps, spans, lags, strict=True)
+    ]
+
+
 def _wait(session: Session, wish: RoundWish, now: datetime) -> None:
-    """Let somebody wait in line with the wish that the round did not serve; the line's own limits hold."""
+    """Let somebody wait in line with the wish that the round did not serve; the line's own limits hold.
+
+    Nobody waits in line for a process: its steps would come one without the other.
+    """
     person = acting.actor_of(session, wish.person_id)
-    if person is None:
+    if person is None or wish.following:
         return
     try:
         waitlist.join(
@@ -322,6 +317,11 @@ def _referee(run: SolverRun) -> None:
 
 
 def _tell(session: Session, actor: Actor, kind: str, row: Round, wish: RoundWish, now: datetime) -> None:
+    place = round_steps.place_of(wish)
+    steps = [
+        [_code(session, one.instrument_id), one.starts_at.isoformat(), one.ends_at.isoformat()]
+        for one in (place.steps if place else ())
+    ]
     rounds.note(
         session,
         actor,
@@ -330,10 +330,11 @@ def _tell(session: Session, actor: Actor, kind: str, row: Round, wish: RoundWish
         now,
         wish_id=str(wish.id),
         person_id=str(wish.person_id),
-        instrument=_code(session, wish.instrument_id),
-        start=wish.starts_at.isoformat() if wish.starts_at else None,
-        end=(wish.starts_at + timedelta(minutes=wish.minutes)).isoformat() if wish.starts_at else None,
-        minutes=wish.minutes,
+        instrument=steps[0][0] if steps else "",
+        start=steps[0][1] if steps else None,
+        end=steps[0][2] if steps else None,
+        following=steps[1:],
+        minutes=round_steps.total(wish),
         reasons=wish.reasons,
     )
 
@@ -346,7 +347,11 @@ def _loaded(session: Session, round_id: UUID) -> list[RoundWish]:
     query = (
         select(RoundWish)
         .where(RoundWish.round_id == round_id, RoundWish.state == WishState.WAITING)
-        .options(joinedload(RoundWish.person), selectinload(RoundWish.choices))
+        .options(
+            joinedload(RoundWish.person),
+            selectinload(RoundWish.choices),
+            selectinload(RoundWish.following).selectinload(RoundWishStep.choices),
+        )
         .order_by(RoundWish.submitted_at, RoundWish.id)
     )
     return list(session.scalars(query))

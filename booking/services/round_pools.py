@@ -19,8 +19,9 @@ from booking.domain.occupation import Item
 from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Wish
 from booking.domain.rounds import PinKind, WishState
 from booking.domain.spans import Span
-from booking.services import availability, lanes, organisations
+from booking.services import availability, lanes, organisations, round_steps
 from booking.services.lanes import Draws, Grid, Lanes
+from booking.services.round_steps import Stage
 from models import (
     Booking,
     BookingItem,
@@ -30,6 +31,7 @@ from models import (
     RoundPin,
     RoundShare,
     RoundWish,
+    RoundWishStep,
 )
 
 SLOT_MINUTES = 60 // SLOTS_AN_HOUR
@@ -53,7 +55,7 @@ class Posed:
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """A wish that is settled before the run: it takes its time, and counts for what is promised and limited."""
+    """A step of a wish that is settled before the run: it takes its time, and counts for promises and limits."""
 
     wish: RoundWish
     instrument_id: int
@@ -67,14 +69,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
     """
     wishes = waiting(session, round_id=row.id)
     free = [wish for wish in wishes if wish.id not in pins]
-    pinned = [
-        _Pinned(wish, pin.instrument_id, Span(pin.starts_at, pin.starts_at + timedelta(minutes=wish.minutes)))
-        for wish in wishes
-        if (pin := pins.get(wish.id)) is not None
-        and pin.kind is PinKind.PLACE
-        and pin.instrument_id is not None
-        and pin.starts_at is not None
-    ]
+    pinned = [one for wish in wishes if wish.id in pins for one in _pinned(wish, pins[wish.id])]
     instruments = _instruments(session, wishes)
     groups = _groups(row.shares, instruments)
     over = lanes.grid(row.first_day, row.last_day, row.facility.zone)
@@ -113,7 +108,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         "lanes": list(read.of_lane),
         "start": over.start.isoformat(),
         "zone": row.facility.zone,
-        "pins": {str(one.wish.id): [one.instrument_id, one.span.start.isoformat()] for one in pinned},
+        "pins": _settled(pinned),
         "left_out": [
             str(wish.id) for wish in wishes if wish.id in pins and pins[wish.id].kind is PinKind.LEFT_OUT
         ],
@@ -121,6 +116,23 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         "floors": [[floor.quota_class, floor.group] for floor in pool.floors],
     }
     return Posed(pool, names)
+
+
+def _pinned(wish: RoundWish, pin: RoundPin) -> Iterable[_Pinned]:
+    """Give each step of a wish whose place is settled."""
+    if pin.kind is not PinKind.PLACE or pin.instrument_id is None or pin.starts_at is None:
+        return []
+    found = [(pin.instrument_id, pin.starts_at), *round_steps.settled(pin)]
+    place = round_steps.placed(wish, found)
+    return [_Pinned(wish, one.instrument_id, Span(one.starts_at, one.ends_at)) for one in place.steps]
+
+
+def _settled(pinned: Iterable[_Pinned]) -> dict[str, list[list[Any]]]:
+    """Give where the steps of each settled wish go."""
+    found: dict[str, list[list[Any]]] = {}
+    for one in pinned:
+        found.setdefault(str(one.wish.id), []).append([one.instrument_id, one.span.start.isoformat()])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +153,17 @@ def waiting(session: Session, *, round_id: UUID) -> Sequence[RoundWish]:
     query = (
         select(RoundWish)
         .where(RoundWish.round_id == round_id, RoundWish.state == WishState.WAITING)
-        .options(selectinload(RoundWish.choices))
+        .options(
+            selectinload(RoundWish.choices),
+            selectinload(RoundWish.following).selectinload(RoundWishStep.choices),
+        )
         .order_by(RoundWish.submitted_at, RoundWish.id)
     )
     return session.scalars(query).all()
 
 
 def _instruments(session: Session, wishes: Iterable[RoundWish]) -> dict[int, Instrument]:
-    places = {choice.instrument_id for wish in wishes for choice in wish.choices}
+    places = {place for wish in wishes for place in round_steps.wanted(wish)}
     rows = session.scalars(
         select(Instrument).where(Instrument.id.in_(places), Instrument.bookable).order_by(Instrument.id)
     )
@@ -156,23 +171,12 @@ def _instruments(session: Session, wishes: Iterable[RoundWish]) -> dict[int, Ins
 
 
 def _wish(wish: RoundWish, case: _Case) -> Wish:
-    slots = -(-wish.minutes // SLOT_MINUTES)
+    stages = round_steps.stages(wish)
+    slots = sum(-(-stage.minutes // SLOT_MINUTES) for stage in stages)
     value = figures.worth(slots=slots, priority=wish.priority, fair=case.fair.get(wish.organisation_id, 1.0))
     window = case.over.inside(Span(wish.window_starts_at, wish.window_ends_at)) or (0, 0)
-    choices = tuple(
-        (lane, figures.penalty(value, choice.rank))
-        for choice in wish.choices
-        for lane in case.lanes.by_instrument.get(choice.instrument_id, ())
-    )
     return Wish(
-        steps=(
-            Step(
-                slots,
-                choices,
-                attended=True,
-                draws=case.draws.of_any(choice.instrument_id for choice in wish.choices),
-            ),
-        ),
+        steps=tuple(_step(stage, value, case) for stage in stages),
         window=window,
         value=value,
         late=figures.lateness(value, window[1] - window[0]),
@@ -182,6 +186,21 @@ def _wish(wish: RoundWish, case: _Case) -> Wish:
         submitted=int((wish.submitted_at - EPOCH).total_seconds()),
         consents=wish.may_move,
         subsidy=case.subsidies.get(wish.id, 0),
+    )
+
+
+def _step(stage: Stage, value: int, case: _Case) -> Step:
+    least, most = stage.lag
+    return Step(
+        -(-stage.minutes // SLOT_MINUTES),
+        tuple(
+            (lane, figures.penalty(value, rank))
+            for rank, place in enumerate(stage.instrument_ids)
+            for lane in case.lanes.by_instrument.get(place, ())
+        ),
+        attended=True,
+        lag=(-(-least // SLOT_MINUTES), most // SLOT_MINUTES),
+        draws=case.draws.of_any(stage.instrument_ids),
     )
 
 
@@ -234,7 +253,7 @@ def _floors(
                 annual=share.annual_minutes, delivered=delivered, rounds_left=share.rounds_left
             )
         minutes -= sum(
-            one.wish.minutes
+            int(one.span.minutes)
             for one in pinned
             if case.classes.get(one.wish.organisation_id) == _promised_to(share)
             and share.category_code in {None, groups.get(one.instrument_id)}
@@ -311,18 +330,26 @@ def _subsidies(session: Session, row: Round, wishes: Sequence[RoundWish]) -> dic
         by_party.setdefault(wish.organisation_id, []).append(wish)
     for organisation, theirs in by_party.items():
         percent = per_cent.get(classes.get(organisation, ""), 0)
-        items = [_first_use(wish) for wish in theirs]
-        if percent and items:
+        uses = [(wish, item) for wish in theirs for item in _first_uses(wish)]
+        if percent and uses:
             actor = Actor(organisations=frozenset() if organisation is None else frozenset({organisation}))
-            charges = availability.estimates(session, actor=actor, items=items)
-            for wish, charge in zip(theirs, charges, strict=True):
-                found[wish.id] = int((charge.amount if charge else Decimal(0)) * percent)
+            charges = availability.estimates(session, actor=actor, items=[item for _, item in uses])
+            prices: Counter[UUID] = Counter()
+            for (wish, _), charge in zip(uses, charges, strict=True):
+                prices[wish.id] += int((charge.amount if charge else Decimal(0)) * percent)
+            found |= prices
     return found
 
 
-def _first_use(wish: RoundWish) -> Item:
-    start = wish.window_starts_at
-    return Item(wish.choices[0].instrument_id, Span(start, start + timedelta(minutes=wish.minutes)))
+def _first_uses(wish: RoundWish) -> list[Item]:
+    """Give all steps on the instruments liked best, at the earliest."""
+    start, found = wish.window_starts_at, []
+    for number, stage in enumerate(round_steps.stages(wish)):
+        start += timedelta(minutes=stage.lag[0] if number else 0)
+        end = start + timedelta(minutes=stage.minutes)
+        found.append(Item(stage.instrument_ids[0], Span(start, end)))
+        start = end
+    return found
 
 
 def _caps(row: Round, free: Sequence[RoundWish], pinned: Sequence[_Pinned], case: _Case) -> dict[int, int]:
@@ -330,7 +357,7 @@ def _caps(row: Round, free: Sequence[RoundWish], pinned: Sequence[_Pinned], case
         return {}
     used: Counter[int] = Counter()
     for one in pinned:
-        used[case.parties[one.wish.id]] += one.wish.minutes
+        used[case.parties[one.wish.id]] += int(one.span.minutes)
     parties = {case.parties[wish.id] for wish in free}
     return {party: max(0, row.cap_minutes - used[party]) // SLOT_MINUTES for party in parties}
 
@@ -338,4 +365,5 @@ def _caps(row: Round, free: Sequence[RoundWish], pinned: Sequence[_Pinned], case
 def _budget(row: Round, pinned: Sequence[_Pinned], case: _Case) -> int | None:
     if row.budget is None:
         return None
-    return max(0, int(row.budget * 100) - sum(case.subsidies.get(one.wish.id, 0) for one in pinned))
+    settled = {one.wish.id for one in pinned}
+    return max(0, int(row.budget * 100) - sum(case.subsidies.get(one, 0) for one in settled))

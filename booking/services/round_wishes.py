@@ -1,6 +1,7 @@
 """Wishes of a round: submitted, withdrawn, ranked, and what a manager settles about one before a run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,8 +13,18 @@ from booking.domain.access import Actor, Forbidden, NotFound, Subject, may, requ
 from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, rounds, waitlist
-from models import Instrument, Person, Round, RoundPin, RoundWish, RoundWishInstrument
+from booking.services import bookings, round_steps, rounds, waitlist
+from booking.services.round_steps import Stage
+from models import (
+    Instrument,
+    Person,
+    Round,
+    RoundPin,
+    RoundStepInstrument,
+    RoundWish,
+    RoundWishInstrument,
+    RoundWishStep,
+)
 
 MOST_WISHES = 20
 """Nobody has more wishes in one round."""
@@ -36,9 +47,12 @@ def submit(
     purpose: str = "",
     may_move: bool = False,
     keep_waiting: bool = True,
+    following: Sequence[Stage] = (),
     now: datetime,
 ) -> RoundWish:
     """Wish for so many minutes on any of the instruments, those liked best first, within a window of the round.
+
+    With `following`, further steps, it is a process: all steps are served, or none is.
 
     :raises NotFound: if there is no such round, instrument or project for this actor
     :raises Refused: if the round takes no wishes now, or none of the instruments could ever be used so
@@ -53,9 +67,11 @@ def submit(
     within = window or whole
     places = list(dict.fromkeys(instrument_ids))
     _check(places, minutes, within, whole, purpose)
+    round_steps.check(Stage(minutes, tuple(places)), following, within)
     rows = _instruments(session, actor, row, places)
     organisation_id = bookings.wish_for(session, actor, None, (), {}, project_id, now).organisation_id
     usable = set(waitlist.usable(session, actor, rows, within, minutes, 1, now))
+    following = [_usable(session, actor, row, stage, within, now) for stage in following]
     _check_number(session, actor.person_id, round_id)
     wish = RoundWish(
         id=uuid4(),
@@ -77,6 +93,7 @@ def submit(
             RoundWishInstrument(instrument_id=place, rank=rank)
             for rank, place in enumerate(place for place in places if place in usable)
         ],
+        following=round_steps.rows(following),
     )
     session.add(wish)
     session.flush()
@@ -95,7 +112,8 @@ def withdraw(session: Session, *, actor: Actor, wish_id: UUID, now: datetime) ->
     if wish.state is WishState.WITHDRAWN:
         return wish
     _check_waiting(wish)
-    wish.state, wish.instrument_id, wish.starts_at = WishState.WITHDRAWN, None, None
+    wish.state = WishState.WITHDRAWN
+    round_steps.put(wish, None)
     session.flush()
     row = rounds.get(session, actor=actor, round_id=wish.round_id)
     rounds.note(session, actor, "wish.withdrawn", row, now, wish_id=str(wish.id))
@@ -131,10 +149,13 @@ def pin(
     wish_id: UUID,
     instrument_id: int | None,
     starts_at: datetime | None,
+    following: Sequence[tuple[int, datetime]] = (),
     reason: str,
     now: datetime,
 ) -> RoundPin:
     """Settle where a wish goes whatever the next run finds, or, without a place, that it is left out.
+
+    Of a process `following` says where each further step goes.
 
     :raises NotFound: if there is no such wish for this actor
     :raises Forbidden: if the actor does not manage the facility
@@ -147,11 +168,12 @@ def pin(
     if (instrument_id is None) != (starts_at is None):
         raise Invalid({"start" if starts_at is None else "instrument_id": "required"})
     if instrument_id is not None and starts_at is not None:
-        _check_place(wish, instrument_id, starts_at)
+        _check_place(wish, [(instrument_id, starts_at), *following])
     known = session.get(RoundPin, wish_id)
     row = known or RoundPin(wish_id=wish_id)
     row.kind = PinKind.LEFT_OUT if instrument_id is None else PinKind.PLACE
     row.instrument_id, row.starts_at = instrument_id, starts_at
+    row.following = [[place, start.isoformat()] for place, start in following]
     row.reason, row.made_by = reason.strip(), actor.person_id
     session.add(row)
     session.flush()
@@ -220,6 +242,9 @@ def _loaded() -> Select[RoundWish]:
     return select(RoundWish).options(
         joinedload(RoundWish.person),
         selectinload(RoundWish.choices).joinedload(RoundWishInstrument.instrument),
+        selectinload(RoundWish.following)
+        .selectinload(RoundWishStep.choices)
+        .joinedload(RoundStepInstrument.instrument),
     )
 
 
@@ -245,6 +270,13 @@ def _subject(session: Session, wish: RoundWish) -> Subject:
 def _note(session: Session, actor: Actor, kind: str, wish: RoundWish, now: datetime, **data: Any) -> None:
     row = rounds.get(session, actor=actor, round_id=wish.round_id)
     rounds.note(session, actor, kind, row, now, wish_id=str(wish.id), **data)
+
+
+def _usable(session: Session, actor: Actor, row: Round, stage: Stage, within: Span, now: datetime) -> Stage:
+    """Give a step with those of its instruments on which it is possible but for the time being taken."""
+    rows = _instruments(session, actor, row, list(dict.fromkeys(stage.instrument_ids)))
+    good = set(waitlist.usable(session, actor, rows, within, stage.minutes, 1, now))
+    return replace(stage, instrument_ids=tuple(one.id for one in rows if one.id in good))
 
 
 def _instruments(session: Session, actor: Actor, row: Round, places: Sequence[int]) -> list[Instrument]:
@@ -289,12 +321,10 @@ def _check(places: Sequence[int], minutes: int, within: Span, whole: Span, purpo
         raise Invalid(wrong)
 
 
-def _check_place(wish: RoundWish, instrument_id: int, starts_at: datetime) -> None:
-    ends_at = starts_at + timedelta(minutes=wish.minutes)
-    if instrument_id not in {choice.instrument_id for choice in wish.choices}:
-        raise Invalid({"instrument_id": "unknown"})
-    if starts_at < wish.window_starts_at or ends_at > wish.window_ends_at:
-        raise Invalid({"start": "outside_window"})
+def _check_place(wish: RoundWish, found: Sequence[tuple[int, datetime]]) -> None:
+    if len(found) != 1 + len(wish.following):
+        raise Invalid({"following": "required" if len(found) <= len(wish.following) else "too_large"})
+    round_steps.check_place(wish, round_steps.placed(wish, found))
 
 
 def _check_reason(reason: str) -> None:

@@ -19,8 +19,16 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import ngettext, pgettext
-from booking.services import facilities, instruments, round_drafts, round_wishes, rounds, solver_runs
-from booking.services.round_drafts import Place
+from booking.services import (
+    facilities,
+    instruments,
+    round_drafts,
+    round_steps,
+    round_wishes,
+    rounds,
+    solver_runs,
+)
+from booking.services.round_steps import Place
 from booking.web import blueprint
 from booking.web.forms import LONGEST_NOTE, Intake, said
 from booking.web.judgement import Said, sentences
@@ -41,6 +49,11 @@ class Line:
     place: Place | None
     pin: RoundPin | None
     why: Sequence[str]
+
+    @property
+    def minutes(self) -> int:
+        """Give the minutes of use of all its steps."""
+        return round_steps.total(self.wish)
 
 
 @dataclass(frozen=True)
@@ -74,10 +87,10 @@ def show_rounds() -> Answer:
     with reading() as session:
         rows = rounds.listing(session, actor=actor())
         own = [
-            (wish, row, _line(wish, round_drafts.place_of(wish), None))
+            (wish, row, _line(wish, round_steps.place_of(wish), None))
             for wish, row in round_wishes.mine(session, actor=actor())
         ]
-        places = {wish.instrument_id for wish, _row, _l in own if wish.instrument_id is not None}
+        places = {one.instrument_id for *_, line in own if line.place for one in line.place.steps}
         names = instruments.by_ids(session, instrument_ids=places)
         managed = [one for one in facilities.managed(session, actor=actor()) if one.id in actor().manages]
     return render_template(
@@ -109,11 +122,16 @@ def round_page(round_id: UUID, *, problem: Sequence[Said] = (), title: str = "",
         wishes = round_wishes.of_round(session, actor=actor(), round_id=round_id)
         board = _board(session, row, wishes) if keeps else None
         own = [
-            _line(wish, round_drafts.place_of(wish), None)
+            _line(wish, round_steps.place_of(wish), None)
             for wish in wishes
             if wish.person_id == actor().person_id
         ]
-        named = {choice.instrument_id: choice.instrument for wish in wishes for choice in wish.choices}
+        named = {
+            choice.instrument_id: choice.instrument
+            for wish in wishes
+            for some in (wish.choices, *(step.choices for step in wish.following))
+            for choice in some
+        }
     if request.args.get("part") == "progress":
         run = board.run if board else None
         return render_template(
@@ -184,10 +202,11 @@ def _tracks(session: Session, run: SolverRun, lines: Sequence[Line]) -> tuple[li
     names = instruments.by_ids(session, instrument_ids=run.names["lanes"])
     by_id = {str(line.wish.id): line.wish for line in lines}
     uses: dict[int, list[tuple[int, int, RoundWish]]] = {}
-    for number, ((lane, slot),) in (run.result.get("plan") or {}).items():
+    for number, steps in (run.result.get("plan") or {}).items():
         wish = by_id.get(run.names["wishes"][int(number)])
-        if wish is not None:
-            uses.setdefault(lane, []).append((slot, slot + -(-wish.minutes // 15), wish))
+        stages = round_steps.stages(wish) if wish is not None else []
+        for stage, (lane, slot) in zip(stages, steps, strict=False):
+            uses.setdefault(lane, []).append((slot, slot + -(-stage.minutes // 15), by_id[str(wish.id)]))
     return [
         Track(names[place], drawn.staffed, _within(drawn, pool.horizon), uses.get(lane, []))
         for lane, (place, drawn) in enumerate(zip(run.names["lanes"], pool.instruments, strict=True))
@@ -205,12 +224,12 @@ def _figures(run: SolverRun | None, lines: Sequence[Line]) -> dict[str, Any]:
     served = [line for line in waiting if line.place is not None]
     minutes: dict[int, int] = {}
     for line in served:
-        minutes[line.wish.priority] = minutes.get(line.wish.priority, 0) + line.wish.minutes
+        minutes[line.wish.priority] = minutes.get(line.wish.priority, 0) + line.minutes
     found: dict[str, Any] = {
         "wishes": len(waiting),
         "served": len(served),
-        "asked_hours": sum(line.wish.minutes for line in waiting) / 60,
-        "hours": sum(line.wish.minutes for line in served) / 60,
+        "asked_hours": sum(line.minutes for line in waiting) / 60,
+        "hours": sum(line.minutes for line in served) / 60,
         "by_priority": sorted(((key, value / 60) for key, value in minutes.items()), reverse=True),
     }
     if run is None or not run.result or run.bound is None or run.objective is None:
@@ -373,7 +392,12 @@ def _settle(
         if place is None:
             raise Invalid({"run": "unknown"})
         round_wishes.pin(
-            session, instrument_id=place.instrument_id, starts_at=place.starts_at, reason=reason, **same
+            session,
+            instrument_id=place.instrument_id,
+            starts_at=place.starts_at,
+            following=[(one.instrument_id, one.starts_at) for one in place.following],
+            reason=reason,
+            **same,
         )
     else:
         raise Invalid({"deed": "unknown"})

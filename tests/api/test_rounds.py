@@ -55,7 +55,7 @@ def test_from_the_wish_to_the_booking(world_on_both: World):
     published = world.ask("PUT", f"/rounds/{row}/draft", json={"run_id": run["id"]}, who="tam")
     assert published.json["state"] == "published"
     (mine,) = world.get(f"/rounds/{row}/wishes", who="cleo").json["items"]
-    assert mine["place"] == {"instrument_id": "SEM", "start": at(25), "end": at(27)}
+    assert mine["place"] == {"instrument_id": "SEM", "start": at(25), "end": at(27), "following": []}
     confirmed = world.post(f"/rounds/{row}/confirmation", who="tam")
     assert (confirmed.status_code, confirmed.json["unserved"]) == (201, 1)
     (booking,) = confirmed.json["bookings"]
@@ -81,7 +81,7 @@ def test_what_is_settled_is_told_with_the_wish(world: World):
     pin = {"instrument_id": "SEM", "start": at(25), "reason": "The sample is fresh"}
     assert world.ask("PUT", f"{where}/pin", json=pin).status_code == 403
     told = world.ask("PUT", f"{where}/pin", json=pin, who="tam")
-    assert told.json["pin"] == {"kind": "place", **pin}
+    assert told.json["pin"] == {"kind": "place", "following": [], **pin}
     outside = world.ask("PUT", f"{where}/pin", json=pin | {"start": at(26)}, who="tam")
     assert (outside.status_code, outside.json["errors"]) == (422, {"start": "outside_window"})
     assert world.ask("DELETE", f"{where}/pin", who="tam").json["pin"] is None
@@ -108,3 +108,37 @@ def test_a_round_is_amended_until_its_draft_is_published(world: World):
     for action, status in (("publish", 422), ("reopen", 409), ("cancel", 200), ("close", 409)):
         answer = world.post(f"/rounds/{row}/actions", json={"action": action}, who="tam")
         assert answer.status_code == status, action
+
+
+def test_a_process_is_wished_for_allotted_and_booked_as_one(world_on_both: World):
+    world = world_on_both
+    row = opened(world)
+    step = {"instruments": ["SEM-2"], "duration": "PT3H", "lag_least": "PT30M", "lag_most": "PT1H"}
+    wrong = wish(world, row, start=at(24), end=at(36), following=[step | {"duration": "PT7M"}])
+    assert (wrong.status_code, list(wrong.json["errors"])) == (422, ["following.0.minutes"])
+    made = wish(world, row, start=at(24), end=at(36), following=[step])
+    assert made.status_code == 201, made.text
+    assert made.json["following"] == [
+        {"instruments": ["SEM-2"], "duration": "PT180M", "lag_least": "PT30M", "lag_most": "PT60M"}
+    ]
+    world.post(f"/rounds/{row}/actions", json={"action": "close"}, who="tam")
+    run = world.post(f"/rounds/{row}/runs", json={"seconds": 5}, who="tam").json
+    resolve.run(Settings(), lambda: False)
+    (found,) = world.get(f"/rounds/{row}/runs", who="tam").json["items"]
+    assert [(one["step"], one["instrument_id"]) for one in found["places"]] == [(0, "SEM"), (1, "SEM-2")]
+    first, second = found["places"]
+    pin = {"instrument_id": "SEM", "start": first["start"], "reason": "A visit"}
+    where = f"/wishes/{made.json['id']}/pin"
+    assert world.ask("PUT", where, json=pin, who="tam").status_code == 422
+    steps = [{"instrument_id": "SEM-2", "start": second["start"]}]
+    told = world.ask("PUT", where, json=pin | {"following": steps}, who="tam").json
+    assert told["pin"]["following"] == steps
+    world.ask("PUT", f"/rounds/{row}/draft", json={"run_id": run["id"]}, who="tam")
+    (mine,) = world.get(f"/rounds/{row}/wishes").json["items"]
+    assert [one["instrument_id"] for one in mine["place"]["following"]] == ["SEM-2"]
+    (booking,) = world.post(f"/rounds/{row}/confirmation", who="tam").json["bookings"]
+    items = world.get(f"/bookings/{booking}").json["items"]
+    assert [(one["instrument_id"], one["start"]) for one in items] == [
+        ("SEM", first["start"]),
+        ("SEM-2", second["start"]),
+    ]

@@ -15,8 +15,17 @@ from booking.domain.rounds import RoundAction, RoundState, WishState
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.i18n import use_locale
-from booking.services import bookings, round_drafts, round_pools, round_wishes, rounds, solver_runs
+from booking.services import (
+    bookings,
+    round_drafts,
+    round_pools,
+    round_steps,
+    round_wishes,
+    rounds,
+    solver_runs,
+)
 from booking.services.bookings import Stale
+from booking.services.round_steps import Stage
 from booking.services.rounds import ShareTerms, Terms
 from models import (
     Booking,
@@ -320,6 +329,102 @@ def test_the_same_round_gives_the_same_plan_and_fingerprint(session, tam, ada, c
     one, two = solved(session, tam, week), solved(session, tam, week)
     assert one.fingerprint == two.fingerprint
     assert one.result["plan"] == two.result["plan"]
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def process(session, actor, row, first, then, *, minutes=120, lag=(0, 60), **given):
+    """Wish for so long on one instrument, and soon after it on another."""
+    step = Stage(180, tuple(one.id for one in then), lag)
+    return wish(session, actor, row, *first, minutes=minutes, following=[step], **given)
+
+
+def test_a_process_is_drafted_and_confirmed_as_one_booking(session, tam, ada, week, reactor, twin):
+    mine = process(session, ada, week, [reactor], [twin], window=Span(at(0, 0), at(1, 0)))
+    drafted(session, tam, week)
+    place = round_steps.place_of(mine)
+    assert [one.instrument_id for one in place.steps] == [reactor.id, twin.id]
+    assert timedelta(0) <= place.following[0].starts_at - place.ends_at <= HOUR
+    told = session.scalars(select(Event).where(Event.kind == "wish.drafted")).one()
+    assert told.data["following"] == [
+        [twin.code, place.following[0].starts_at.isoformat(), place.following[0].ends_at.isoformat()]
+    ]
+    (booking,) = round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW).bookings
+    assert [(item.instrument_id, item.starts_at, item.ends_at) for item in booking.items] == [
+        (one.instrument_id, one.starts_at, one.ends_at) for one in place.steps
+    ]
+    assert booking.items[1].process["lag"] == [0, 60]
+    assert (mine.state, mine.booking_id, booking.person_id) == (WishState.SERVED, booking.id, ada.person_id)
+
+
+def test_a_process_is_served_whole_or_not_at_all_and_hears_why(session, tam, ada, cleo, week, reactor, twin):
+    day = Span(at(0, 0), at(1, 0))
+    bookings.place(session, actor=cleo, items=[Item(twin.id, day)], now=NOW)
+    mine = process(session, ada, week, [reactor], [twin], window=day)
+    drafted(session, tam, week)
+    assert round_steps.place_of(mine) is None
+    assert (mine.instrument_id, mine.starts_at) == (None, None)
+    codes = [reason["code"] for reason in mine.reasons]
+    assert codes[0] == "never_free"
+    assert "help_later" in codes
+    assert all(plan_words.why(reason) for reason in mine.reasons)
+    outcome = round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW)
+    assert (outcome.bookings, outcome.unserved) == ((), 1)
+    assert session.scalars(select(WaitlistEntry)).all() == []
+
+
+def test_all_steps_of_a_process_count_for_limits_and_promises(session, tam, ada, reactor, twin):
+    shares = [ShareTerms(OrganisationKind.UNIVERSITY, floor_minutes=600)]
+    given = terms(cap_minutes=240, shares=shares)
+    row = rounds.make(session, actor=tam, facility_id=reactor.facility_id, terms=given, now=NOW)
+    mine = process(session, ada, row, [reactor], [twin])
+    run = solved(session, tam, row)
+    assert round_drafts.places(run, [mine]) == {}
+    assert round_drafts.reasons(session, run)[mine.id][0]["code"] == "cap"
+    assert run.result["missing"] == [40]
+
+
+def test_a_process_is_settled_with_all_its_places(session, tam, ada, cleo, week, reactor, twin):
+    mine = process(session, ada, week, [reactor], [twin])
+    other = wish(session, cleo, week, twin, minutes=180, window=Span(at(2, 12), at(2, 15)))
+    settle = {"session": session, "actor": tam, "wish_id": mine.id, "reason": "A visit", "now": NOW}
+    place = {"instrument_id": reactor.id, "starts_at": at(2, 10)}
+    for following, code in (
+        ([], {"following": "required"}),
+        ([(twin.id, at(2, 14))], {"following": "out_of_range"}),
+        ([(reactor.id, at(2, 12))], {"instrument_id": "unknown"}),
+    ):
+        with pytest.raises(Invalid) as error:
+            round_wishes.pin(**settle, **place, following=following)
+        assert error.value.errors == code
+    round_wishes.pin(**settle, **place, following=[(twin.id, at(2, 12))])
+    run = solved(session, tam, week)
+    put = round_drafts.places(run, [mine, other])
+    assert [one.starts_at for one in put[mine.id].steps] == [at(2, 10), at(2, 12)]
+    assert other.id not in put
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lag", "error"),
+    [
+        (10, (0, 60), {"following.0.minutes": "out_of_range"}),
+        (60, (60, 30), {"following.0.lag": "out_of_range"}),
+        (60, (7, 60), {"following.0.lag": "out_of_range"}),
+        (22 * 60, (60, 60), {"window": "too_small"}),
+    ],
+)
+def test_steps_that_make_no_sense_are_refused(session, ada, week, reactor, twin, minutes, lag, error):
+    with pytest.raises(Invalid) as refused:
+        wish(
+            session,
+            ada,
+            week,
+            reactor,
+            window=Span(at(0, 0), at(1, 0)),
+            following=[Stage(minutes, (twin.id,), lag)],
+        )
+    assert refused.value.errors == error
 
 
 # --- drafts ---------------------------------------------------------------------------------------

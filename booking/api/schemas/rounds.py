@@ -1,5 +1,6 @@
 """Rounds: the time of some days that a facility allots to all wishes at once."""
 
+from datetime import timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
@@ -10,6 +11,7 @@ from booking.api.schemas.fields import Choice, Flag, In, Instant, Key, Length, M
 from booking.api.schemas.replans import RunOut
 from booking.domain.rounds import RoundAction
 from booking.services.round_drafts import FIRST_SEED, USUAL_SECONDS
+from booking.services.round_steps import MOST_STEPS
 from booking.services.round_wishes import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS
 from booking.services.rounds import LONGEST_NAME, LONGEST_NOTE, MOST_SHARES, ShareTerms, Terms
 from booking.services.solver_runs import LONGEST, MOST_SEED
@@ -162,6 +164,55 @@ class ActionIn(In):
     )
 
 
+class FollowingIn(In):
+    """A further step of a process."""
+
+    instruments = fields.List(
+        Text(longest=40),
+        required=True,
+        validate=[
+            validate.Length(min=1, error="required"),
+            validate.Length(max=MOST_INSTRUMENTS, error="too_large"),
+        ],
+        error_messages={"null": "required", "required": "required", "invalid": "malformed"},
+    )
+    duration = Length(required=True, metadata={"format": "duration", "example": "PT6H"})
+    lag_least = Length(
+        none=True,
+        load_default=timedelta(0),
+        metadata={
+            "format": "duration",
+            "example": "PT30M",
+            "description": "It starts at least so long after the end of the step before.",
+        },
+    )
+    lag_most = Length(
+        none=True,
+        load_default=timedelta(days=1),
+        metadata={"format": "duration", "example": "PT2H", "description": "And at most so long after it."},
+    )
+
+    @post_load
+    def _understood(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        minutes = {}
+        for name in ("duration", "lag_least", "lag_most"):
+            seconds = data[name].total_seconds()
+            if seconds % 60:
+                raise ValidationError({name: ["out_of_range"]})
+            minutes[name] = int(seconds // 60)
+        lag = minutes["lag_least"], minutes["lag_most"]
+        return {"instruments": data["instruments"], "minutes": minutes["duration"], "lag": lag}
+
+
+class FollowingOut(Out):
+    """A further step of a process."""
+
+    instruments = fields.List(fields.String(), required=True)
+    duration = fields.String(required=True, metadata={"format": "duration", "example": "PT360M"})
+    lag_least = fields.String(required=True, metadata={"format": "duration", "example": "PT30M"})
+    lag_most = fields.String(required=True, metadata={"format": "duration", "example": "PT120M"})
+
+
 class RoundWishIn(In):
     """So long, on any of some instruments, those liked best first, within a window of the round."""
 
@@ -187,6 +238,13 @@ class RoundWishIn(In):
         load_default=False,
         metadata={"description": "After an outage it may be moved a little so that others find room."},
     )
+    following = fields.List(
+        fields.Nested(FollowingIn),
+        load_default=list,
+        validate=validate.Length(max=MOST_STEPS - 1, error="too_large"),
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={"description": "Further steps of a process, served with the first or not at all."},
+    )
     keep_waiting = Flag(
         load_default=True,
         metadata={"description": "If it is not served it goes on as a place on the waitlist."},
@@ -205,12 +263,25 @@ class RoundWishIn(In):
         return data
 
 
-class AllottedOut(Out):
-    """Where the published draft puts a wish."""
+class StepPlaceOut(Out):
+    """Where a step goes."""
 
     instrument_id = fields.String(required=True)
     start = Instant(required=True)
     end = Instant(required=True)
+
+
+class AllottedOut(StepPlaceOut):
+    """Where the published draft puts a wish: its first step, and those that follow."""
+
+    following = fields.List(fields.Nested(StepPlaceOut), required=True)
+
+
+class PinnedStepOut(Out):
+    """Where a further step shall go."""
+
+    instrument_id = fields.String(required=True, allow_none=True)
+    start = Instant(required=True)
 
 
 class WhyOut(Out):
@@ -226,6 +297,7 @@ class PinOut(Out):
     kind = Choice(PinKind, required=True)
     instrument_id = fields.String(required=True, allow_none=True)
     start = Instant(required=True, allow_none=True)
+    following = fields.List(fields.Nested(PinnedStepOut), required=True)
     reason = fields.String(required=True)
 
 
@@ -236,6 +308,9 @@ class RoundWishOut(Out):
     round_id = fields.UUID(required=True)
     person = fields.Nested(PersonOut, required=True)
     instruments = fields.List(fields.String(), required=True)
+    following = fields.List(
+        fields.Nested(FollowingOut), required=True, metadata={"description": "Further steps of a process."}
+    )
     start = Instant(required=True)
     end = Instant(required=True)
     duration = fields.String(required=True, metadata={"format": "duration", "example": "PT360M"})
@@ -268,11 +343,25 @@ class WishPriorityIn(In):
     reason = Text(longest=LONGEST_REASON, lines=True, required=True)
 
 
+class PinnedStepIn(In):
+    """Where a further step of a process goes."""
+
+    instrument_id = Text(longest=40, required=True)
+    start = Instant(required=True)
+
+
 class PinIn(In):
     """Where a wish goes; without a place it is left out."""
 
     instrument_id = Text(longest=40, allow_none=True, load_default=None)
     start = Instant(allow_none=True, load_default=None)
+    following = fields.List(
+        fields.Nested(PinnedStepIn),
+        load_default=list,
+        validate=validate.Length(max=MOST_STEPS - 1, error="too_large"),
+        error_messages={"null": "required", "invalid": "malformed"},
+        metadata={"description": "Of a process, where each further step goes."},
+    )
     reason = Text(longest=LONGEST_REASON, lines=True, required=True)
 
 
@@ -283,10 +372,11 @@ class RunIn(In):
     seed = Whole(least=0, most=MOST_SEED, load_default=FIRST_SEED)
 
 
-class RunPlaceOut(AllottedOut):
-    """Where a run puts a wish."""
+class RunPlaceOut(StepPlaceOut):
+    """Where a run puts a step of a wish."""
 
     wish_id = fields.UUID(required=True)
+    step = fields.Integer(required=True, metadata={"description": "Counted from 0."})
 
 
 class RoundRunOut(RunOut):
