@@ -181,7 +181,7 @@ def _wrong_address(url: str, code: str) -> str:
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # what there is none of, and what is a folder or no zone
+    except (KeyError, ValueError, OSError):  # what there is none of, and what is a folder or no zone
         return False
     return True
 
