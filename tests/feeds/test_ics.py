@@ -3,25 +3,14 @@
 import gzip
 import json
 import logging
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from uuid import UUID
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from sqlalchemy import delete, insert, select, update
-from werkzeug.test import TestResponse
+from sqlalchemy import delete, select, update
 
 from booking import db
-from booking.domain.access import Actor
-from booking.domain.identity import time_ordered_id
-from booking.domain.lifecycle import State
-from booking.domain.occupation import Item
 from booking.domain.policy import PlaceKind, RuleKind
-from booking.domain.spans import Span
 from booking.domain.working_days import Announced, DayKind
 from booking.feeds import answers, rendering
 from booking.http.logs import JsonLines
@@ -30,9 +19,7 @@ from booking.services.rules import Draft
 from booking.services.sign_in import hashed
 from models import (
     Booking,
-    BookingItem,
     CalendarLink,
-    CalendarScope,
     Instrument,
     Membership,
     Person,
@@ -41,99 +28,23 @@ from models import (
     SignIn,
 )
 from tests import cast
-from tests.factories import make_facility, make_instrument
 from tests.feeds import conformance, judges
+from tests.feeds.world import (
+    BUSY,
+    FACILITY,
+    FREE,
+    INSTRUMENT,
+    ME,
+    NEVER,
+    SUMMARY,
+    World,
+    build,
+    copies,
+    fill,
+    secret_of,
+)
 
-ME, INSTRUMENT, FACILITY, PROJECT, FREE, NETWORK, APPROVALS = CalendarScope
-BUSY, SUMMARY, FULL = Privacy
 TORTURE = "a\\b;c,d \u200fעברית 🧪👩‍🔬\n第二行，双螺杆挤出中试线" + "样" * 90
-NEVER = {401, 403, 429, 500, 502, 503}
-
-
-@dataclass
-class World:
-    """A facility with an instrument, Ada and others, and a clock."""
-
-    app: Flask
-    now: datetime
-    people: dict[str, UUID] = field(default_factory=dict)
-    facility: str = ""
-
-    @property
-    def client(self) -> FlaskClient:
-        return self.app.test_client()
-
-    def actor(self, session, name: str) -> Actor:
-        return cast.actor_of(session, session.get_one(Person, self.people[name]))
-
-    def book(self, name: str, start: float, end: float, code: str = "SEM", **more) -> UUID:
-        """Book hours counted from now."""
-        span = Span(self.now + timedelta(hours=start), self.now + timedelta(hours=end))
-        with db.transaction() as session:
-            place = session.scalars(select(Instrument.id).where(Instrument.code == code)).one()
-            made = bookings.place(
-                session,
-                actor=self.actor(session, name),
-                items=[Item(place, span)],
-                now=self.now - timedelta(days=60),
-                **more,
-            )
-            return made.id
-
-    def make(self, name="ada", scope=ME, subject="", privacy=FULL, locale="en") -> str:
-        """Make an address and give its path."""
-        with db.transaction() as session:
-            _, secret = calendars.make(
-                session,
-                actor=self.actor(session, name),
-                scope=scope,
-                subject=subject,
-                privacy=privacy,
-                locale=locale,
-                now=self.now,
-            )
-        return f"/calendars/{secret}.ics"
-
-    def get(self, path: str, headers: dict[str, str] | None = None, **more) -> TestResponse:
-        return self.client.get(path, headers=headers, **more)
-
-
-@pytest.fixture
-def world(app: Flask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
-    return _world(app, now, monkeypatch)
-
-
-@pytest.fixture
-def world_on_both(app_on_both: Flask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
-    return _world(app_on_both, now, monkeypatch)
-
-
-def _world(app: Flask, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(app, now)
-    monkeypatch.setattr(answers, "utc_now", lambda: world.now)
-    monkeypatch.setattr(rendering, "shelf", rendering.Shelf(most=100))
-    with db.transaction() as session:
-        facility = make_facility(session, name_zh="平台", name_en="Platform", address="松山湖 1 号")
-        world.facility = facility.code
-        make_instrument(
-            session, facility=facility, code="SEM", name_zh="电镜", name_en="Microscope", location="B 204"
-        )
-        for person in (
-            cast.ada(session),
-            cast.ben(session),
-            cast.cleo(session),
-            cast.tam(session, facility),
-        ):
-            world.people[person.name.lower()] = person.id
-    return world
-
-
-def secret_of(path: str) -> str:
-    return path.removeprefix("/calendars/").removesuffix(".ics")
-
-
-def copies(world: World) -> list[Path]:
-    return sorted((world.app.extensions["yiqi"].instance / "feeds").glob("*"))
 
 
 # --- what it says ----------------------------------------------------------------------------------
@@ -318,38 +229,8 @@ def test_bookings_of_others_show_who_only_to_staff(world):
 # --- window and cap --------------------------------------------------------------------------------
 
 
-def _fill(world: World, hours: list[int]) -> None:
-    """Write bookings of an hour straight into the tables; those of long ago are not refused so."""
-    with db.transaction() as session:
-        place = session.scalars(select(Instrument.id)).one()
-        ids = [time_ordered_id(world.now) for _ in hours]
-        spans = [(world.now + timedelta(hours=hour), world.now + timedelta(hours=hour + 1)) for hour in hours]
-        session.execute(
-            insert(Booking),
-            [
-                {
-                    "id": key,
-                    "person_id": world.people["ada"],
-                    "state": State.CONFIRMED,
-                    "starts_at": start,
-                    "ends_at": end,
-                    "created_at": world.now,
-                    "updated_at": world.now,
-                }
-                for key, (start, end) in zip(ids, spans, strict=True)
-            ],
-        )
-        session.execute(
-            insert(BookingItem),
-            [
-                {"booking_id": key, "position": 0, "instrument_id": place, "starts_at": start, "ends_at": end}
-                for key, (start, end) in zip(ids, spans, strict=True)
-            ],
-        )
-
-
 def test_of_1001_events_the_past_goes_first_and_the_calendar_says_so(world):
-    _fill(world, [-48, *range(1000)])
+    fill(world, [-48, *range(1000)])
     feed = world.get(world.make()).data
     assert feed.count(b"BEGIN:VEVENT") == 1000
     assert conformance.faults(feed) == []
@@ -365,14 +246,14 @@ def test_of_1001_events_the_past_goes_first_and_the_calendar_says_so(world):
 
 
 def test_what_is_31_days_back_or_366_ahead_is_cut(world):
-    _fill(world, [24 * day for day in (-31, -30, 365, 366)])
+    fill(world, [24 * day for day in (-31, -30, 365, 366)])
     starts = [seen.start for seen in judges.by_ical(world.get(world.make()).data)]
     assert starts == [int((world.now + timedelta(days=day)).timestamp()) for day in (-30, 365)]
 
 
 def test_ten_thousand_events_with_a_raised_cap(make_app, sqlite_url, now, monkeypatch):
-    world = _world(make_app(sqlite_url, feed_events=10_000), now, monkeypatch)
-    _fill(world, [n % 8000 for n in range(10_001)])
+    world = build(make_app(sqlite_url, feed_events=10_000), now, monkeypatch)
+    fill(world, [n % 8000 for n in range(10_001)])
     path = world.make(privacy=SUMMARY)
     answer = world.get(path)
     assert answer.data.count(b"BEGIN:VEVENT") == 10_000
@@ -549,7 +430,7 @@ def test_a_session_is_neither_used_nor_touched(world):
 
 
 def test_a_feed_is_never_limited(make_app, sqlite_url, now, monkeypatch):
-    world = _world(make_app(sqlite_url, requests_per_minute=2, rate_limits=True), now, monkeypatch)
+    world = build(make_app(sqlite_url, requests_per_minute=2, rate_limits=True), now, monkeypatch)
     path = world.make()
     assert {world.get(path).status_code for _ in range(6)} == {200}
 
