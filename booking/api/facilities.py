@@ -1,6 +1,6 @@
 """Facilities and networks, and closures of facilities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,10 @@ from booking.api.schemas.facilities import (
     ClosureIn,
     ClosureMadeOut,
     ClosuresOut,
+    DisplacedOut,
     FacilitiesOut,
     FacilityOut,
+    HoursIn,
     NetworksOut,
     QuietTimesIn,
     QuietTimesOut,
@@ -23,9 +25,9 @@ from booking.domain.access import NotFound
 from booking.domain.pricing import CustomerClass
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import closures, facilities, instruments, networks, quiet_times
+from booking.services import closures, displacements, facilities, instruments, networks, quiet_times
 from booking.services.quiet_times import QuietTime
-from models import Closure, Facility
+from models import Booking, Closure, Facility, Replan
 
 blp = Blueprint("api-facilities", __name__, description="Where instruments stand.")
 
@@ -48,6 +50,26 @@ def one(facility_id: str) -> Facility:
     """Read a facility"""
     with reading() as session:
         return facilities.by_code(session, code=facility_id)
+
+
+@blp.put("/facilities/<code:facility_id>/hours")
+@needs("instrument.edit")
+@blp.arguments(HoursIn)
+@blp.response(200, DisplacedOut)
+@problems(404)
+def set_hours(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
+    """Set opening hours
+
+    Of a facility, and of its instruments that have none of their own. What is booked outside the new hours stays until
+    it is moved; other places are looked for at once.
+    """
+    hours = displacements.hours_from(wanted["hours"])
+    given: dict[str, Any] = {"actor": actor(), "code": facility_id, "hours": hours, "now": utc_now()}
+    if wanted["dry_run"]:
+        with reading() as session:
+            return displaced(displacements.by_facility_hours(session, **given), None, dry_run=True)
+    with transaction() as session:
+        return displaced(*displacements.set_facility_hours(session, **given), dry_run=False)
 
 
 @blp.get("/networks")
@@ -151,6 +173,15 @@ def lift(facility_id: str, closure_id: UUID) -> Response:
         if closure.facility_id != place.id:
             raise NotFound("closure", closure_id)
     return Response(status=204)
+
+
+def displaced(met: Sequence[Booking], replan: Replan | None, *, dry_run: bool) -> dict[str, Any]:
+    """Tell whom a change displaces."""
+    return {
+        "dry_run": dry_run,
+        "displaced": [booking.id for booking in met],
+        "replan_id": None if replan is None else replan.id,
+    }
 
 
 def _quiet(one: QuietTime) -> dict[str, Any]:

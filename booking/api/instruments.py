@@ -3,13 +3,15 @@
 from typing import Any
 
 from booking.api.base import Blueprint, problems
+from booking.api.facilities import displaced
+from booking.api.schemas.facilities import DisplacedOut, ServiceIn
 from booking.api.schemas.instruments import InstrumentDetailOut, InstrumentsOut, SearchIn
-from booking.db import reading
+from booking.db import reading, transaction
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
 from booking.i18n import current_locale
-from booking.services import catalogue, instruments, policies
+from booking.services import catalogue, displacements, instruments, policies
 from booking.services.catalogue import Filters
 
 blp = Blueprint("api-instruments", __name__, description="What can be booked.")
@@ -50,6 +52,30 @@ def one(instrument_id: str) -> dict[str, Any]:
         row = instruments.by_code(session, actor=who, code=instrument_id)
         policy = policies.in_force(session, row, person_id=who.person_id, start=utc_now())
     return {"instrument": row, "policy": policy}
+
+
+@blp.put("/instruments/<code:instrument_id>/service")
+@needs("instrument.edit")
+@blp.arguments(ServiceIn)
+@blp.response(200, DisplacedOut)
+@problems(404)
+def set_service(wanted: dict[str, Any], instrument_id: str) -> dict[str, Any]:
+    """Withdraw an instrument, offer it again, or set its hours
+
+    What is booked ahead and can no longer be had stays until it is moved; other places are looked for at once.
+    """
+    given: dict[str, Any] = {
+        "actor": actor(),
+        "code": instrument_id,
+        "bookable": wanted["bookable"],
+        "opening": wanted["hours"],
+        "now": utc_now(),
+    }
+    if wanted["dry_run"]:
+        with reading() as session:
+            return displaced(displacements.by_instrument(session, **given), None, dry_run=True)
+    with transaction() as session:
+        return displaced(*displacements.set_instrument(session, **given), dry_run=False)
 
 
 def filters(wanted: dict[str, Any]) -> Filters:

@@ -14,7 +14,7 @@ from booking.domain.rules import Invalid
 from booking.domain.working_days import Announced, BrokenSheet, DayKind
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import working_days
+from booking.services import displacements, working_days
 
 blp = Blueprint(
     "api-working-days", __name__, description="Public holidays, and weekends that are worked instead."
@@ -85,9 +85,14 @@ def _announced(days: Sequence[Announced], options: dict[str, Any]) -> dict[str, 
     given: dict[str, Any] = {"actor": actor(), "days": days, "now": utc_now()}
     if options["dry_run"]:
         with reading() as session:
-            outcome = working_days.check(session, **given)
+            outcome, begun = working_days.check(session, **given), []
     else:
         with transaction() as session:
-            outcome = working_days.announce(session, **given, source=options["source"])
+            outcome, begun = displacements.announce(session, **given, source=options["source"])
     ids = [booking.id for booking in outcome.standing]
-    return {"dry_run": options["dry_run"], "turned": outcome.turned, "booking_ids": ids}
+    return {
+        "dry_run": options["dry_run"],
+        "turned": outcome.turned,
+        "booking_ids": ids,
+        "replan_ids": [row.id for row in begun],
+    }

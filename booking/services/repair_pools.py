@@ -75,11 +75,18 @@ def pose(session: Session, *, facility: Facility, struck: Struck, now: datetime)
     """
     over = _grid(facility, struck, now)
     hit = [booking for booking in struck.met if _simple(booking, over, now)]
-    others = [one for one in struck.met if one not in hit and _ahead(one, now)]
+    others = [
+        one
+        for one in struck.met
+        if one not in hit and _ahead(one, now) and over.span.contains(Span(one.starts_at, one.ends_at))
+    ]
     wholes = bundles.place(session, others, down=struck.down, within=over.span, now=now)
     divided = bundles.parts(session, hit, down=struck.down, within=over.span, near=AHEAD, now=now)
     ground = _ground(session, facility, over, struck, hit, wholes, now)
+    placed = {one.id for one in ground.bookings} | {one.booking.id for one in wholes}
+    by_hand = tuple(one for one in struck.met if one.id not in placed)
     names = {
+        "by_hand": [str(booking.id) for booking in by_hand],
         "bookings": [str(booking.id) for booking in ground.bookings],
         "sequences": [booking.sequence for booking in ground.bookings],
         "lanes": list(ground.read.of_lane),
@@ -98,8 +105,6 @@ def pose(session: Session, *, facility: Facility, struck: Struck, now: datetime)
         kind=struck.kind,
         hit=tuple(range(ground.hit)),
     )
-    placed = {one.id for one in ground.bookings} | {one.booking.id for one in wholes}
-    by_hand = tuple(one for one in struck.met if one.id not in placed)
     return Posed(ground.pool, ground.plan, outage, names, len(struck.met) - len(by_hand), by_hand)
 
 

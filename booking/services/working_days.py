@@ -180,10 +180,11 @@ def _standing_on(session: Session, days: Sequence[date], now: datetime) -> list[
         .order_by(Booking.starts_at)
     )
     touched = set(days)
-    return [booking for booking in session.scalars(query) if _days_of(booking) & touched]
+    return [booking for booking in session.scalars(query) if days_of(booking) & touched]
 
 
-def _days_of(booking: Booking) -> set[date]:
+def days_of(booking: Booking) -> set[date]:
+    """Give the local days that a booking touches."""
     found: set[date] = set()
     for item in booking.items:
         within = Span(item.starts_at, item.ends_at - timedelta(microseconds=1))

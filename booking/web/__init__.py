@@ -27,6 +27,7 @@ from booking.web import home as home  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
+from booking.web import opening as opening  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402

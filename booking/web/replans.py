@@ -150,6 +150,7 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
         proposed = {one.id: proposals.proposed_items(one) for one in row.proposals}
         before = {one.id: proposals.items_before(one) for one in row.proposals}
         late = {one.id for one in row.proposals if proposals.too_late(one.booking, proposed[one.id])}
+        by_hand = replans.by_hand(session, run) if run is not None else []
         lines = [line.items for card in cards for line in card.rows]
         wanted = {
             item.instrument_id for items in (*lines, *proposed.values(), *before.values()) for item in items
@@ -172,6 +173,7 @@ def _page(replan_id: UUID, *, problem: Sequence[Said] = (), status: int = 200) -
         proposed=proposed,
         before=before,
         late=late,
+        by_hand=by_hand,
         places=places,
         manages=manages,
         can_send=manages and row.state is ReplanState.OPEN and bool(cards),

@@ -13,9 +13,10 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import working_days
+from booking.services import displacements, facilities, working_days
 from booking.services.working_days import Outcome
 from booking.web import blueprint
+from models import Replan
 
 Answer = str | tuple[str, int]
 
@@ -65,8 +66,10 @@ def announce_days() -> Answer:
         return _page(year, typed=typed, outcome=outcome, tried=True)
     with transaction() as session:
         source = typed["source"].strip()[:100]
-        outcome = working_days.announce(session, actor=actor(), days=days, source=source, now=utc_now())
-    return _page(year, outcome=outcome)
+        outcome, begun = displacements.announce(
+            session, actor=actor(), days=days, source=source, now=utc_now()
+        )
+    return _page(year, outcome=outcome, begun=begun)
 
 
 def _page(
@@ -76,10 +79,12 @@ def _page(
     problems: dict[str, str] | None = None,
     cells: Sequence[CellError] = (),
     outcome: Outcome | None = None,
+    begun: Sequence[Replan] = (),
     tried: bool = False,
 ) -> str:
     with reading() as session:
         rows = working_days.listed(session, year)
+        places = {one.id: one for one in facilities.managed(session, actor=actor())} if begun else {}
     known = bool(rows)
     return render_template(
         "working_days/year.html",
@@ -93,6 +98,7 @@ def _page(
             (one.row, one.column, wording.cell_sentence(one.code, one.params)) for one in cells[:MOST_SHOWN]
         ],
         outcome=outcome,
+        begun=[(row, places[row.facility_id]) for row in begun],
         tried=tried,
         kinds={
             DayKind.WORKING: _("Worked instead"),

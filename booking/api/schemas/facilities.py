@@ -89,6 +89,41 @@ class ClosureMadeOut(ClosureOut):
     )
 
 
+class HoursIn(In):
+    """When a facility is open in the week."""
+
+    hours = Text(
+        longest=1000,
+        lines=True,
+        required=True,
+        metadata={
+            "description": "Several with semicolons.",
+            "example": "Mon-Fri 08:30-17:30; Sat 09:00-12:00",
+        },
+    )
+    dry_run = Flag(load_default=False, metadata={"description": "Only tell whom it displaces."})
+
+
+class ServiceIn(In):
+    """Whether an instrument is offered, and its own hours."""
+
+    bookable = Flag(required=True, metadata={"description": "False withdraws it."})
+    hours = Text(
+        longest=1000, lines=True, load_default="", metadata={"description": "Empty: those of its facility."}
+    )
+    dry_run = Flag(load_default=False, metadata={"description": "Only tell whom it displaces."})
+
+
+class DisplacedOut(Out):
+    """Whom a change displaces, and where other places are looked for."""
+
+    dry_run = fields.Boolean(required=True)
+    displaced = fields.List(fields.UUID(), required=True)
+    replan_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Null where nothing needs another place."}
+    )
+
+
 class QuietTimesIn(WindowIn):
     """How long a maintenance takes, of what, and between when it may be."""
 

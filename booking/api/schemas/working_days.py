@@ -90,3 +90,8 @@ class AnnouncedOut(Out):
     booking_ids = fields.List(
         fields.UUID(), required=True, metadata={"description": "Bookings ahead that stand on those."}
     )
+    replan_ids = fields.List(
+        fields.UUID(),
+        required=True,
+        metadata={"description": "For each facility with bookings on days off: its other places."},
+    )

@@ -1,0 +1,139 @@
+"""Opening: hours of a facility or an instrument, and whether it is offered; first it is shown whom that displaces."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response as Redirect
+
+from booking import wording
+from booking.db import Session, reading, transaction
+from booking.domain.access import Subject, require
+from booking.domain.inventory import hours_text
+from booking.domain.rules import Invalid
+from booking.http.forms import fields
+from booking.http.guard import needs
+from booking.http.identity import actor, utc_now
+from booking.i18n import gettext as _
+from booking.i18n import name_of, ngettext
+from booking.services import displacements, facilities, instruments
+from booking.web import blueprint
+from booking.web.forms import said
+from models import Booking, Facility, Instrument, Replan
+
+Answer = str | Redirect | tuple[str, int]
+
+
+@blueprint.get("/facilities/<code>/hours", endpoint="facility_hours")
+@needs("instrument.edit")
+def show_facility_hours(code: str) -> Answer:
+    """Show the weekly hours of a facility as they can be edited."""
+    with reading() as session:
+        facility = _facility(session, code)
+        text = hours_text(facilities.hours(session, facility_id=facility.id))
+    return _page(facility, None, {"opening": text})
+
+
+@blueprint.post("/facilities/<code>/hours", endpoint="set_facility_hours")
+@needs("instrument.edit")
+def set_facility_hours(code: str) -> Answer:
+    """Write them, or only look whom they displace."""
+    typed = fields("opening", "try")
+    with reading() as session:
+        facility = _facility(session, code)
+    try:
+        hours = displacements.hours_from(typed["opening"])
+        given: dict[str, Any] = {"actor": actor(), "code": code, "hours": hours, "now": utc_now()}
+        if typed["try"]:
+            with reading() as session:
+                met = displacements.by_facility_hours(session, **given)
+            return _page(facility, None, typed, met=met)
+        with transaction() as session:
+            met, replan = displacements.set_facility_hours(session, **given)
+            return _done(met, replan, url_for("web.facility_hours", code=code))
+    except Invalid as error:
+        return _page(facility, None, typed, error=error)
+
+
+@blueprint.get("/instruments/<code>/service", endpoint="instrument_service")
+@needs("instrument.edit")
+def show_instrument_service(code: str) -> Answer:
+    """Show whether an instrument is offered, and its own hours, as they can be edited."""
+    with reading() as session:
+        row = _instrument(session, code)
+        text = hours_text(facilities.own_hours(session, instrument_id=row.id))
+    return _page(row.facility, row, {"opening": text, "bookable": "yes" if row.bookable else "no"})
+
+
+@blueprint.post("/instruments/<code>/service", endpoint="set_instrument_service")
+@needs("instrument.edit")
+def set_instrument_service(code: str) -> Answer:
+    """Withdraw it, offer it again, give it other hours, or only look whom that displaces."""
+    typed = fields("opening", "bookable", "try")
+    with reading() as session:
+        row = _instrument(session, code)
+    given: dict[str, Any] = {
+        "actor": actor(),
+        "code": code,
+        "bookable": typed["bookable"] != "no",
+        "opening": typed["opening"],
+        "now": utc_now(),
+    }
+    try:
+        if typed["try"]:
+            with reading() as session:
+                met = displacements.by_instrument(session, **given)
+            return _page(row.facility, row, typed, met=met)
+        with transaction() as session:
+            met, replan = displacements.set_instrument(session, **given)
+            return _done(met, replan, url_for("web.instrument_service", code=code))
+    except Invalid as error:
+        return _page(row.facility, row, typed, error=error)
+
+
+def _facility(session: Session, code: str) -> Facility:
+    facility = facilities.by_code(session, code=code)
+    require(actor(), "instrument.edit", Subject(facility_id=facility.id))
+    return facility
+
+
+def _instrument(session: Session, code: str) -> Instrument:
+    row = instruments.by_code(session, actor=actor(), code=code)
+    require(actor(), "instrument.edit", Subject(facility_id=row.facility_id))
+    return row
+
+
+def _done(met: Sequence[Booking], replan: Replan | None, back: str) -> Redirect:
+    """Say what was done, where the other places are looked for."""
+    if not met:
+        flash(_("Kept. No booking is displaced."), "success")
+        return redirect(back, 303)
+    words = ngettext(
+        "Kept. %(num)d booking is displaced.", "Kept. %(num)d bookings are displaced.", len(met), num=len(met)
+    )
+    flash(words, "warning")
+    return redirect(back if replan is None else url_for("web.replan", replan_id=replan.id), 303)
+
+
+def _page(
+    facility: Facility,
+    instrument: Instrument | None,
+    typed: Mapping[str, str],
+    *,
+    met: Sequence[Booking] | None = None,
+    error: Invalid | None = None,
+) -> Answer:
+    wrong = error.errors if error is not None else {}
+    params = error.params if error is not None else {}
+    problems = {name: wording.cell_sentence(code, params) for name, code in wrong.items()}
+    page = render_template(
+        "opening/edit.html",
+        facility=facility,
+        instrument=instrument,
+        what=name_of(instrument or facility),
+        typed=typed,
+        met=met,
+        errors=said(wrong, {"opening": _("Opening hours")}),
+        problems=problems,
+    )
+    return page, 422 if wrong else 200
