@@ -24,7 +24,7 @@ from booking.services import catalogue, facilities, projects, round_wishes, roun
 from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
 from booking.services.rounds import ShareTerms, Terms
-from booking.web import blueprint
+from booking.web import blueprint, round_steps
 from booking.web.closures import chosen_facility
 from booking.web.forms import Intake, as_code, days_from, said
 from booking.web.judgement import Said, sentences
@@ -42,7 +42,10 @@ ROUND_FIELDS = (
     *("cap", "budget", "reserve", "version"),
     *(f"{name}_{number}" for number in range(1, ROWS + 1) for name in SHARE_FIELDS),
 )
-WISH_FIELDS = ("length", "unit", "first", "last", "project", "purpose", "may_move", "keep_waiting")
+WISH_FIELDS = (
+    *("length", "unit", "first", "last", "project", "purpose", "may_move", "keep_waiting"),
+    *round_steps.FIELDS,
+)
 FIELD_OF = {
     "closes_at": "closes_date",
     "opens_at": "opens_date",
@@ -317,13 +320,17 @@ def _round_form(
 def show_new_wish(round_id: UUID) -> Answer:
     """Show the form of a wish, for all days of the round."""
     row = _seen(round_id)
-    typed = dict.fromkeys(WISH_FIELDS, "") | {
-        "length": "4",
-        "unit": "hours",
-        "first": row.first_day.isoformat(),
-        "last": row.last_day.isoformat(),
-        "keep_waiting": "1",
-    }
+    typed = (
+        dict.fromkeys(WISH_FIELDS, "")
+        | round_steps.USUAL
+        | {
+            "length": "4",
+            "unit": "hours",
+            "first": row.first_day.isoformat(),
+            "last": row.last_day.isoformat(),
+            "keep_waiting": "1",
+        }
+    )
     named = [as_code(one) for one in request.args.getlist("instrument")]
     return _wish_form(row, typed, named)
 
@@ -341,9 +348,12 @@ def make_wish(round_id: UUID) -> Answer:
     window = _window(intake, row)
     project_id = intake.key("project")
     try:
+        with reading() as session:
+            offered = _offered(session, row)
+        following = round_steps.read(intake, offered)
         intake.demand()
         with transaction() as session:
-            places = _places(session, row, chosen)
+            places = _places(offered, chosen)
             round_wishes.submit(
                 session,
                 actor=actor(),
@@ -355,10 +365,11 @@ def make_wish(round_id: UUID) -> Answer:
                 purpose=purpose,
                 may_move=bool(typed["may_move"]),
                 keep_waiting=bool(typed["keep_waiting"]),
+                following=following,
                 now=utc_now(),
             )
     except Invalid as error:
-        return _wish_form(row, typed, chosen, error.errors, status=422)
+        return _wish_form(row, typed, chosen, round_steps.led(error), status=422)
     except Refused as refusal:
         reasons = sentences(refusal.reasons, row.facility.zone)
         return _wish_form(row, typed, chosen, reasons=reasons, status=409)
@@ -394,8 +405,8 @@ def _offered(session: Session, row: Round) -> list[Instrument]:
     return [one for one in found.items if one.bookable]
 
 
-def _places(session: Session, row: Round, chosen: Sequence[str]) -> list[int]:
-    codes = {one.code: one.id for one in _offered(session, row)}
+def _places(offered: Sequence[Instrument], chosen: Sequence[str]) -> list[int]:
+    codes = {one.code: one.id for one in offered}
     if set(chosen) - codes.keys():
         raise Invalid({"instruments": "unknown"})
     return [codes[code] for code in chosen]
@@ -420,9 +431,11 @@ def _wish_form(
         "first": _("From"),
         "last": _("To"),
         "purpose": _("Purpose"),
+        **round_steps.labels(),
     }
     with reading() as session:
         offered = _offered(session, row)
+        classes = catalogue.categories(session)
         mine = projects.of_actor(session, actor=actor())
     page = render_template(
         "rounds/wish.html",
@@ -431,6 +444,9 @@ def _wish_form(
         typed=typed,
         chosen=chosen,
         offered=offered,
+        steps=round_steps.NUMBERS,
+        filled=round_steps.filled(typed),
+        step_options=round_steps.options(offered, classes),
         projects=[("", _("None")), *((str(one.id), f"{one.code} {one.name}") for one in mine)]
         if mine
         else [],

@@ -11,10 +11,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from booking import db
+from booking.config import Settings
 from booking.domain.resolution.problem import SLOT
 from booking.domain.rounds import PinKind, RoundState, WishState
+from booking.jobs import resolve
 from booking.services import solver_runs
-from models import Round, RoundPin, RoundWish, RunState, SolverRun
+from models import Round, RoundPin, RoundWish, RoundWishStep, RunState, SolverRun
 from tests.web.lab import Lab, at, local, text_of, value_of
 from tests.web.test_desk import statements
 
@@ -236,6 +238,39 @@ def test_a_wish_is_sent_seen_by_few_and_taken_back(lab):
         assert lab.send("ada", f"/wishes/{one.id}/withdrawal").status_code == 303
     assert wishes()[0].state is WishState.WITHDRAWN
     assert "You have no wish in this round" in text_of(lab.get("ada", where).text)
+
+
+def test_a_process_is_wished_for_drawn_settled_and_told_step_by_step(lab):
+    where = opened(lab)
+    page = lab.get("ada", f"{where}/wishes/new").text
+    assert "Process step 2" in text_of(page)
+    step = {"what_2": "SEM2", "hours_2": "3", "least_2": "0.5", "most_2": "2"}
+    wrong = wish(lab, where, **step | {"hours_2": "0.1"})
+    assert wrong.status_code == 422
+    assert 'id="hours_2"' in wrong.text
+    assert wish(lab, where, **step | {"what_2": ""}).status_code == 422
+    assert wish(lab, where, **step, what_3="", hours_3="").status_code == 303
+    [one] = wishes()
+    with db.reading() as session:
+        rows = session.scalars(select(RoundWishStep)).all()
+        assert [(row.position, row.minutes, row.lag_least, row.lag_most) for row in rows] == [
+            (1, 180, 30, 120)
+        ]
+    said = text_of(lab.get("ada", where).text)
+    assert "then 3 h: Second microscope; 30 min to 2 h after the step before" in said
+    lab.send("tam", f"{where}/action", action="close")
+    resolve.run(Settings(), lambda: False)
+    board = lab.get("tam", where).text
+    assert board.count('class="plan-use priority-2"') == 2
+    run = re.search(r'name="run" value="([^"]+)"', board)[1]
+    settled = lab.send("tam", f"/wishes/{one.id}/settlement", deed="pin", run=run, reason="A visit")
+    assert settled.status_code == 303
+    with db.reading() as session:
+        assert len(session.get_one(RoundPin, one.id).following) == 1
+    assert lab.send("tam", f"{where}/draft", run=run).status_code == 303
+    told = text_of(lab.get("ada", where).text)
+    assert "In the draft" in told
+    assert told.count("Second microscope: ") >= 1
 
 
 WRONG = {
