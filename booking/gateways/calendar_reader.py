@@ -9,7 +9,10 @@ from datetime import datetime
 
 from booking.domain.calendar_sources import Entry, Reading
 from booking.domain.foreign_calendars import BadCalendar, Limits
+from booking.domain.hook_addresses import NOTHING, Inside
 from booking.domain.spans import Span
+from booking.gateways import fetch
+from booking.gateways.way_out import Failed
 
 PROGRAM = "booking.jobs.calendar_reader"
 """The module that is run."""
@@ -19,6 +22,22 @@ LIMITS = Limits(octets=1_000_000, lines=50_000, events=5_000, dates=730, total=5
 MOST_ANSWER = 20_000_000
 
 _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "TZDIR", "SYSTEMROOT")
+
+
+SOON = 10.0
+"""So many seconds somebody waits before a page for a calendar to come, and as many for it to be read."""
+
+
+def look(url: str, *, zone: str, floating: str, within: Span, also: Inside = NOTHING) -> Reading:
+    """Fetch a calendar and read it, for somebody who waits.
+
+    :raises Failed: if it cannot be fetched, or not be read
+    """
+    found = fetch.fetch(url, also=also, seconds=SOON)
+    try:
+        return read(found.data or b"", zone=zone, floating=floating, within=within, seconds=SOON)
+    except BadCalendar as error:
+        raise Failed(error.code) from None
 
 
 def read(
