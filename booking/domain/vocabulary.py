@@ -406,6 +406,10 @@ _BY_UNIT: dict[str, tuple[str, str, Decimal]] = {
 }
 
 
+UNITS: dict[str, str] = {tag: unit for tag, unit, _ in _BY_UNIT.values()} | {"temperature_c": "°C"}
+"""The unit of each ability that carries a figure; some only count."""
+
+
 def ability_name(tag: str) -> Term:
     """Give the names of an ability; a tag that the table lacks is shown as it is written."""
     plain = tag.replace("_", " ")

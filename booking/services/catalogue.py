@@ -1,9 +1,7 @@
 """The catalogue: search by words and filters, facets with counts, and the classes that it is sorted by."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -26,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from booking.domain import needs, vocabulary
 from booking.domain import search as words_of
-from booking.domain import vocabulary
 from booking.domain.access import Actor
 from booking.domain.rules import Invalid
 from booking.domain.vocabulary import Term
@@ -54,7 +52,6 @@ MOST_CAPABILITIES = 30
 """So many tags are."""
 
 LONGEST_FILTER = 200
-_CAPABILITY = re.compile(r"([a-z0-9_]{1,60})(?:(>=|<=)(\d{1,10}(?:\.\d{1,3})?))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +189,19 @@ def _members(network: str) -> Select[int]:
     )
 
 
-def _listed(wanted: str) -> list[str]:
-    return [part.strip() for part in wanted.split(",") if part.strip()]
-
-
 def able(instrument_id: Any, wanted: str) -> ColumnElement[bool]:
     """Say that an instrument has all abilities that are listed, within their limits."""
-    return and_(*(_able(instrument_id, part) for part in _listed(wanted)))
+    return and_(*(_able(instrument_id, part) for part in needs.parts(wanted)))
 
 
 def _able(instrument_id: Any, wanted: str) -> ColumnElement[bool]:
-    found = _CAPABILITY.fullmatch(wanted)
-    if found is None:
+    need = needs.read(wanted)
+    if need is None:
         return false()
-    tag, limit, amount = found.groups()
-    conditions = [Capability.instrument_id == instrument_id, Capability.tag == tag]
-    if limit == ">=":
-        conditions.append(Capability.value >= Decimal(amount))
-    elif limit == "<=":
-        conditions.append(Capability.value <= Decimal(amount))
+    conditions = [Capability.instrument_id == instrument_id, Capability.tag == need.tag]
+    if need.figure is not None:
+        least = need.limit == needs.AT_LEAST
+        conditions.append(Capability.value >= need.figure if least else Capability.value <= need.figure)
     return exists().where(*conditions)
 
 
@@ -383,7 +374,7 @@ def _facets(
     session: Session, filters: Filters, counts: Mapping[str, Mapping[Any, int]]
 ) -> dict[str, list[Facet]]:
     tags = sorted(counts["capability"], key=lambda tag: (-counts["capability"][tag], tag))
-    chosen = {part.split(">")[0].split("<")[0] for part in _listed(filters.capability)}
+    chosen = {need.tag for part in needs.parts(filters.capability) if (need := needs.read(part))}
     return {
         "facility": _named(session, Facility, counts["facility"], filters.facility),
         "network": _named(session, Network, counts["network"], filters.network),

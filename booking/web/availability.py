@@ -1,14 +1,15 @@
 """Find a time: the earliest at which each instrument that suits can be had."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from flask import render_template, request, url_for
 
 from booking import wording
 from booking.db import reading
+from booking.domain import needs as ability_needs
 from booking.domain import vocabulary
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
@@ -19,7 +20,7 @@ from booking.i18n import gettext as _
 from booking.services import availability, catalogue, facilities, instruments
 from booking.services.availability import Offer
 from booking.services.catalogue import Filters
-from booking.web import blueprint
+from booking.web import abilities, blueprint
 from booking.web.cards import book_href, day_from, local_date, midnight
 from booking.web.words import sort_of_instrument
 from models import Facility, Instrument
@@ -68,9 +69,10 @@ def free() -> tuple[str, int]:
         today = local_date(now, zone)
         wish = Wish(USUAL_LENGTH, today, today + timedelta(days=USUAL_DAYS), 1)
         filters, found = Filters(), []
+        typed = {name: request.args.get(name, "") for name in abilities.FIELDS}
         try:
             wish = _wish(today)
-            filters = _filters()
+            filters = _filters(typed)
             offers = availability.find(
                 session,
                 actor=who,
@@ -84,7 +86,8 @@ def free() -> tuple[str, int]:
             rows = instruments.listed(
                 session, actor=who, instrument_ids=[offer.instrument_id for offer in offers]
             )
-            found = [_found(offer, rows[offer.instrument_id], wish) for offer in offers]
+            first = {name: value or None for name, value in abilities.typed(filters.capability).items()}
+            found = [_found(offer, rows[offer.instrument_id], wish, first) for offer in offers]
         except Invalid as error:
             errors = {
                 _FIELDS.get(name, name): wording.error_sentence(code) for name, code in error.errors.items()
@@ -98,6 +101,8 @@ def free() -> tuple[str, int]:
         found=found,
         most=MOST,
         errors=errors,
+        typed={"ability": "", "limit": "", "figure": ""} if not errors else typed,
+        needed=_needed(filters),
         kind_options=kind_options(),
         category_options=[("", _("Any"))] + [(row.code, name_of(row)) for row in classes],
         facility_options=[("", _("Any"))] + [(row.code, name_of(row)) for row in places],
@@ -150,9 +155,26 @@ def _whole(name: str, default: int) -> int:
     return int(raw)
 
 
-def _filters() -> Filters:
+def _filters(typed: Mapping[str, str]) -> Filters:
     names = ("q", "facility", "network", "kind", "category", "capability")
-    return Filters(**{name: request.args.get(name, "").strip() for name in names})
+    filters = Filters(**{name: request.args.get(name, "").strip() for name in names})
+    wanted, wrong = abilities.added(filters.capability, typed)
+    if wrong:
+        raise Invalid(wrong)
+    return replace(filters, capability=wanted)
+
+
+def _needed(filters: Filters) -> list[tuple[str, str]]:
+    """Give each need in words, with the address of the same question without it."""
+    every = ability_needs.parts(filters.capability)
+    asked = {name: value for name, value in request.args.items() if name not in abilities.FIELDS}
+    return [
+        (
+            abilities.words(part),
+            url_for("web.free", **(asked | {"capability": ",".join(one for one in every if one != part)})),
+        )
+        for part in every
+    ]
 
 
 def _within(wish: Wish, zone: str, now: datetime) -> Span:
@@ -163,6 +185,6 @@ def _within(wish: Wish, zone: str, now: datetime) -> Span:
     return Span(start, end)
 
 
-def _found(offer: Offer, row: Instrument, wish: Wish) -> Found:
-    href = book_href(row.code, offer.start, offer.end, row.facility.zone, wish.quantity)
+def _found(offer: Offer, row: Instrument, wish: Wish, needed: Mapping[str, str | None]) -> Found:
+    href = book_href(row.code, offer.start, offer.end, row.facility.zone, wish.quantity, **needed)
     return Found(offer, row, href)

@@ -41,7 +41,7 @@ from booking.services import (
 )
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
-from booking.web import blueprint, chemicals
+from booking.web import abilities, blueprint, chemicals
 from booking.web import holds as holding
 from booking.web.bookings import booking_page, deeds, version_of
 from booking.web.forms import (
@@ -69,6 +69,7 @@ NEW_FIELDS = (
     *("quantity", "more", "purpose", "project", "booked_for", "confidential", "shown"),
     *("override_reason", "key"),
     *("check", "instead"),
+    *abilities.FIELDS,
 )
 CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
 ALL_CHEMICALS = chemicals.field_names()
@@ -303,6 +304,7 @@ def _new_wish(
     """Understand the form; while somebody is still typing, chemicals half told are no mistake and do not count."""
     intake = Intake(typed)
     item = _item(intake, instrument)
+    needed = abilities.read(intake)
     purpose = intake.text("purpose", longest=LONGEST_TEXT, lines=True)
     project_id = intake.key("project")
     if project_id is not None and project_id not in {project.id for project in own}:
@@ -316,7 +318,7 @@ def _new_wish(
     declared = _told_chemicals(typed, chemicals.ROWS, intake, typing=typing)
     parts = _more(intake, instrument, item.quantity) if item is not None else []
     items = [item, *parts] if item is not None and not intake.errors else None
-    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared)
+    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared, needed)
 
 
 def _told_chemicals(typed: Mapping[str, str], rows: int, intake: Intake, *, typing: bool) -> list[Substance]:

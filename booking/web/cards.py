@@ -92,7 +92,9 @@ def in_force(prices: Iterable[InstrumentPrice], customer: CustomerClass, day: da
     return sorted(found, key=lambda price: (price.unit is Unit.SAMPLE, price.amount))
 
 
-def book_href(code: str, start: datetime, end: datetime, zone: str, quantity: int = 1) -> str:
+def book_href(
+    code: str, start: datetime, end: datetime, zone: str, quantity: int = 1, **needs: str | None
+) -> str:
     """Give the address of the booking form, filled in; times stand on the facility's clock."""
     return url_for(
         "web.new_booking",
@@ -100,6 +102,7 @@ def book_href(code: str, start: datetime, end: datetime, zone: str, quantity: in
         start=local_time(start, zone),
         end=local_time(end, zone),
         quantity=quantity if quantity > 1 else None,
+        **needs,
     )
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 
-from flask import render_template, request, url_for
+from flask import redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Redirect
 
-from booking import i18n
+from booking import i18n, wording
 from booking.db import Session, reading
+from booking.domain import needs as ability_needs
 from booking.domain.access import Actor, Subject, may
 from booking.domain.hours import WeeklyHours
 from booking.domain.pricing import CustomerClass, Unit
@@ -16,6 +18,7 @@ from booking.domain.spans import Span
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import page_url, page_wanted
+from booking.i18n import gettext as _
 from booking.services import (
     availability,
     catalogue,
@@ -27,10 +30,13 @@ from booking.services import (
     rounds,
 )
 from booking.services.catalogue import Facet, Filters
-from booking.web import blueprint, week
+from booking.web import abilities, blueprint, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
+from booking.web.forms import said
 from booking.web.words import facet_name
 from models import Instrument, InstrumentPrice
+
+Answer = str | Redirect | tuple[str, int]
 
 PER_PAGE = 20
 FACETS = ("kind", "category", "facility", "network", "capability")
@@ -43,6 +49,7 @@ VIEWS = ("week", "list")
 class Choice:
     """A facet as a link: it narrows the search, or widens it again when it is chosen."""
 
+    key: str
     label: str
     count: int
     href: str
@@ -63,9 +70,13 @@ class PriceLine:
 
 @blueprint.get("/instruments", endpoint="catalogue")
 @needs("catalogue.read")
-def search() -> str:
-    """Search the catalogue by words and filters."""
+def search() -> Answer:
+    """Search the catalogue by words and filters; a need that was typed becomes one of the address."""
     who, now, filters = actor(), utc_now(), filters_asked()
+    typed = {name: request.args.get(name, "") for name in abilities.FIELDS}
+    wanted, errors = abilities.added(filters.capability, typed)
+    if not errors and (typed["ability"] or typed["figure"]):
+        return redirect(search_href(replace(filters, capability=wanted)))
     number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
     with reading() as session:
         found = catalogue.search(
@@ -78,9 +89,12 @@ def search() -> str:
         )
         shown = cards(session, actor=who, instruments=found.items, now=now)
     choices = {name: _choices(name, found.facets[name], filters) for name in FACETS}
-    return render_template(
+    page = render_template(
         "catalogue/search.html",
         filters=filters,
+        typed=typed,
+        errors=said(errors, {"figure": _("Figure"), "ability": _("Ability"), "limit": _("Limit")}),
+        problems={name: wording.error_sentence(code) for name, code in errors.items()},
         set_filters={name: value for name, value in asdict(filters).items() if value},
         found=found,
         cards=shown,
@@ -89,6 +103,7 @@ def search() -> str:
         lost=_lost(filters, choices),
         page_url=page_url,
     )
+    return (page, 422) if errors else page
 
 
 def filters_asked() -> Filters:
@@ -114,17 +129,26 @@ def _choices(name: str, facets: Iterable[Facet], filters: Filters) -> list[Choic
             wanted = "" if chosen else facet.key
         href = search_href(replace(filters, **{name: wanted}))
         inner = name == "category" and len(facet.key) > 2
-        choices.append(Choice(facet_name(facet), facet.count, href, chosen, inner))
+        choices.append(Choice(facet.key, facet_name(facet), facet.count, href, chosen, inner))
     return choices
 
 
 def _lost(filters: Filters, choices: dict[str, list[Choice]]) -> list[tuple[str, str, str]]:
-    """Give filters that are set and stand in no facet, such as an unknown facility: the way out of them."""
-    return [
+    """Give filters that are set and stand in no facet, as a need with a figure does: the way out of them."""
+    lost = [
         (name, getattr(filters, name), search_href(replace(filters, **{name: ""})))
         for name in FACETS
-        if getattr(filters, name) and not any(choice.chosen for choice in choices[name])
+        if name != "capability" and getattr(filters, name)
+        if not any(choice.chosen for choice in choices[name])
     ]
+    every = ability_needs.parts(filters.capability)
+    found = {choice.key for choice in choices["capability"] if choice.chosen}
+    for part in every:
+        if part not in found:
+            rest = ",".join(one for one in every if one != part)
+            href = search_href(replace(filters, capability=rest))
+            lost.append(("capability", abilities.words(part), href))
+    return lost
 
 
 def search_href(filters: Filters) -> str:

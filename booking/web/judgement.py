@@ -125,6 +125,8 @@ class Wish:
     errors: Mapping[str, str] = field(default_factory=dict)
     booked_for: UUID | None = None
     chemicals: Sequence[Substance] | None = None
+    needs: str = ""
+    """What an instrument must be able to do to be as good."""
 
 
 def judge(
@@ -160,7 +162,7 @@ def judge(
     found: list[Alternative] = []
     if reasons:
         asked = verdict.wish or alternatives.wish_of(actor(), wish.items, now, booking_id=booking_id)
-        found = alternatives.find(session, actor=actor(), wish=asked)
+        found = alternatives.find(session, actor=actor(), wish=asked, needs=wish.needs)
     said, exception = _together(reasons, zone)
     waiting = booking_id is None and waitlist.helps(reasons, wish.items)
     return Judgement(

@@ -38,7 +38,7 @@ from booking.services import (
 from booking.services.bookings import KeyReused, Stale
 from booking.services.catalogue import Filters
 from booking.services.routes import Route, Step
-from booking.web import blueprint, timeline
+from booking.web import abilities, blueprint, timeline
 from booking.web import holds as holding
 from booking.web.booking_form import fresh_key
 from booking.web.bookings import booking_page, version_of
@@ -54,7 +54,7 @@ ROWS = 6
 DRAWN_DAYS = 7
 """The drawing shows no more days of a long route."""
 
-STEP_PARTS = ("what", "ability", "hours", "least", "most", "family")
+STEP_PARTS = ("what", *abilities.FIELDS, "hours", "least", "most", "family")
 FIELDS = ("facility", "start_date", "start_time", "project", "purpose", "places", "key", "find")
 _HOUR = timedelta(hours=1)
 
@@ -179,7 +179,7 @@ def _step(intake: Intake, row: int, facility: Facility, shared: Sequence[Utility
     sort, _colon, code = intake.raw(f"what-{row}").partition(":")
     minutes = _minutes(intake, f"hours-{row}", least=1)
     lag = _minutes(intake, f"least-{row}"), _minutes(intake, f"most-{row}")
-    ability = intake.text(f"ability-{row}", longest=catalogue.LONGEST_FILTER)
+    ability = abilities.read(intake, f"-{row}")
     family = intake.text(f"family-{row}", longest=processes.LONGEST_FAMILY)
     draws = {
         one.code: amount
@@ -446,6 +446,8 @@ def _labels() -> dict[str, str]:
     words = {
         "what": _("Instrument or class"),
         "ability": _("Ability"),
+        "limit": _("Limit"),
+        "figure": _("Figure"),
         "hours": _("Hours"),
         "least": _("At least so many hours after the step before"),
         "most": _("At most so many hours after it"),

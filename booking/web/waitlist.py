@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from booking import plan_words, wording
 from booking.db import Session, reading, transaction
+from booking.domain import needs as ability_needs
 from booking.domain import waitlist as line
 from booking.domain.access import Actor, NotFound, Subject, may
 from booking.domain.lifecycle import State
@@ -27,7 +28,7 @@ from booking.services import catalogue, facilities, instruments, projects, round
 from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
 from booking.services.waitlist import InLine
-from booking.web import blueprint
+from booking.web import abilities, blueprint
 from booking.web.availability import HOME_ZONE, lengths
 from booking.web.cards import local_date, midnight
 from booking.web.closures import chosen_facility
@@ -51,6 +52,7 @@ FIELDS = (
     *("instrument", *FILTERS, "first", "last", "minutes", "quantity", "project", "purpose"),
     *(f"{name}{number}" for number in MORE_WINDOWS for name in ("first", "last")),
     *("found", "may_move"),
+    *abilities.FIELDS,
 )
 
 
@@ -120,7 +122,11 @@ def show_new_place() -> Answer:
 def join_waitlist() -> Answer:
     """Wish for any time within the days, on any instrument that suits; what comes free is offered, or booked."""
     typed = fields(*FIELDS)
+    wanted, wrong = abilities.added(typed["capability"], typed)
+    if not wrong:
+        typed |= {"capability": wanted, **dict.fromkeys(abilities.FIELDS, "")}
     intake = Intake(typed)
+    intake.errors |= wrong
     minutes = intake.whole("minutes", least=1, most=line_minutes())
     quantity = intake.whole("quantity", least=1, most=MOST_UNITS, default=1)
     purpose = intake.text("purpose", longest=waitlist.LONGEST_PURPOSE, lines=True)
@@ -132,12 +138,12 @@ def join_waitlist() -> Answer:
     now = utc_now()
     try:
         with transaction() as session:
-            wanted, zone, words = _wanted(session, typed)
+            places, zone, words = _wanted(session, typed)
             windows = _windows(days, zone, now)
             waitlist.join(
                 session,
                 actor=actor(),
-                instrument_ids=wanted,
+                instrument_ids=places,
                 window=Span(windows[0].start, windows[-1].end),
                 windows=windows if len(windows) > 1 else (),
                 at_once=found is Found.BOOK,
@@ -231,7 +237,7 @@ def _words(session: Session, filters: Filters) -> str:
     said_so = (
         filters.q,
         classes.get(filters.category, filters.category),
-        filters.capability,
+        *(abilities.words(part) for part in ability_needs.parts(filters.capability)),
         places.get(filters.facility, filters.facility),
     )
     return " · ".join(word for word in said_so if word)[: waitlist.LONGEST_WISH]
@@ -268,6 +274,9 @@ def _form_page(
     names = {
         "q": _("Words"),
         "capability": _("Ability"),
+        "ability": _("Ability"),
+        "limit": _("Limit"),
+        "figure": _("Figure"),
         "first": _("First day"),
         "last": _("Last day"),
         **{f"first{number}": _("Or from") for number in MORE_WINDOWS},
@@ -281,6 +290,7 @@ def _form_page(
     page = render_template(
         "waitlist/new.html",
         typed=filled,
+        needed=[abilities.words(part) for part in ability_needs.parts(filled["capability"])],
         instrument=instrument,
         errors=said(errors, names),
         problems={name: wording.error_sentence(code) for name, code in errors.items()},

@@ -12,6 +12,7 @@ from booking.domain.vocabulary import Term
 from booking.i18n import current_locale, format_number
 from booking.i18n import gettext as _
 from booking.services.catalogue import Facet
+from booking.web import abilities
 from booking.web.week import Sort, Why
 
 
@@ -25,6 +26,8 @@ def register(blueprint: Blueprint) -> None:
             way_of_use=way_of_use,
             hazard=hazard,
             capability=capability,
+            ability_options=abilities.options,
+            ability_limits=abilities.limits,
             region=region,
             price_unit=price_unit,
             customer_class=customer_class,
