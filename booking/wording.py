@@ -541,6 +541,10 @@ def _nothing_ahead(_params: Params) -> str:
     return _("No date of this series is still ahead.")
 
 
+def _nobody_met(_params: Params) -> str:
+    return _("No booking lies in busy time of this calendar.")
+
+
 def _date_stands(_params: Params) -> str:
     return _("This date has its booking.")
 
@@ -659,6 +663,8 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "standby_not_yet": _standby_not_yet,
     "meets_bookings": _meets_bookings,
     "nothing_ahead": _nothing_ahead,
+    "nobody_met": _nobody_met,
+    "source_unreadable": lambda p: source_failure(str(p["failure"]), p.get("figure", "")),
     "notice_to_change": _notice_to_change,
     "notice_to_cancel": _notice_to_cancel,
     "quota_hours": _quota_hours,

@@ -26,6 +26,7 @@ def _modules() -> tuple[ModuleType, ...]:
         approvals,
         availability,
         bookings,
+        calendar_sources,
         calendars,
         credit,
         facilities,
@@ -66,6 +67,7 @@ def _modules() -> tuple[ModuleType, ...]:
         credit,
         facilities,
         calendars,
+        calendar_sources,
         notices,
         accounts,
     )

@@ -604,6 +604,8 @@ def find_places(session: Session, *, actor: Actor, source_id: UUID, now: datetim
     if known is not None:
         replans.withdraw(session, actor=actor, replan_id=known.id, now=now)
     met = clashes(session, source_ids=[row.id], now=now).get(row.id, [])
+    if not met:
+        raise Refused([Reason("nobody_met")])
     found = replans.begin_for(
         session,
         actor=actor,

@@ -29,6 +29,11 @@ def by_code(session: Session, *, code: str) -> Facility:
     return facility
 
 
+def by_id(session: Session, *, facility_id: int) -> Facility:
+    """Give a facility that there is."""
+    return session.get_one(Facility, facility_id)
+
+
 def listing(session: Session) -> list[Facility]:
     """Give all facilities by code, with their organisations and networks."""
     query = (
