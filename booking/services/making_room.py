@@ -7,6 +7,7 @@ again and written in one transaction with what it is for, or none of it is.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -20,7 +21,6 @@ from booking.domain.occupation import Item
 from booking.domain.replanning import FLEX
 from booking.domain.resolution.check import feasible
 from booking.domain.resolution.problem import SLOT, SLOTS_AN_HOUR, Place, Plan, Pool, Step, Wish
-from booking.domain.resolution.refill import Grant, Waitlist
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.domain.waitlist import Waiting
@@ -28,6 +28,9 @@ from booking.services import acting, bookings, events, lanes, occupation, polici
 from booking.services.lanes import Draws, Grid, Lanes
 from booking.services.waitlist import Choice, Work
 from models import Booking, BookingItem, EntryState, Event, Instrument, WaitlistOffer
+
+if TYPE_CHECKING:
+    from booking.domain.resolution.refill import Grant
 
 AHEAD = timedelta(days=60)
 """Room is made no further ahead."""
@@ -186,8 +189,11 @@ class _Posed:
     over: Grid
     now: int
 
-    def grants(self) -> Iterator[tuple[int, Grant]]:
+    def grants(self) -> Iterator[tuple[int, "Grant"]]:
         """Give the first place for each who waits, in their turn, as if nobody before them had got one."""
+        # It loads numpy, which the jobs' process needs only when somebody might make room.
+        from booking.domain.resolution.refill import Waitlist  # noqa: PLC0415
+
         for number in self.asked:
             line = Waitlist(self.pool, self.plan, self.asked)
             for grant in line.fill([number], self.now):
@@ -198,7 +204,7 @@ class _Posed:
         start = self.over.time(place[1])
         return Span(start, start + length)
 
-    def shifts(self, grant: Grant) -> tuple[Shift, ...]:
+    def shifts(self, grant: "Grant") -> tuple[Shift, ...]:
         """Give what a grant asks of the bookings there."""
         found = []
         for number, places in sorted(grant.shifts.items()):
