@@ -282,8 +282,8 @@ def _counts(
     if isinstance(subject, Project):
         return tuple(session.execute(_OF_PROJECT, {"project_id": subject.id}).one())
     if link.scope is CalendarScope.APPROVALS:
-        waiting = session.execute(_waiting(actor, now).order_by(Booking.id)).tuples()
-        return (session.scalar(select(_CHANGED)), tuple(waiting))
+        waiting = session.execute(_waiting(actor, now).order_by(Booking.id))
+        return (session.scalar(select(_CHANGED)), tuple(map(tuple, waiting)))
     return tuple(session.execute(_MINE, {"person_id": actor.person_id}).one())
 
 

@@ -59,12 +59,12 @@ class World:
             )
             return made.id
 
-    def make(self, name="ada", scope=ME, subject="", privacy=FULL, locale="en", **more) -> str:
+    def make(self, who="ada", scope=ME, subject="", privacy=FULL, locale="en", **more) -> str:
         """Make an address and give its path."""
         with db.transaction() as session:
             _, secret = calendars.make(
                 session,
-                actor=self.actor(session, name),
+                actor=self.actor(session, who),
                 scope=scope,
                 subject=subject,
                 privacy=privacy,
