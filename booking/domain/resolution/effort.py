@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
-Way: TypeAlias = Literal["quick", "core", "plain"]
-"""How the exact solver sets out: for many small parts; by unsatisfiable cores; without presolve."""
 SECONDS_OF_WORK = 4.0
 """Processor seconds to one deterministic second of the exact solver, measured."""
 

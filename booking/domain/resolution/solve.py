@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -13,16 +14,20 @@ from booking.domain.resolution import bound as bounds
 from booking.domain.resolution import check, greedy, neighbourhoods
 from booking.domain.resolution.board import FAR, Board, Prices, Spots
 from booking.domain.resolution.documents import fingerprint
-from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort, Way
+from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort
 from booking.domain.resolution.problem import Plan, Pool
 from booking.domain.resolution.tables import Tables, tables
 
 LOG = logging.getLogger(__name__)
 
 WHOLE = 40_000
-"""Up to so many candidates the pool is solved as a whole first."""
-WHOLE_WAYS: tuple[tuple[Way, float], ...] = (("core", 0.4), ("plain", 3.0))
-"""How, and the deterministic seconds of the solver for that: most small pools need hundredths, a few the second way."""
+"""Up to so many candidates the pool is solved as a whole, after a short search."""
+FIRST_WORK = 0.2
+"""The deterministic seconds of the solver for that, doubled at every second try: another start often proves sooner."""
+WARM_WORK = 0.2
+"""The search before each: from a plan that is nearly the best a proof takes tenths of a second, from others seconds."""
+WARM_SHARE = 0.2
+"""The most of the seconds that are left for it."""
 FAR_POINTS = 2**62
 CHOICES = ((100, 5.0), (1000, 30.0), (5000, 60.0))
 LONGEST = 300.0
@@ -140,46 +145,56 @@ class _Run:
             return board
 
     def _searched(self, board: Board, candidates: Tables, found: bounds.Bound) -> Board:
-        """Solve a small pool as a whole; search in a large one."""
+        """Search for a better plan; in a small pool solve the whole in between, which proves the best one."""
         from booking.domain.resolution import search  # noqa: PLC0415 - loads OR-Tools, which may be missing
 
-        if len(candidates.address) <= WHOLE:
-            board = self._whole(board, candidates)
-            if board.objective >= (self.bound or 0):
-                return board
-        known = neighbourhoods.Neighbourhoods(candidates, found)
-        self.method = "search"
+        searching = search.Search(neighbourhoods.Neighbourhoods(candidates, found), self.seed)
+        everything = neighbourhoods.everything(candidates)
 
         def told(_points: int) -> None:
             self._tell("search", board)
 
-        search.Search(known, self.seed).improve(
-            board, neighbourhoods.everything(candidates), self.effort, enough=self.bound or FAR, told=told
-        )
+        def improve(effort: Effort) -> None:
+            searching.improve(board, everything, effort, enough=self._enough(), told=told)
+            self.method = "search"
+
+        if len(candidates.address) > WHOLE:
+            improve(self.effort)
+            return board
+        for turn in count():
+            if self.effort.over or board.objective >= self._enough():
+                break
+            warm = self._part(WARM_WORK)
+            improve(warm)
+            self.effort.add(warm.done)
+            board = self._whole(board, candidates, FIRST_WORK * 2 ** (turn // 2), turn)
         return board
 
-    def _whole(self, board: Board, candidates: Tables) -> Board:
+    def _enough(self) -> float:
+        return FAR if self.bound is None else self.bound
+
+    def _part(self, work: float) -> Effort:
+        """A limit for the first part of what is left."""
+        seconds = None if self.effort.seconds is None else WARM_SHARE * self.effort.left
+        return Effort(seconds, min(work, self.effort.left), self.effort.stopped)
+
+    def _whole(self, board: Board, candidates: Tables, work: float, turn: int) -> Board:
         """Solve the whole pool exactly from a plan; its bound may be better than the prices'."""
         from booking.domain.resolution.exact import pool as exact  # noqa: PLC0415
 
-        free = [number for number in range(candidates.wishes) if candidates.steps(number)]
-        for way, work in WHOLE_WAYS:
-            found = exact.improved(
-                Board(candidates),
-                free,
-                board.spots,
-                work=min(work, self.effort.left),
-                seed=self.seed,
-                seconds=None if self.effort.seconds is None else self.effort.left,
-                stopped=self.effort.stopped,
-                way=way,
-            )
-            self.effort.add(SECONDS_OF_WORK * found.work)
-            self.bound = min(self.bound or FAR_POINTS, math.floor(min(found.bound, FAR_POINTS) + 1e-6))
-            board = self._better(board, found.spots or {})
-            self._tell("exact", board)
-            if found.optimal or self.effort.over:
-                break
+        found = exact.improved(
+            Board(candidates),
+            [number for number in range(candidates.wishes) if candidates.steps(number)],
+            board.spots,
+            work=min(work, max(0.01, self.effort.left / SECONDS_OF_WORK)),
+            seed=self.seed + turn,
+            seconds=None if self.effort.seconds is None else self.effort.left,
+            stopped=self.effort.stopped,
+        )
+        self.effort.add(SECONDS_OF_WORK * found.work)
+        self.bound = math.floor(min(self._enough(), found.bound + 1e-6, FAR_POINTS))
+        board = self._better(board, found.spots or {})
+        self._tell("exact", board)
         return board
 
     def _better(self, board: Board, spots: Mapping[int, Spots]) -> Board:
