@@ -31,6 +31,7 @@ from booking.web import opening as opening  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402
+from booking.web import programs as programs  # noqa: E402
 from booking.web import proposals as proposals  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import quiet_times as quiet_times  # noqa: E402
