@@ -319,6 +319,7 @@ _TABLE = {
     Case("web.make_token", "POST"): " in 201 201 201 201 201 201 201 201 201",
     Case("web.revoke_token", "POST"): " in 404 404 303 404 404 404 404 404 404",
     Case("web.calendars", "GET"): _PEOPLE,
+    Case("web.programs", "GET"): _PEOPLE,
     Case("web.make_calendar", "POST"): " in 201 201 201 201 201 201 201 201 201",
     Case("web.make_calendar", "POST", "facility"): " in 403 403 403 403 403 201 201 403 201",
     Case("web.calendar", "GET"): " in 404 404 200 404 404 404 404 404 404",
