@@ -13,7 +13,7 @@ from booking.domain.access import Role, Scope
 from booking.domain.rules import Invalid
 from booking.domain.text import clean_line
 from booking.http import identity, limits
-from booking.http.context import settings
+from booking.http.context import public_url_for, settings
 from booking.http.forms import choices, fields, sentences
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -24,6 +24,7 @@ from booking.i18n import name_of
 from booking.services import accounts, facilities, networks, organisations, sign_in, tokens
 from booking.services.rate_limits import Limit
 from booking.web import blueprint
+from booking.web.calendars import client_name
 
 Answer = str | Response | tuple[str, int]
 
@@ -296,6 +297,8 @@ def _tokens_page(form: dict[str, object], errors: dict[str, str], secret: str | 
         days=DAYS,
         zone=_zone(),
         public_url=settings().public_url,
+        caldav=public_url_for("caldav.entrance"),
+        client_name=client_name,
     )
 
 
