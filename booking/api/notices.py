@@ -10,7 +10,7 @@ from booking.api.base import Blueprint, problems
 from booking.api.schemas.notices import NoticeOut, NoticesIn, NoticesOut, ReadingIn, WishesIn, WishesOut
 from booking.db import reading, transaction
 from booking.domain import notices
-from booking.domain.notices import Quiet
+from booking.domain.notices import Channel, Quiet
 from booking.http.context import settings
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -129,7 +129,8 @@ def _chosen(manner: Manner) -> dict[str, Any]:
         "wishes": [
             {"topic": topic, "channel": channel, "pace": manner.pace(topic, channel)}
             for topic in notices.CHOICES
-            for channel in manner.channels
+            for channel in (*manner.channels, Channel.INVITATION)
+            if notices.is_offered(topic, channel)
         ],
         "quiet": manner.quiet,
         "zone": str(manner.zone),

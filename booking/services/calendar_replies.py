@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain import invitations as itip
 from booking.domain import one_time
-from booking.domain.access import Actor, NotFound
+from booking.domain.access import Actor, NotFound, Subject, may
 from booking.domain.foreign_calendars import ForeignCalendar, Occurrence
 from booking.domain.invitations import WHOLE, Answer
 from booking.domain.lifecycle import Action, possible
@@ -217,7 +217,7 @@ def get(session: Session, *, actor: Actor, question_id: UUID) -> CalendarQuestio
     found = session.scalars(
         query.where(CalendarQuestion.id == question_id).execution_options(populate_existing=True)
     ).one_or_none()
-    if found is None or found.person_id != actor.person_id:
+    if found is None or not may(actor, "invitation.answer", Subject(owner_id=found.person_id)):
         raise NotFound("question", question_id)
     return found
 

@@ -12,6 +12,7 @@ from booking.web import approvals as approvals  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
 from booking.web import booking_form as booking_form  # noqa: E402
 from booking.web import bookings as bookings  # noqa: E402
+from booking.web import calendar_sources as calendar_sources  # noqa: E402
 from booking.web import calendars as calendars  # noqa: E402
 from booking.web import cards as cards  # noqa: E402
 from booking.web import catalogue as catalogue  # noqa: E402
@@ -24,10 +25,12 @@ from booking.web import faults as faults  # noqa: E402
 from booking.web import health as health  # noqa: E402
 from booking.web import holds as holds  # noqa: E402
 from booking.web import home as home  # noqa: E402
+from booking.web import invitations as invitations  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
+from booking.web import organisations as organisations  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402

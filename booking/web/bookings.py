@@ -31,8 +31,10 @@ from booking.services import (
     agreements,
     availability,
     bookings,
+    calendar_replies,
     closures,
     faults,
+    invitations,
     projects,
     proposals,
     qualification_needs,
@@ -52,7 +54,7 @@ from booking.web.forms import (
 )
 from booking.web.judgement import sentences
 from booking.web.papers import Beside, beside
-from models import Booking, BookingItem
+from models import Booking, BookingItem, CalendarQuestion, Invitation
 
 Answer = str | Response | Redirect | tuple[str, int]
 
@@ -202,6 +204,7 @@ def booking_page(
         conditions = bookings.conditions(session, booking=booking, now=now)
         faulty = _called_faulty(session, booking)
         proposal = proposals.waiting_for(session, actor=actor(), booking=booking)
+        question, mailed = _in_calendars(session, booking)
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
         colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
@@ -218,6 +221,8 @@ def booking_page(
         lost=sentences((one for one in conditions if one.code in LOST), zone),
         offer=offer,
         proposal=proposal,
+        question=question,
+        in_calendar=_in_calendar([row.answer for row in mailed if not row.cancelled]),
         silences=[(one.value, plan_words.if_silent_name(one)) for one in IfSilent],
         colleagues=colleagues,
         history=[_deed(line, zone) for line in lines if _worth_telling(line)],
@@ -237,6 +242,28 @@ def booking_page(
         now=now,
     )
     return page, status
+
+
+def _in_calendars(session: Session, booking: Booking) -> tuple[CalendarQuestion | None, list[Invitation]]:
+    """Give what the reader's calendar made us ask, and what the person's was told; nothing where none is mailed."""
+    if not settings().reply_mailbox:
+        return None, []
+    return (
+        calendar_replies.waiting(session, booking_id=booking.id, person_id=actor().person_id),
+        invitations.told_of(session, booking_id=booking.id, person_id=booking.person_id),
+    )
+
+
+def _in_calendar(answers: Sequence[str]) -> str:
+    """Say what the person's calendar answered to the invitation, nothing where none was mailed."""
+    if not answers:
+        return ""
+    said = answers[0] if len(set(answers)) == 1 else ""
+    return {
+        "ACCEPTED": _("Accepted in the calendar"),
+        "TENTATIVE": _("Accepted in the calendar with reserve"),
+        "DECLINED": _("Declined in the calendar"),
+    }.get(said, _("Mailed to the calendar, not answered there"))
 
 
 def _called_faulty(session: Session, booking: Booking) -> str:
@@ -587,9 +614,10 @@ templates_know()
 @needs("booking.agree")
 def agree(booking_id: UUID) -> Answer:
     """Say what may be done with a booking after an outage."""
-    intake = Intake(fields("if_silent", "may_move", "makes_room"))
+    intake = Intake(fields("if_silent", "may_move", "makes_room", "needed_by"))
     if_silent = intake.choice("if_silent", IfSilent)
-    if if_silent is None:
+    needed_by = intake.day("needed_by") if intake.raw("needed_by") else None
+    if if_silent is None or intake.errors:
         raise Invalid(intake.errors)
     with transaction() as session:
         agreements.agree(
@@ -599,6 +627,7 @@ def agree(booking_id: UUID) -> Answer:
             may_move=bool(intake.typed["may_move"]),
             makes_room=bool(intake.typed["makes_room"]),
             if_silent=if_silent,
+            needed_by=needed_by,
             now=utc_now(),
         )
     flash(_("Kept."), "success")

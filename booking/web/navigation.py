@@ -58,7 +58,14 @@ PAGES = (
         _signed_in,
         frozenset(
             {
-                *("web.new_booking", "web.booking", "web.change_booking", "web.transfers", "web.proposal"),
+                *(
+                    "web.new_booking",
+                    "web.booking",
+                    "web.change_booking",
+                    "web.transfers",
+                    "web.proposal",
+                    "web.calendar_question",
+                ),
                 *("web.new_process", "web.move_process"),
                 *(
                     "web.new_series",
@@ -85,6 +92,7 @@ PAGES = (
                 "web.closures",
                 "web.replan",
                 "web.new_closure",
+                *("web.calendar_sources", "web.calendar_source", "web.new_calendar_source"),
                 "web.quiet_times",
                 "web.facility_hours",
                 "web.instrument_service",
@@ -136,6 +144,11 @@ ACCOUNT = (
     Page("web.notice_wishes", lambda: _("What I hear of"), _signed_in),
     Page("web.webhooks", lambda: _("Webhooks"), _signed_in),
     Page("web.working_days", lambda: _("Working days"), lambda who: access.could(who, "working_day.edit")),
+    Page(
+        "web.organisations",
+        lambda: _("Organisations"),
+        lambda who: access.could(who, "organisation.keep"),
+    ),
     Page(
         "web.common_points",
         lambda: _("Credit of all facilities"),

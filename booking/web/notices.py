@@ -28,6 +28,7 @@ from booking.services.notifications import InboxEntry
 from booking.services.rate_limits import Limit
 from booking.web import blueprint
 from booking.web.forms import Intake
+from booking.web.invitations import invited_at
 from models import HookKind, Webhook
 
 Answer = str | Response | tuple[str, int]
@@ -188,6 +189,8 @@ def _wishes_page(form: dict[str, str], errors: dict[str, str]) -> str:
         manner = notice_wishes.own(session, actor=actor())
     quiet = manner.quiet
     typed = {f"{t}-{c}": manner.pace(t, c).value for t in notices.CHOICES for c in manner.channels}
+    typed["bookings-invitation"] = manner.pace(Topic.BOOKINGS, Channel.INVITATION).value
+    known = settings()
     typed |= {
         "quiet_begins": _clock(quiet.begins) if quiet else "",
         "quiet_ends": _clock(quiet.ends) if quiet else "",
@@ -205,6 +208,8 @@ def _wishes_page(form: dict[str, str], errors: dict[str, str]) -> str:
         ],
         form=typed | {name: value for name, value in form.items() if value},
         errors=errors,
+        invites=bool(known.reply_mailbox),
+        secret_sample="" if known.mail_trusted else invited_at(_("instrument")),
         zone=str(manner.zone),
         digest_at=_clock(notices.DIGEST_MINUTE),
         soon=int(notices.SOON.total_seconds() // 60),

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from booking import i18n, wording
 from booking.db import Session, reading
+from booking.domain.invitations import instrument_address
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Kind
 from booking.domain.spans import Span
@@ -22,7 +23,7 @@ from booking.gateways import labels as drawing
 from booking.gateways import week_sheets as paper
 from booking.gateways.labels import Label
 from booking.gateways.week_sheets import Entry, Row, Shade, Sheet
-from booking.http.context import public_url_for
+from booking.http.context import public_url_for, settings
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
@@ -149,7 +150,7 @@ def _of_instrument(session: Session, code: str, now: datetime) -> tuple[Sheet, A
         heads=_heads(asked),
         rows=_rows(session, [row], {row.id: free}, asked, zone, now),
         address=public_url_for("web.instrument", code=row.code),
-        notes=_notes(row.facility, now),
+        notes=[*_notes(row.facility, now), *_invited_at(row)],
     )
     return sheet, asked, row
 
@@ -204,6 +205,17 @@ def _notes(facility: Facility, now: datetime) -> list[str]:
     zone = facility.zone.replace("_", " ")
     at = i18n.format_datetime(now, facility.zone)
     return [_("Printed at %(at)s. All times stand on the facility's clock: %(zone)s.", at=at, zone=zone)]
+
+
+def _invited_at(row: Instrument) -> list[str]:
+    """Say by which address it is invited, without the secret of whoever prints the sheet."""
+    known = settings()
+    if not known.mail_domain or not row.bookable:
+        return []
+    if not known.mail_trusted:
+        return [_("It can be invited from your calendar: its page shows you the address.")]
+    address = instrument_address(row.code, known.mail_domain)
+    return [_("Invite it from your calendar: %(address)s", address=address)]
 
 
 def _rows(

@@ -15,6 +15,7 @@ NOBODY = {
         *("booking.checked_in", "booking.ended", "booking.feedback", "booking.agreed"),
     },
     "the change that it is told with says why": {"booking.made_room"},
+    "what one's own calendar says, or is told by mail": {"invitation.accepted", "invitation.answered"},
     "its owner hears what all steps come to": {"approval.given", "approval.refused"},
     "it stands with the booking": {"paper.added", "paper.removed"},
     "its bookings are told one by one": {"closure.made", "closure.lifted"},
@@ -36,6 +37,7 @@ NOBODY = {
     "rules of the house, kept by those who made them": {
         *("rule.added", "rule.changed", "rule.ended", "credit.rule_set", "credit.rule_ended"),
         *("facility.changed", "instrument.changed", "instruments.imported", "working_days.announced"),
+        "organisation.changed",
         *("kiosk.made", "kiosk.revoked"),
         *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
         "calendar_source.removed",
@@ -49,7 +51,7 @@ NOBODY = {
             "calendar.changed",
             "calendar.revoked",
         ),
-        *("webhook.added", "webhook.removed", "notices.chosen"),
+        *("webhook.added", "webhook.removed", "notices.chosen", "mail_secret.renewed"),
     },
     "told once the address is confirmed": {"person.membership_asked"},
     "who may not sign in, or is nobody, gets no letter": {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,13 +25,15 @@ from booking import db
 from booking.config import Settings
 from booking.domain import one_time, recurrence
 from booking.domain.access import Actor, Role
+from booking.domain.calendar_sources import Entry, Means, Reading
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
-from booking.gateways import hooks
+from booking.gateways import calendar_reader, hooks
 from booking.http.guard import guards
 from booking.services import (
     bookings,
+    calendar_sources,
     calendars,
     closures,
     facilities,
@@ -55,6 +57,7 @@ from models import (
     Ban,
     Booking,
     BookingPaper,
+    CalendarQuestion,
     CalendarScope,
     ClosureKind,
     CreditEntry,
@@ -74,6 +77,8 @@ from models import (
     Privacy,
     Project,
     ProjectMember,
+    Purpose,
+    QuestionKind,
     Rule,
     RuleKind,
     Series,
@@ -148,6 +153,7 @@ def world(
     make_app: Callable[..., Flask], sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> World:
     monkeypatch.setattr(hooks, "send", lambda *_args, **_told: None)  # nothing leaves this machine
+    monkeypatch.setattr(calendar_reader, "look", lambda *_args, **_told: _ELSEWHERE)
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     found = World(make_app(sqlite_url), tmp_path / "template.sqlite3", path)
     with db.transaction() as session:
@@ -410,6 +416,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         **learnt,
         "handed": str(handed.id),
         "transfer": str(transfer.id),
+        **_asked_by_calendar(session, planned),
+        **_calendar_elsewhere(session, facility, who, cast.actor_of(session, root)),
         "planned": str(planned.id),
         "process": str(process.id),
         "utility": steam.code,
@@ -514,6 +522,64 @@ def _plans(
         "proposal_link": str(mailed.id),
         "proposal_secret": one_time.secret("x", mailed.id),
     }
+
+
+def _asked_by_calendar(session: Session, booking: Booking) -> dict[str, str]:
+    """Have the person's calendar decline, so that they are asked."""
+    question = CalendarQuestion(
+        id=uuid4(),
+        booking_id=booking.id,
+        person_id=booking.person_id,
+        position=-1,
+        kind=QuestionKind.DECLINED,
+        booking_sequence=booking.sequence,
+        created_at=NOW,
+    )
+    link_id = uuid4()
+    link = OneTimeLink(
+        id=link_id,
+        person_id=booking.person_id,
+        purpose=Purpose.ANSWER_CALENDAR,
+        subject=str(question.id),
+        secret_hash=one_time.hashed(one_time.secret("x", link_id)),
+        created_at=NOW,
+        expires_at=booking.ends_at,
+    )
+    session.add_all([question, link])
+    session.flush()
+    return {
+        "question": str(question.id),
+        "question_link": str(link_id),
+        "question_secret": one_time.secret("x", link_id),
+    }
+
+
+def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper: Actor) -> dict[str, str]:
+    """Subscribe the facility to a calendar that meets a booking, and to one that is paused."""
+    place = make_instrument(session, facility)
+    span = Span(SOON, SOON + timedelta(hours=1))
+    bookings.place(session, actor=who, items=[Item(place.id, span)], now=NOW)
+    found = {}
+    for name in ("source", "paused_source"):
+        draft = calendar_sources.draft(
+            session,
+            actor=keeper,
+            facility_id=facility.id,
+            name=name,
+            url=f"https://calendars.example.org/{name}-{secrets.token_hex(6)}.ics",
+            means=Means.MAINTENANCE,
+            instruments=[place.code],
+        )
+        row = calendar_sources.add(session, actor=keeper, draft=draft, now=NOW)
+        found[name] = str(row.id)
+    calendar_sources.pause(session, actor=keeper, source_id=row.id, now=NOW)
+    calendar_sources.take_over(
+        session, source_id=UUID(found["source"]), reading=_ELSEWHERE, data=b"", now=NOW
+    )
+    return found
+
+
+_ELSEWHERE = Reading("", (Entry("1", "", Span(SOON, SOON + timedelta(hours=2)), False, "Pump"),))
 
 
 def _tomorrow() -> str:
@@ -646,6 +712,32 @@ SERIES = {
     "length": "PT1H",
 }
 WINDOW = {"from": rfc(SOON), "to": rfc(SOON + timedelta(days=1))}
+
+
+def _calendar_requests(t: Things, i: dict[str, str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    source, place = {"source_id": i["source"]}, {"facility_id": t.facility}
+    wish = {"name": "Plan", "url": "https://calendars.example.org/new.ics", "means": "maintenance"}
+    typed = {"facility": t.facility, "transparent": "", "floating_zone": "", **wish}
+    return {
+        "api-calendar-sources.listing": (place, {}),
+        "api-calendar-sources.preview": (place, {"json": wish}),
+        "api-calendar-sources.add": (place, {"json": wish}),
+        "api-calendar-sources.one": (source, {}),
+        "api-calendar-sources.refresh": (source, {"json": {}}),
+        "api-calendar-sources.pause": (source, {}),
+        "api-calendar-sources.resume": ({"source_id": i["paused_source"]}, {}),
+        "api-calendar-sources.remove": (source, {}),
+        "api-calendar-sources.begin": (source, {"json": {}}),
+        "web.calendar_sources": ({"facility": t.facility}, {}),
+        "web.new_calendar_source": ({"facility": t.facility}, {}),
+        "web.add_source": ({}, {"data": typed}),
+        "web.calendar_source": (source, {}),
+        "web.refresh_source": (source, {"data": {}}),
+        "web.pause_source": (source, {"data": {}}),
+        "web.resume_source": ({"source_id": i["paused_source"]}, {"data": {}}),
+        "web.remove_source": (source, {"data": {}}),
+        "web.replan_source": (source, {"data": {}}),
+    }
 
 
 def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -803,6 +895,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"json": {"deed": "late", "points": -1, "valid_from": SOON.date().isoformat()}},
         ),
         "api-working-days.of_year": ({"year": 2026}, {}),
+        "api-organisations.listing": ({}, {}),
+        "api-organisations.change": ({"code": "UNI"}, {"json": {"region": "450100"}}),
+        "web.organisations": ({}, {}),
+        "web.register_organisation": ({"code": "UNI"}, {"data": {"region": "450100"}}),
         "api-working-days.announce": ({}, {"json": {"days": [{"day": "2031-01-01", "kind": "holiday"}]}}),
         "api-working-days.sheet": (
             {},
@@ -1368,6 +1464,11 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
     row, one, run = {"round_id": i["round"]}, {"wish_id": i["wish"]}, {"run_id": i["run"]}
     replan, sent = {"replan_id": i["repaired"]}, {"replan_id": i["asked_about"]}
     proposal = {"proposal_id": i["proposal"]}
+    asked = {"question_id": i["question"]}
+    asked_by_link = {
+        "link_id": i["question_link"],
+        "secret": "guessed" if case.thing else i["question_secret"],
+    }
     linked = {
         "link_id": i["proposal_link"],
         "secret": "guessed" if case.thing else i["proposal_secret"],
@@ -1393,6 +1494,7 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
         "api-rounds.stop": (run, {"json": {}}),
         "api-rounds.publish": (row, {"json": {"run_id": i["run"]}}),
         "api-rounds.confirm": (row, {"json": {}}),
+        **_calendar_requests(t, i),
         "api-replans.begin": ({"closure_id": i["outage"]}, {"json": {}}),
         "api-replans.again": (replan, {"json": {}}),
         "api-replans.listing": ({"facility": t.facility}, {}),
@@ -1435,6 +1537,11 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
         "web.send_replan": (replan, {"data": {"repair": "0"}}),
         "web.withdraw_replan": (sent, {"data": {}}),
         "web.stop_replan": (replan, {"data": {}}),
+        "web.calendar_question": (asked, {}),
+        "web.answer_calendar_question": (asked, {"data": {"answer": "no"}}),
+        "web.calendar_question_by_link": (asked_by_link, {}),
+        "web.answer_calendar_question_by_link": (asked_by_link, {"data": {"answer": "no"}}),
+        "web.renew_mail_secret": ({}, {"data": {}}),
         "web.proposal": (proposal, {}),
         "web.answer_proposal": (proposal, {"data": {"answer": "accept"}}),
         "web.proposal_by_link": (linked, {}),
