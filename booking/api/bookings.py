@@ -86,6 +86,7 @@ def place(order: dict[str, Any]) -> Answer:
                 key=key,
                 fingerprint=mark,
                 override=order["override_reason"],
+                needed_by=order["needed_by"],
                 now=utc_now(),
             )
     except Refused as refusal:

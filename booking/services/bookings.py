@@ -151,6 +151,7 @@ def place(
     hold_id: UUID | None = None,
     override: str = "",
     at_once: bool = False,
+    needed_by: date | None = None,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
@@ -200,6 +201,7 @@ def place(
         series_day=series[1] if series else None,
         state=State.REQUESTED if steps else State.CONFIRMED,
         purpose=purpose,
+        needed_by=needed_by,
         confidential=_confidential(
             session, confidential, organisation_id, [case.instruments[item.instrument_id] for item in items]
         ),

@@ -67,6 +67,7 @@ NEW_FIELDS = (
     "instrument",
     *SPAN_FIELDS,
     *("quantity", "more", "purpose", "project", "booked_for", "confidential", "shown"),
+    "needed_by",
     *("override_reason", "key"),
     *("check", "instead"),
     *abilities.FIELDS,
@@ -167,6 +168,7 @@ def place_booking() -> Answer:
                     | {"chemicals": [told(one) for one in wish.chemicals or ()]}
                 ),
                 override=typed["override_reason"],
+                needed_by=wish.needed_by,
                 now=now,
             )
             booking_id, state = booking.id, booking.state
@@ -317,8 +319,19 @@ def _new_wish(
             intake.errors |= error.errors
     declared = _told_chemicals(typed, chemicals.ROWS, intake, typing=typing)
     parts = _more(intake, instrument, item.quantity) if item is not None else []
+    needed_by = intake.day("needed_by") if intake.raw("needed_by") else None
     items = [item, *parts] if item is not None and not intake.errors else None
-    return Wish(items, purpose, project_id, _confidential(typed), intake.errors, booked_for, declared, needed)
+    return Wish(
+        items,
+        purpose,
+        project_id,
+        _confidential(typed),
+        intake.errors,
+        booked_for,
+        declared,
+        needed,
+        needed_by,
+    )
 
 
 def _told_chemicals(typed: Mapping[str, str], rows: int, intake: Intake, *, typing: bool) -> list[Substance]:

@@ -255,6 +255,7 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
     found = {f"{name}{suffix}": word for suffix in suffixes for name, word in words.items()}
     return found | {
         "purpose": _("Purpose"),
+        "needed_by": _("Needed by"),
         "project": _("Project"),
         "booked_for": _("For whom"),
         "to": _("To whom"),

@@ -127,6 +127,7 @@ class Wish:
     chemicals: Sequence[Substance] | None = None
     needs: str = ""
     """What an instrument must be able to do to be as good."""
+    needed_by: date | None = None
 
 
 def judge(

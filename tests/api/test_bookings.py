@@ -14,6 +14,7 @@ SHAPE = {
     "may_move",
     "makes_room",
     "if_silent",
+    "needed_by",
     "items",
     "start",
     "end",
@@ -511,3 +512,14 @@ def test_a_dry_run_of_a_move_leaves_the_booking_out_of_account(world: World):
     assert world.post("/bookings/dry-run", json=wish | {"booking_id": booking["id"]}).json["allowed"] is True
     other = world.post("/bookings/dry-run", json=wish | {"booking_id": booking["id"]}, who="cleo")
     assert other.status_code == 404
+
+
+def test_a_booking_says_by_which_day_it_is_needed(world: World):
+    booking = world.book(9, 10, needed_by="2027-03-01")
+    assert booking["needed_by"] == "2027-03-01"
+    where = f"/bookings/{booking['id']}/agreement"
+    wish = {"may_move": False, "if_silent": "stay"}
+    assert world.ask("PUT", where, json=wish | {"may_move": True}).json["needed_by"] == "2027-03-01"
+    assert world.ask("PUT", where, json=wish | {"needed_by": "2027-04-01"}).json["needed_by"] == "2027-04-01"
+    assert world.ask("PUT", where, json=wish | {"needed_by": None}).json["needed_by"] is None
+    assert world.ask("PUT", where, json=wish | {"needed_by": "soon"}).status_code == 422

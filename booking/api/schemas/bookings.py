@@ -11,6 +11,7 @@ from booking.api.schemas.fields import (
     LONGEST_TEXT,
     MOST_UNITS,
     Choice,
+    Day,
     Figure,
     Flag,
     In,
@@ -118,6 +119,14 @@ class BookingIn(_ItemsIn):
         metadata={
             "description": "Why a manager of every facility concerned sets aside the rules that may be; the history "
             "keeps it."
+        },
+    )
+
+    needed_by = Day(
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "The last day of use; after an outage a later place is hardly better than none."
         },
     )
 
@@ -297,6 +306,13 @@ class BookingOut(Out):
             "description": "It may be moved by a day at most, once, so that somebody who waits finds room."
         },
     )
+    needed_by = fields.Date(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The last day of use; after an outage a later place is hardly better than none."
+        },
+    )
     if_silent = Choice(
         IfSilent,
         required=True,
@@ -432,4 +448,5 @@ class AgreementIn(In):
 
     may_move = Flag(required=True)
     makes_room = Flag(metadata={"description": "Left out, it stays as it was."})
+    needed_by = Day(allow_none=True, metadata={"description": "Left out, it stays as it was."})
     if_silent = Choice(IfSilent, required=True)

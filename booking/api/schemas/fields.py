@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -89,6 +89,18 @@ class QueryInstant(Instant):
         if isinstance(value, str) and len(value) > 6 and value[-6] == " ":
             value = f"{value[:-6]}+{value[-5:]}"
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Day(fields.Date):
+    """A date, `2026-11-23`."""
+
+    default_error_messages: ClassVar[dict[str, str]] = {**_CODES, "format": "malformed"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        if not isinstance(value, str) or len(value) != 10:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        found: date = super()._deserialize(value, attr, data, **kwargs)
+        return found
 
 
 class Length(fields.String):

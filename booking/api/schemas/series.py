@@ -1,7 +1,7 @@
 """Series: what repeats, what is chosen for its dates, and how a series is told."""
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,7 @@ from booking.api.schemas.fields import (
     LONGEST_TEXT,
     MOST_UNITS,
     Choice,
+    Day,
     Flag,
     In,
     Instant,
@@ -40,18 +41,6 @@ _RULE = {
 _DAY = {"description": "A date that the rule gives.", "example": "2026-11-23"}
 _LENGTH = {"description": "ISO 8601; of the use, whatever the clock does meanwhile.", "example": "PT2H"}
 _OTHERWISE = {"description": "What becomes of dates that cannot be had and for which nothing is chosen."}
-
-
-class Day(fields.Date):
-    """A date, `2026-11-23`."""
-
-    default_error_messages = _CODES
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
-        if not isinstance(value, str) or len(value) != 10:
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
-        found: date = super()._deserialize(value, attr, data, **kwargs)
-        return found
 
 
 class WallTime(fields.String):
