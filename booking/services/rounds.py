@@ -1,6 +1,5 @@
 """Rounds: opened, amended, closed, cancelled; what each promises."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +15,7 @@ from booking.domain.hours import instant, zone
 from booking.domain.rounds import MOVES, RoundAction, RoundState, WishState, prefix
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
-from booking.services import events, solver_runs
+from booking.services import events, organisations, solver_runs
 from booking.services.bookings import Stale
 from models import Category, Facility, OrganisationKind, Round, RoundShare, RoundWish, RunKind
 
@@ -24,7 +23,6 @@ LONGEST = timedelta(days=92)
 """A round is of so many days at most."""
 
 MOST_SHARES = 20
-_REGION = re.compile(r"[1-9]\d{5}", re.ASCII)
 LONGEST_NAME, LONGEST_NOTE = 200, 2000
 EDITABLE = frozenset({RoundState.OPEN, RoundState.CLOSED})
 
@@ -361,7 +359,7 @@ def _wrong_shares(session: Session, shares: Sequence[ShareTerms]) -> dict[str, s
         return {"shares": "duplicate"}
     if _nested_regions(shares):
         return {"shares": "nested_region"}
-    if any(one.region_code and not _REGION.fullmatch(one.region_code) for one in shares):
+    if any(one.region_code and not organisations.REGION.fullmatch(one.region_code) for one in shares):
         return {"shares": "malformed"}
     if codes - set(session.scalars(select(Category.code).where(Category.code.in_(codes)))):
         return {"shares": "unknown"}
