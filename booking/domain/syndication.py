@@ -83,7 +83,7 @@ def json_feed(channel: Channel, items: Sequence[Item]) -> bytes:
     """Return the news as a JSON Feed of version 1.1."""
     said = {
         "version": "https://jsonfeed.org/version/1.1",
-        "title": channel.title,
+        "title": _clean(channel.title),
         "home_page_url": channel.url,
         "description": channel.about,
         "language": channel.language,
@@ -92,8 +92,8 @@ def json_feed(channel: Channel, items: Sequence[Item]) -> bytes:
             {
                 "id": item.id,
                 "url": item.url,
-                "title": item.title,
-                "content_text": item.text,
+                "title": _clean(item.title),
+                "content_text": _clean(item.text),
                 "date_published": _rfc3339(item.at),
             }
             for item in items
@@ -104,12 +104,16 @@ def json_feed(channel: Channel, items: Sequence[Item]) -> bytes:
 
 def _add(parent: ET.Element, name: str, text: str) -> ET.Element:
     child = ET.SubElement(parent, name)
-    child.text = _NOT_XML.sub("", plain_text(text))
+    child.text = _clean(text)
     return child
 
 
-_NOT_XML = re.compile("[\ufffe\uffff]")
-"""Besides control characters, which are no plain text either."""
+def _clean(text: str) -> str:
+    """Give what XML can carry, and JSON the same."""
+    return _NO_CHARACTER.sub("", plain_text(text))
+
+
+_NO_CHARACTER = re.compile("[\ufffe\uffff]")
 
 
 def _bytes(root: ET.Element) -> bytes:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from booking.domain import calendars
-from booking.domain.calendars import CalendarItem, FeedHead, FeedRules, Status
+from booking.domain.calendars import Busy, CalendarItem, FeedHead, FeedRules, Status
+from booking.domain.spans import Span, intersect
 from tests.feeds import conformance, judges
 
 HOST = "yiqi.example.org"
@@ -515,3 +516,48 @@ def test_the_checks_notice_twins_and_disorder():
     disorder = calendars.render_feed(HEAD, map(calendars.render_event, (one, two)))
     assert any("occurs 2 times" in found for found in conformance.faults(twins))
     assert any("order" in found for found in conformance.faults(disorder))
+
+
+# --- bounds, and busy time -------------------------------------------------------------------------
+
+
+def test_bounds_by_sort_of_feed():
+    known = ("me", "facility")
+    assert calendars.rules_by_scope("", known) == {}
+    assert calendars.rules_by_scope(" facility=7/90/2000 , me=0/1/1,", known) == {
+        "facility": FeedRules(7, 90, 2000),
+        "me": FeedRules(0, 1, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["facility", "facility=7/90", "facility=7/90/x", "all=1/1/1", "me=-1/1/1", "me=1/0/1", "me=1/1/0"],
+)
+def test_bounds_of_another_form_are_refused(listed):
+    with pytest.raises(ValueError):
+        calendars.rules_by_scope(listed, ("me", "facility"))
+
+
+def test_nobody_reaches_farther_than_the_bounds():
+    rules = FeedRules(30, 365, 1000)
+    assert rules.within(None, None) == rules
+    assert rules.within(0, 7) == FeedRules(0, 7, 1000)
+    assert rules.within(31, 366) == rules
+
+
+moments = st.integers(min_value=0, max_value=200).map(lambda hour: NOW + timedelta(hours=hour))
+spans = st.tuples(moments, moments).filter(lambda pair: pair[0] < pair[1]).map(lambda pair: Span(*pair))
+
+
+@given(st.dictionaries(st.sampled_from(list(Busy)), st.lists(spans, max_size=8)), spans)
+def test_busy_time_is_what_its_periods_are_inside_the_window(periods, within):
+    written = calendars.render_busy("busy@yiqi.example.org", within, NOW, periods)
+    assert max(map(len, written.split(b"\r\n"))) <= 75
+    (component,) = icalendar.Calendar.from_ical(written).walk("VFREEBUSY")
+    lines = component.get("FREEBUSY", [])
+    read: dict[str, list[Span]] = {}
+    for line in lines if isinstance(lines, list) else [lines]:
+        read.setdefault(line.params["FBTYPE"], []).append(Span(line.start, line.end))
+    truth = {kind.value: intersect(periods.get(kind, ()), [within]) for kind in Busy}
+    assert read == {kind: found for kind, found in truth.items() if found}
