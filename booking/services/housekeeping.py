@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from booking.services import holds, rate_limits, sign_in
+from booking.services import holds, rate_limits, sign_in, solver_runs
 from booking.services.bookings import KEY_LIFE
 from models import CameFree, InboundMail, OneTimeLink, Reminder, RequestKey
 
@@ -26,3 +26,4 @@ def prune(session: Session, *, now: datetime) -> None:
     holds.prune(session, now=now)
     sign_in.prune(session, before=now - KEPT)
     rate_limits.prune(session, now=now)
+    solver_runs.prune(session, before=now - KEPT)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, union_all, update
 from sqlalchemy.orm import Session, undefer
 
 from booking.domain.access import NotFound
 from booking.domain.rules import Invalid
-from models import RunKind, RunState, SolverRun
+from models import Replan, Round, RunKind, RunState, SolverRun
 
 SILENCE = timedelta(seconds=60)
 """A run that showed no life for so long has lost its process, and begins anew."""
@@ -108,6 +108,16 @@ def _stop(session: Session, which: ColumnElement[bool]) -> None:
     session.execute(queued.values(state=RunState.STOPPED, stop_asked=True))
     running = update(SolverRun).where(which, SolverRun.state == RunState.RUNNING)
     session.execute(running.values(stop_asked=True))
+
+
+def prune(session: Session, *, before: datetime) -> None:
+    """Drop runs that were asked for long ago and that neither a round nor a replan names; what is under way stays."""
+    named = union_all(
+        select(Replan.run_id).where(Replan.run_id.is_not(None)),
+        select(Round.draft_run_id).where(Round.draft_run_id.is_not(None)),
+    )
+    over = and_(SolverRun.asked_at < before, SolverRun.state.not_in(OPEN), SolverRun.id.not_in(named))
+    session.execute(delete(SolverRun).where(over))
 
 
 # --- for the process that solves ------------------------------------------------------------------

@@ -20,7 +20,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import ngettext, pgettext
-from booking.services import facilities, faults, instruments, repairs
+from booking.services import facilities, faults, instruments, repairs, replans
 from booking.web import blueprint
 from booking.web.closures import chosen_facility
 from booking.web.forms import LONGEST_NOTE, Intake, as_code, said, typed_span, with_link
@@ -72,12 +72,15 @@ def _page(
             instrument_id=place.id if place else None,
             states=faults.WAITING if show is Show.WAITING and place is None else (),
         )
+        shut = {row.closure_id for row in rows if row.closure_id is not None}
+        plans = replans.of_closures(session, closure_ids=shut)
     page = render_template(
         "faults/listing.html",
         facility=facility,
         staffed=staffed,
         place=place,
         rows=rows,
+        plans=plans,
         show=show.value,
         tabs=[(Show.WAITING.value, _("Waiting")), (Show.ALL.value, _("All"))],
         settles=may(actor(), "fault.settle", Subject(facility_id=facility.id)),

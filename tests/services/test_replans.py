@@ -432,3 +432,83 @@ def test_what_is_withdrawn_gives_its_place_back(session, tam, ada, cleo, sem):
     replans.withdraw(session, actor=tam, replan_id=proposal.replan_id, now=NOW)
     assert proposal.state is ProposalState.WITHDRAWN
     place(session, cleo, sem, 36, 38)
+
+
+# --- who hears, and what is promised --------------------------------------------------------------
+
+
+def told(session, kind) -> list[str]:
+    return [event.data["person_id"] for event in session.scalars(select(Event).where(Event.kind == kind))]
+
+
+def test_who_was_asked_hears_that_it_is_taken_back(session, tam, ada, cleo, sem):
+    booking, other = place(session, ada, sem, 24, 26), place(session, cleo, sem, 26, 28)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    repaired(session, row, (booking, True, 36), (other, True, 40))
+    send(session, tam, row)
+    proposals.answer(session, actor=ada, proposal_id=row.proposals[0].id, answer=Answer.ACCEPT, now=NOW)
+    replans.withdraw(session, actor=tam, replan_id=row.id, now=NOW)
+    assert told(session, "proposal.withdrawn") == [str(cleo.person_id)]
+
+
+def test_who_stayed_hears_that_a_closure_is_lifted_and_nobody_twice(session, tam, ada, cleo, sem):
+    moved, asked = place(session, ada, sem, 24, 26), place(session, cleo, sem, 26, 28)
+    closure = close(session, tam, sem, 20, 30)
+    row = begin(session, tam, closure)
+    repaired(session, row, (moved, True, 36), (asked, True, 40))
+    send(session, tam, row)
+    proposals.answer(session, actor=ada, proposal_id=row.proposals[0].id, answer=Answer.ACCEPT, now=NOW)
+    for _ in range(2):
+        closures.lift(session, actor=tam, closure_id=closure.id, now=NOW)
+    assert told(session, "booking.stands") == [str(cleo.person_id)]
+    assert told(session, "proposal.withdrawn") == []
+
+
+def test_nothing_moves_without_its_owners_word_and_nobody_else_is_touched(session, tam, ada, cleo, sem):
+    hit = [place(session, ada, sem, 21 + 2 * n, 22 + 2 * n) for n in range(4)]
+    beside = [place(session, cleo, sem, 30 + 2 * n, 31 + 2 * n) for n in range(6)]
+    stood = {one.id: (one.starts_at, one.version, one.state) for one in (*hit, *beside)}
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    solved(session, row)
+    for repair in replans.repairs(session.get_one(SolverRun, row.run_id)):
+        assert {change.booking_id for change in repair.changes} == {one.id for one in hit}
+    send(session, tam, row)
+    assert {one.id: (one.starts_at, one.version, one.state) for one in (*hit, *beside)} == stood
+    proposals.answer(session, actor=ada, proposal_id=row.proposals[0].id, answer=Answer.ACCEPT, now=NOW)
+    changed = [one for one in (*hit, *beside) if one.starts_at != stood[one.id][0]]
+    assert [one.id for one in changed] == [row.proposals[0].booking_id]
+
+
+def test_a_place_is_judged_by_the_rules_of_the_hand_and_refused_when_they_changed(
+    session, tam, ada, cleo, sem
+):
+    booking = place(session, ada, sem, 24, 26)
+    proposal = asked(session, tam, booking, sem, 36)
+    sem.longest_minutes = 60
+    session.flush()
+    session.info.clear()
+    with pytest.raises(Refused) as found, session.begin_nested():
+        proposals.answer(session, actor=ada, proposal_id=proposal.id, answer=Answer.ACCEPT, now=NOW)
+    assert [reason.code for reason in found.value.reasons] == ["too_long"]
+    session.expire_all()
+    assert proposal.state is ProposalState.OPEN
+    assert booking.starts_at == NOW + 24 * HOUR
+
+
+def test_old_runs_are_dropped_but_for_those_that_something_names(session, tam, ada, sem):
+    place(session, ada, sem, 24, 26)
+    row = begin(session, tam, close(session, tam, sem, 20, 30))
+    first = row.run_id
+    replans.again(session, actor=tam, replan_id=row.id, now=NOW)
+    named = row.run_id
+    replans.again(session, actor=tam, replan_id=row.id, now=NOW)
+    row.run_id = named
+    session.flush()
+    late = NOW + timedelta(days=31)
+    under_way = session.scalars(select(SolverRun.id).where(SolverRun.state == "queued")).all()
+    solver_runs.prune(session, before=NOW)
+    assert len(session.scalars(select(SolverRun.id)).all()) == 3
+    solver_runs.prune(session, before=late - timedelta(days=30))
+    kept = set(session.scalars(select(SolverRun.id)))
+    assert kept == {named, *under_way}
+    assert first not in kept

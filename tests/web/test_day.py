@@ -174,6 +174,7 @@ def test_a_fault_from_the_phone_to_the_repair(lab):
     assert "1 booking stands in this time" in told
     (closure,) = rows(Closure)
     assert f"#closure-{closure.id}" in told
+    assert f'action="/closures/{closure.id}/replan"' in told
     assert "out of order until" in text_of(lab.get("ada", "/instruments/SEM").text)
     assert "Out of order" in text_of(lab.get("ada", "/i/SEM").text)
     assert "Out of order" in text_of(lab.get("ada", "/instruments?q=microscope").text)

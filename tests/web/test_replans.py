@@ -284,6 +284,24 @@ def test_what_is_taken_back_or_too_late_is_told(lab):
     assert (late.status_code, "The facility took this proposal back." in late.text) == (409, True)
 
 
+def test_the_answer_chosen_in_the_letter_comes_first_and_giving_up_says_what_is_not_charged(lab):
+    where, _booking = proposed(lab, at(13))
+    for chosen in ("accept", "wait", "cancel"):
+        page = lab.get("ada", where, answer=chosen).text
+        assert re.findall(r'name="answer" value="(\w+)"', page)[0] == chosen
+        assert "the estimated ¥700.00 are not charged" in text_of(page)
+    assert proposal().state is ProposalState.OPEN
+
+
+def test_what_is_moved_keeps_its_old_time_in_sight(lab):
+    where, _booking = proposed(lab, at(13))
+    lab.send("ada", where, answer="accept")
+    page = text_of(lab.get("tam", f"/replans/{replan().id}").text)
+    assert "09:00 – 11:00" in page
+    assert "13:00 – 15:00" in page
+    assert "09:00 – 11:00" in text_of(lab.get("ada", where).text)
+
+
 # --- by the link of the letter --------------------------------------------------------------------
 
 
