@@ -119,3 +119,34 @@ def test_all_is_looked_at_from_time_to_time(settings):
     waitlist_rules.run(settings, go_on)
     waitlist.run(settings, go_on)
     assert kinds() == ["joined", "offered"]
+
+
+def test_a_wish_is_booked_at_once_and_others_make_room_for_it_once_however_often_the_job_runs(settings):
+    at = start()
+    with db.transaction() as session:
+        ada, cleo = (cast.actor_of(session, getattr(cast, name)(session)) for name in ("ada", "cleo"))
+        sem = make_instrument(session, code="SEM").id
+        for begins, ends in ((1, 3), (4, 48)):
+            span = Span(at + timedelta(hours=begins), at + timedelta(hours=ends))
+            booking = bookings.place(session, actor=ada, items=[Item(sem, span)], now=datetime.now(UTC))
+            booking.makes_room = begins == 1
+        line.join(
+            session,
+            actor=cleo,
+            instrument_ids=[sem],
+            window=Span(at, at + timedelta(hours=4)),
+            minutes=120,
+            at_once=True,
+            now=datetime.now(UTC),
+        )
+    for _ in range(2):
+        waitlist_rules.run(settings, go_on)
+        waitlist.run(settings, go_on)
+    assert kinds() == ["joined", "booked"]
+    with db.reading() as session:
+        query = select(Event.kind).where(Event.kind.in_(("booking.placed", "booking.made_room")))
+        told = list(session.scalars(query.order_by(Event.id)))
+        assert told == ["booking.placed", "booking.placed", "booking.made_room", "booking.placed"]
+        entry = session.scalars(select(WaitlistEntry)).one()
+        assert entry.state is EntryState.SERVED
+        assert session.scalars(select(WaitlistOffer)).all() == []
