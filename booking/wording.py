@@ -1061,6 +1061,13 @@ def alternative_sentence(found: Any) -> str:
     return joined(words)
 
 
+def away(km: float | None) -> str:
+    """Say how far a facility is from the one that was named."""
+    if km is None:
+        return _("distance unknown")
+    return _("%(distance)s km away", distance=i18n.format_number(km)) if km else _("right there")
+
+
 def _distance(km: float | None) -> str:
     if km is None:
         return _("at another facility")

@@ -86,6 +86,7 @@ def find(wanted: dict[str, Any]) -> Response:
     The earliest time at each matching instrument in which a use of this length can be had, the earliest
     first.
     """
+    near = bool(wanted["near"])
     with reading() as session:
         offers = availability.find(
             session,
@@ -105,6 +106,7 @@ def find(wanted: dict[str, Any]) -> Response:
                     "start": stamp(offer.start),
                     "end": stamp(offer.end),
                     "estimate": _price(offer.estimate),
+                    **({"km": offer.km} if near else {}),
                 }
                 for offer in offers
             ]

@@ -33,12 +33,13 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
             page_size=page_size,
             locale=current_locale(),
         )
-    return {
+    told = {
         "items": found.items,
         "total": found.total,
         "next": next_url(found.total, page, page_size),
         "facets": found.facets,
     }
+    return told | ({"km": _km(found)} if wanted["near"] else {})
 
 
 @blp.get("/instruments/<code:instrument_id>")
@@ -76,6 +77,13 @@ def set_service(wanted: dict[str, Any], instrument_id: str) -> dict[str, Any]:
             return displaced(displacements.by_instrument(session, **given), None, dry_run=True)
     with transaction() as session:
         return displaced(*displacements.set_instrument(session, **given), dry_run=False)
+
+
+def _km(found: catalogue.Page) -> dict[str, float]:
+    """Give how far each facility of the page is, where that is known."""
+    return {
+        row.facility.code: found.km[row.facility_id] for row in found.items if row.facility_id in found.km
+    }
 
 
 def filters(wanted: dict[str, Any]) -> Filters:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
-from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -19,7 +18,7 @@ from booking.domain.access import Actor
 from booking.domain.occupation import Item
 from booking.domain.resolution.alternatives import MOST_PARTS, Why, divided, trouble
 from booking.domain.spans import Span, merge
-from booking.services import approval_steps, availability, gates, policies
+from booking.services import approval_steps, availability, distances, gates, policies
 from booking.services.availability import WINDOW, Alternative, Room
 from booking.services.gates import Look, Wish
 from models import Facility, Instrument
@@ -247,18 +246,8 @@ def _alternative(asked: _Asked, use: _Use, place: Facility, price: Decimal | Non
         estimate=price,
         difference=difference,
         facility=place.code,
-        km=0.0 if place.id == asked.place.id else _kilometres(asked.place, place),
+        km=distances.between(asked.place, place),
     )
-
-
-def _kilometres(one: Facility, other: Facility) -> float | None:
-    """Give the distance of two places as the crow flies, by the haversine formula; None where one is unknown."""
-    if None in (one.latitude, one.longitude, other.latitude, other.longitude):
-        return None
-    here, there = radians(one.latitude or 0), radians(other.latitude or 0)
-    east = radians((other.longitude or 0) - (one.longitude or 0))
-    chord = sin((there - here) / 2) ** 2 + cos(here) * cos(there) * sin(east / 2) ** 2
-    return round(2 * 6371.0 * asin(sqrt(chord)), 1)
 
 
 # --- what passes ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
 from booking.domain.rules import LONGEST, Facts, Invalid, Policy
 from booking.domain.spans import Load, Span, busy, intersect, merge
-from booking.services import catalogue, instruments, occupation, policies
+from booking.services import catalogue, distances, instruments, occupation, policies
 from booking.services.catalogue import Filters
 from models import (
     Booking,
@@ -68,13 +68,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A time at which an instrument can be had, with what it would cost (None: negotiated)."""
+    """A time at which an instrument can be had, with what it would cost (None: negotiated), and how far away."""
 
     instrument_id: int
     code: str
     start: datetime
     end: datetime
     estimate: Decimal | None
+    km: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,10 +411,11 @@ def find(
     check_window(within)
     if duration <= timedelta(0) or duration > WINDOW:
         raise Invalid({"duration": "out_of_range"})
+    reach = distances.reach(session, near=filters.near, within_km=filters.within_km)
     rows = session.scalars(
         select(Instrument)
         .where(
-            Instrument.id.in_(catalogue.matching(filters, actor)),
+            Instrument.id.in_(catalogue.matching(filters, actor, reach)),
             Instrument.bookable,
             Instrument.units >= quantity,
         )
@@ -424,8 +426,11 @@ def find(
     starts = sorted(starts, key=lambda found: (found[1].start, found[0].code))[:limit]
     items = [Item(row.id, span, quantity) for row, span in starts]
     charges = estimates(session, actor=actor, items=items)
+    km = reach.km if reach else {}
     return [
-        Offer(row.id, row.code, span.start, span.end, charge.amount if charge else None)
+        Offer(
+            row.id, row.code, span.start, span.end, charge.amount if charge else None, km.get(row.facility_id)
+        )
         for (row, span), charge in zip(starts, charges, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """The catalogue: search by words and filters, facets with counts, and the classes that it is sorted by."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -29,7 +29,8 @@ from booking.domain import search as words_of
 from booking.domain.access import Actor
 from booking.domain.rules import Invalid
 from booking.domain.vocabulary import Term
-from booking.services import instruments
+from booking.services import distances, instruments
+from booking.services.distances import Reach
 from models import (
     Capability,
     Category,
@@ -51,6 +52,9 @@ MOST_CHOICES = 50
 MOST_CAPABILITIES = 30
 """So many tags are."""
 
+MOST_RANKED = 500
+"""Facilities farther away than so many others come in no order of their own."""
+
 LONGEST_FILTER = 200
 
 
@@ -59,7 +63,8 @@ class Filters:
     """What is looked for; an empty word asks for nothing.
 
     `category` finds what is below it (01 finds 0101). `capability` is a tag, or one with a limit
-    (`volume_l>=50`); several have commas between.
+    (`volume_l>=50`); several have commas between. `near` is the code of a facility from which distances count,
+    `within_km` how many kilometres away it may be.
     """
 
     q: str = ""
@@ -68,6 +73,8 @@ class Filters:
     kind: str = ""
     category: str = ""
     capability: str = ""
+    near: str = ""
+    within_km: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what nobody types.
@@ -91,13 +98,17 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of what was found, and how it may be narrowed; `facets` is empty where nobody asked."""
+    """A page of what was found, and how it may be narrowed; `facets` is empty where nobody asked.
+
+    `km` tells how far each facility is from the one that was named, where that is known.
+    """
 
     items: list[Instrument]
     total: int
     page: int
     page_size: int
     facets: dict[str, list[Facet]]
+    km: Mapping[int, float] = field(default_factory=dict)
 
 
 class _Found(NamedTuple):
@@ -108,9 +119,10 @@ class _Found(NamedTuple):
     counts: dict[str, dict[Any, int]]
 
 
-def matching(filters: Filters, actor: Actor) -> Select[int]:
-    """Give the select of the ids of all instruments that match and that the actor may see."""
-    query = select(Instrument.id).where(instruments.visible(actor), *_narrowed(filters, Instrument).values())
+def matching(filters: Filters, actor: Actor, reach: Reach | None = None) -> Select[int]:
+    """Give the select of the ids of all instruments that match, near enough, and that the actor may see."""
+    conditions = _narrowed(filters, Instrument, reach).values()
+    query = select(Instrument.id).where(instruments.visible(actor), *conditions)
     if found := words_of.words(filters.q):
         query = query.where(Instrument.id.in_(select(InstrumentText.instrument_id).where(*_contains(found))))
     return query
@@ -128,19 +140,23 @@ def search(
 ) -> Page:
     """Find instruments: exact names first, then beginnings, then words, each by name; by code without words.
 
+    Near a facility the nearest come first, in that order; what is nobody knows where comes last.
+
     Each facet counts as if its own filter were not set. The number of statements does not grow with it.
 
-    :raises Invalid: if there is no such page
+    :raises Invalid: if there is no such page, or no such facility to be near to
     """
     _check_page(page, page_size)
     offset = (page - 1) * page_size
-    found = _ask(session, filters, actor, locale, limit=page_size, offset=offset, facets=facets)
+    reach = distances.reach(session, near=filters.near, within_km=filters.within_km)
+    found = _ask(session, filters, actor, locale, reach, limit=page_size, offset=offset, facets=facets)
     return Page(
         items=_items(session, found.ids),
         total=found.total,
         page=page,
         page_size=page_size,
         facets=_facets(session, filters, found.counts) if facets else {},
+        km=reach.km if reach else {},
     )
 
 
@@ -167,7 +183,7 @@ def _contains(found: Iterable[str]) -> list[ColumnElement[bool]]:
     return [InstrumentText.search_text.contains(word, autoescape=True) for word in found]
 
 
-def _narrowed(filters: Filters, c: Any) -> dict[str, ColumnElement[bool]]:
+def _narrowed(filters: Filters, c: Any, reach: Reach | None = None) -> dict[str, ColumnElement[bool]]:
     """Give the condition of each filter that is set, by its name, on columns named as an instrument's."""
     makers: dict[str, Callable[[str], ColumnElement[bool]]] = {
         "facility": lambda code: (
@@ -178,7 +194,10 @@ def _narrowed(filters: Filters, c: Any) -> dict[str, ColumnElement[bool]]:
         "category": lambda code: c.category_code.startswith(code, autoescape=True),
         "capability": lambda wanted: able(c.id, wanted),
     }
-    return {name: make(value) for name, make in makers.items() if (value := getattr(filters, name).strip())}
+    found = {name: make(value) for name, make in makers.items() if (value := getattr(filters, name).strip())}
+    if reach is not None and reach.within is not None:
+        found["within_km"] = c.facility_id.in_(reach.near)
+    return found
 
 
 def _members(network: str) -> Select[int]:
@@ -213,6 +232,7 @@ def _ask(
     filters: Filters,
     actor: Actor,
     locale: str,
+    reach: Reach | None,
     *,
     limit: int,
     offset: int,
@@ -221,21 +241,25 @@ def _ask(
     """Count and take the page in one statement, which reads the words of each instrument once."""
     found = words_of.words(filters.q)
     source = _hits(found, actor, locale) if found else _everything(actor)
-    narrowed = _narrowed(filters, source.c)
+    if reach is not None and reach.near:
+        places = {place: number for number, place in enumerate(reach.near[:MOST_RANKED])}
+        nearest = case(places, value=source.c.facility_id, else_=len(places))
+        source = source._replace(order=(nearest, *source.order))
+    narrowed = _narrowed(filters, source.c, reach)
     page = _page(source, [*narrowed.values()], limit, offset)
     parts = [_row("page", page.c.id, None, page.c.place), _total(source, narrowed)]
     if facets:
-        parts += _facet_rows(source, filters, narrowed)
-    total, places = 0, []
+        parts += _facet_rows(source, filters, narrowed, reach)
+    total, found_at = 0, []
     counts: dict[str, dict[Any, int]] = {name: {} for name in _FACETS}
     for what, number, word, count in session.execute(union_all(*parts)):
         if what == "total":
             total = count
         elif what == "page":
-            places.append((count, number))
+            found_at.append((count, number))
         else:
             counts[what][word if number is None else number] = count
-    return _Found(total, [place for _, place in sorted(places)], counts)
+    return _Found(total, [place for _, place in sorted(found_at)], counts)
 
 
 class _Source(NamedTuple):
@@ -318,7 +342,10 @@ def _total(source: _Source, narrowed: Mapping[str, ColumnElement[bool]]) -> Sele
 
 
 def _facet_rows(
-    source: _Source, filters: Filters, narrowed: Mapping[str, ColumnElement[bool]]
+    source: _Source,
+    filters: Filters,
+    narrowed: Mapping[str, ColumnElement[bool]],
+    reach: Reach | None,
 ) -> list[Select[*tuple[Any, ...]]]:
     """Count the hits by facility, kind and class once, and sum that up for each facet without its own filter."""
     able = [narrowed["capability"]] if "capability" in narrowed else []
@@ -329,7 +356,7 @@ def _facet_rows(
         .group_by(c.facility_id, c.kind, c.category_code)
         .cte("groups")
     )
-    of_groups = _narrowed(replace(filters, capability=""), groups.c)
+    of_groups = _narrowed(replace(filters, capability=""), groups.c, reach)
     number = func.sum(groups.c.number)
 
     def others(name: str) -> list[ColumnElement[bool]]:

@@ -103,6 +103,7 @@ def free() -> tuple[str, int]:
         errors=errors,
         typed={"ability": "", "limit": "", "figure": ""} if not errors else typed,
         needed=_needed(filters),
+        away=wording.away,
         kind_options=kind_options(),
         category_options=[("", _("Any"))] + [(row.code, name_of(row)) for row in classes],
         facility_options=[("", _("Any"))] + [(row.code, name_of(row)) for row in places],
@@ -156,7 +157,7 @@ def _whole(name: str, default: int) -> int:
 
 
 def _filters(typed: Mapping[str, str]) -> Filters:
-    names = ("q", "facility", "network", "kind", "category", "capability")
+    names = ("q", "facility", "network", "kind", "category", "capability", "near", "within_km")
     filters = Filters(**{name: request.args.get(name, "").strip() for name in names})
     wanted, wrong = abilities.added(filters.capability, typed)
     if wrong:

@@ -22,6 +22,7 @@ from booking.i18n import gettext as _
 from booking.services import (
     availability,
     catalogue,
+    distances,
     facilities,
     instruments,
     networks,
@@ -39,6 +40,9 @@ from models import Instrument, InstrumentPrice
 Answer = str | Redirect | tuple[str, int]
 
 PER_PAGE = 20
+REACHES = (10, 30, 100, 300)
+"""The distances offered, in kilometres; an address may ask for any other."""
+
 FACETS = ("kind", "category", "facility", "network", "capability")
 """The ways to narrow the search, in the order of the page."""
 
@@ -88,11 +92,14 @@ def search() -> Answer:
             locale=i18n.current_locale(),
         )
         shown = cards(session, actor=who, instruments=found.items, now=now)
+        near = nearness(session, filters)
     choices = {name: _choices(name, found.facets[name], filters) for name in FACETS}
     page = render_template(
         "catalogue/search.html",
         filters=filters,
         typed=typed,
+        near=near,
+        away=lambda row: wording.away(found.km.get(row.facility_id)) if filters.near else "",
         errors=said(errors, {"figure": _("Figure"), "ability": _("Ability"), "limit": _("Limit")}),
         problems={name: wording.error_sentence(code) for name, code in errors.items()},
         set_filters={name: value for name, value in asdict(filters).items() if value},
@@ -111,7 +118,30 @@ def filters_asked() -> Filters:
 
     :raises Invalid: if a word is too long
     """
-    return Filters(**{name: request.args.get(name, "").strip() for name in ("q", *FACETS)})
+    names = ("q", *FACETS, "near", "within_km")
+    return Filters(**{name: request.args.get(name, "").strip() for name in names})
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """The fields of a form that ask for what is near: where from, and how far."""
+
+    place: str
+    km: str
+    places: list[tuple[str, str]]
+    reaches: list[tuple[str, str]]
+
+
+def nearness(session: Session, filters: Filters) -> Nearness:
+    """Give what a form offers: all facilities that are somewhere known; one's own organisation's stands chosen."""
+    places = distances.places(session)
+    kilometres = sorted({*REACHES, *([int(filters.within_km)] if filters.within_km.isdecimal() else [])})
+    return Nearness(
+        filters.near or distances.own(session, actor=actor()),
+        filters.within_km,
+        [("", _("Anywhere")), *((row.code, i18n.name_of(row)) for row in places)],
+        [("", _("Any distance")), *((str(km), _("Within %(km)s km", km=km)) for km in kilometres)],
+    )
 
 
 def _choices(name: str, facets: Iterable[Facet], filters: Filters) -> list[Choice]:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event, update
 
 from booking import db
-from models import Instrument
+from models import Facility, Instrument
 from tests.api.conftest import World, at, window
 
 
@@ -88,6 +88,19 @@ def test_the_earliest_time_comes_first(busy: World):
     ]
     assert [one["estimate"] for one in offers] == [None, {"total": "1200.00", "currency": "CNY"}]
     assert all(set(one) == {"instrument_id", "start", "end", "estimate"} for one in offers)
+
+
+def test_near_a_facility_it_is_told_how_far(world: World):
+    with world.session() as session:
+        for place in session.query(Facility):
+            place.latitude, place.longitude = (22.9, 113.9) if place.code == "YARD" else (23.35, 113.9)
+    query = window() | {"duration": "PT1H", "near": "YARD"}
+    offers = world.get("/free", query_string=query).json["offers"]
+    assert {one["km"] for one in offers} == {0.0, 50.0}
+    found = world.get("/instruments", query_string={"near": "YARD", "within_km": "30"}).json
+    assert found["km"] == {"YARD": 0.0}
+    assert world.get("/instruments", query_string={"near": "NOWHERE"}).json["errors"] == {"near": "unknown"}
+    assert world.get("/free", query_string=query | {"within_km": "x"}).status_code == 422
 
 
 def test_what_is_offered_can_be_booked(busy: World):

@@ -13,7 +13,7 @@ from booking.domain.needs import Need
 from booking.i18n import use_locale
 from booking.web import abilities
 from booking.web.forms import Intake
-from models import Capability, Instrument, WaitlistEntry, WaitlistInstrument
+from models import Capability, Facility, Instrument, WaitlistEntry, WaitlistInstrument
 from tests.web.lab import Lab, at, text_of, typed
 
 
@@ -137,3 +137,20 @@ def test_a_wish_names_it_and_so_does_a_step(lab):
     page = lab.send("ben", "/processes/new", facility="LAB", find="1", **step, **lags, **start)
     assert "SEM2" in page.text
     assert 'value="100"' in page.text
+
+
+def test_the_nearest_come_first_where_somebody_asks(lab):
+    assert "Near a place" not in lab.get("ben", "/instruments").text  # nobody knows where anything is
+    with db.transaction() as session:
+        for code, latitude in (("LAB", 22.9), ("FAR", 23.35)):
+            place = session.get_one(Facility, lab.facilities[code])
+            place.latitude, place.longitude = latitude, 113.9
+    page = lab.get("ben", "/instruments", near="FAR", within_km="").text
+    assert page.index("Far instrument") < page.index("Water bath")
+    words = text_of(page)
+    assert "right there" in words
+    assert "50 km away" in words
+    assert "Water bath" not in lab.get("ben", "/instruments", near="FAR", within_km="30").text
+    offers = text_of(lab.get("ben", "/free", near="FAR", within_km="100").text)
+    assert "50 km away" in offers
+    assert lab.get("ben", "/instruments", near="FAR", within_km="x").status_code == 422

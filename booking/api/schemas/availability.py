@@ -17,7 +17,7 @@ from booking.api.schemas.fields import (
     Whole,
     span,
 )
-from booking.api.schemas.instruments import FiltersIn
+from booking.api.schemas.instruments import FiltersIn, NearIn
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST
@@ -43,7 +43,7 @@ class WindowIn(In):
         return data
 
 
-class FindIn(FiltersIn, WindowIn):
+class FindIn(FiltersIn, NearIn, WindowIn):
     """What is looked for: how long, in which window, on which instruments."""
 
     duration = Length(
@@ -120,6 +120,10 @@ class OfferOut(Out):
         required=True,
         allow_none=True,
         metadata={"description": "Null where the price is negotiated."},
+    )
+    km = fields.Float(
+        allow_none=True,
+        metadata={"description": "Where `near` was asked: how far it is, null where that is not known."},
     )
 
 

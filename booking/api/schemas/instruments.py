@@ -41,7 +41,20 @@ class FiltersIn(In):
     )
 
 
-class SearchIn(FiltersIn, PageIn):
+class NearIn(In):
+    """From where distances count, and how far is near enough."""
+
+    near = Text(
+        longest=40, load_default="", metadata={"description": "The id of a facility; the nearest come first."}
+    )
+    within_km = Text(
+        longest=5,
+        load_default="",
+        metadata={"description": "At most so many kilometres away, as the crow flies.", "example": "30"},
+    )
+
+
+class SearchIn(FiltersIn, NearIn, PageIn):
     """Which instruments, and which page of them."""
 
 
@@ -125,6 +138,13 @@ class InstrumentsOut(PageOut):
         values=fields.List(fields.Nested(FacetOut)),
         required=True,
         metadata={"description": "By the name of the filter."},
+    )
+    km = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        metadata={
+            "description": "Where `near` was asked: how far each facility of the page is, where that is known."
+        },
     )
 
 
