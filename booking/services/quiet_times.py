@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -12,8 +13,6 @@ from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.pricing import CustomerClass
 from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.problem import SLOT
-from booking.domain.resolution.repair import Window as Found
-from booking.domain.resolution.repair import quietest
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.services import availability, closures, facilities, repair_pools, replans
@@ -21,11 +20,11 @@ from booking.services.lanes import Grid
 from booking.services.repair_pools import LONGEST, Ground
 from models import Booking, Closure, ClosureKind, Facility, Instrument, Replan
 
+if TYPE_CHECKING:
+    from booking.domain.resolution.repair import Window as Found
+
 MOST = 5
 """So many times are told."""
-
-WORK = 0.15
-"""How long is thought about them all: a page waits for it, and only crowds are not settled at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,8 @@ def find(
     :raises NotFound: if the instrument is not the facility's
     :raises Invalid: if the length does not fit the span, or the span is over or too long
     """
+    from booking.domain.resolution.repair import quietest  # noqa: PLC0415 - NumPy: only who asks loads it
+
     require(actor, "closure.make", Subject(facility_id=facility_id))
     availability.check_window(within)
     within = Span(max(within.start, now), within.end)
@@ -91,7 +92,8 @@ def find(
         later={lane: read.setup[lane] for lane in lanes},
         inside=_inside(session, facility, instrument_id, over) if in_hours else None,
         most=MOST,
-        effort=Effort(work=WORK),
+        # A page waits: each gets the nearest place. The replan of what is chosen has the exact solver think about it.
+        effort=Effort(work=0),
     )
     return [_told(one, ground, facility, length) for one in found]
 
@@ -107,7 +109,7 @@ def _inside(
     return [span for span in spans if span is not None]
 
 
-def _told(one: Found, ground: Ground, facility: Facility, length: timedelta) -> QuietTime:
+def _told(one: "Found", ground: Ground, facility: Facility, length: timedelta) -> QuietTime:
     start = ground.over.time(one.start)
     met = tuple(ground.bookings[number] for number in one.hit)
     own = facility.organisation_id
