@@ -878,7 +878,8 @@ def source_failure(code: str, figure: object = "") -> str:
         "fewer": ngettext(
             "Only %(num)d event is left of many, which looks like a mistake.",
             "Only %(num)d events are left of many, which looks like a mistake.",
-            int(str(figure)) if str(figure).isdecimal() else 0,
+            left := int(str(figure)) if str(figure).isdecimal() else 0,
+            num=left,
         ),
         "empty_roster": _("Nobody is on this roster, which would close everything."),
     }

@@ -556,6 +556,7 @@ def _asked_by_calendar(session: Session, booking: Booking) -> dict[str, str]:
 
 def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper: Actor) -> dict[str, str]:
     """Subscribe the facility to a calendar that meets a booking, and to one that is paused."""
+    session.refresh(facility, ["organisation"])
     place = make_instrument(session, facility)
     span = Span(SOON, SOON + timedelta(hours=1))
     bookings.place(session, actor=who, items=[Item(place.id, span)], now=NOW)
