@@ -152,7 +152,6 @@ def reply(found: Reply, *, stamp: datetime) -> bytes:
         event.add("attendee", attendee, encode=False)
         if one.comment:
             event.add("comment", shorten(plain_text(one.comment), 2000))
-        event.add("request-status", "2.0;Success" if one.answer is not Answer.DECLINED else "3.14;Refused")
         events.append(event)
     return _calendar(Method.REPLY, events)
 

@@ -33,6 +33,7 @@ from booking.services import (
 from models import (
     ApprovalStep,
     Booking,
+    CalendarQuestion,
     ClosureKind,
     Delivery,
     EntryState,
@@ -45,6 +46,7 @@ from models import (
     Proposal,
     ProposalKind,
     ProposalState,
+    QuestionKind,
     Replan,
     ReplanState,
     Transfer,
@@ -415,6 +417,44 @@ def proposed(session, ada, tam, furnace, pool):
     return ada.person_id, "proposal.made"
 
 
+def by_calendar(kind):
+    """A story of Ada's calendar, which says something that she is asked about."""
+
+    def happened(session, ada, tam, furnace, pool):
+        booking = place(session, ada, item(pool))
+        question_id = UUID(int=8)
+        span = {"starts_at": START + timedelta(hours=6), "ends_at": START + timedelta(hours=8)}
+        moves = kind is QuestionKind.COUNTERED
+        session.add(
+            CalendarQuestion(
+                id=question_id,
+                booking_id=booking.id,
+                person_id=ada.person_id,
+                position=-1,
+                kind=kind,
+                booking_sequence=0,
+                created_at=NOW,
+                **span if moves else {},
+            )
+        )
+        told = {"start": span["starts_at"].isoformat(), "end": span["ends_at"].isoformat()} if moves else {}
+        events.record(
+            session,
+            actor=ada,
+            kind=f"invitation.{kind.value}",
+            now=NOW,
+            booking=booking,
+            facility_id=pool.facility_id,
+            person_id=str(ada.person_id),
+            question_id=str(question_id),
+            comment="The <b>reactor</b> is not ready.",
+            **told,
+        )
+        return ada.person_id, f"invitation.{kind.value}"
+
+    return happened
+
+
 def _proposal(session, booking, pool, tam):
     closure, _ = closures.make(
         session,
@@ -508,6 +548,8 @@ STORIES = {
     ),
     "series.expired": said("series.expired", **DATES),
     "proposal.made": proposed,
+    "invitation.declined": by_calendar(QuestionKind.DECLINED),
+    "invitation.countered": by_calendar(QuestionKind.COUNTERED),
     "proposal.withdrawn": about_booking("proposal.withdrawn"),
     "booking.stands": about_booking("booking.stands"),
     "wish.drafted": of_round("wish.drafted"),
@@ -581,7 +623,9 @@ def fixed_ids(monkeypatch):
 
 
 def test_every_form_of_message_has_its_story_here():
-    assert set(STORIES) | {notifications.DIGEST} == notifications.TEMPLATES
+    # Those around meetings are told in their own tests.
+    others = {notifications.DIGEST, notifications.INVITATION, notifications.ANSWER}
+    assert set(STORIES) | others == notifications.TEMPLATES
 
 
 @pytest.mark.usefixtures("fixed_ids")
