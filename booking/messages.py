@@ -257,6 +257,7 @@ def _environment() -> Environment:
         channel_name=wording.channel_name,
         silence=plan_words.silence_sentence,
         giving_up=plan_words.giving_up,
+        displaced_by=plan_words.displaced_by,
         why=plan_words.why,
         because=plan_words.because,
         source_failure=wording.source_failure,

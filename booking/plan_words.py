@@ -200,6 +200,15 @@ def cause_name(cause: Cause) -> str:
     }[cause]
 
 
+def displaced_by(cause: str) -> str:
+    """Say to the owner of a booking what displaces it."""
+    return {
+        Cause.HOURS.value: _("Your booking lies outside the new opening hours."),
+        Cause.WORKING_DAYS.value: _("The day of your booking has become a day off."),
+        Cause.WITHDRAWN.value: _("What you booked is withdrawn, and can be booked no more."),
+    }.get(cause, _("An outage meets your booking."))
+
+
 def proposal_state(state: ProposalState) -> str:
     """Name what became of a proposal."""
     return {

@@ -15,6 +15,7 @@ from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may
 from booking.domain.occupation import Claim, Item
 from booking.domain.replanning import (
     Answer,
+    Cause,
     ProposalKind,
     ProposalState,
     ReplanState,
@@ -276,6 +277,11 @@ def get(session: Session, *, actor: Actor, proposal_id: UUID) -> Proposal:
     return found
 
 
+def cause_of(session: Session, proposal: Proposal) -> Cause:
+    """Give what displaces the booking."""
+    return session.scalars(select(Replan.cause).where(Replan.id == proposal.replan_id)).one()
+
+
 def waiting_for(session: Session, *, actor: Actor, booking: Booking) -> Proposal | None:
     """Give what waits for this actor's answer about a booking."""
     if not _answers(actor, booking):
@@ -509,6 +515,7 @@ def _tell(
         proposal_id=str(proposal.id),
         link_id=str(link_id),
         person_id=str(booking.person_id),
+        cause=row.cause.value,
         proposed=proposal.kind.value,
         instrument=codes[proposal.instrument_id] if proposal.instrument_id else "",
         parts=[

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain.access import Subject, require
+from booking.domain.hours import WeeklyHours
 from booking.domain.inventory import hours_text
 from booking.domain.rules import Invalid
 from booking.http.forms import fields
@@ -30,7 +31,7 @@ def show_facility_hours(code: str) -> Answer:
     """Show the weekly hours of a facility as they can be edited."""
     with reading() as session:
         facility = _facility(session, code)
-        text = hours_text(facilities.hours(session, facility_id=facility.id))
+        text = _lines(facilities.hours(session, facility_id=facility.id))
     return _page(facility, None, {"opening": text})
 
 
@@ -61,7 +62,7 @@ def show_instrument_service(code: str) -> Answer:
     """Show whether an instrument is offered, and its own hours, as they can be edited."""
     with reading() as session:
         row = _instrument(session, code)
-        text = hours_text(facilities.own_hours(session, instrument_id=row.id))
+        text = _lines(facilities.own_hours(session, instrument_id=row.id))
     return _page(row.facility, row, {"opening": text, "bookable": "yes" if row.bookable else "no"})
 
 
@@ -89,6 +90,10 @@ def set_instrument_service(code: str) -> Answer:
             return _done(met, replan, url_for("web.instrument_service", code=code))
     except Invalid as error:
         return _page(row.facility, row, typed, error=error)
+
+
+def _lines(hours: Sequence[WeeklyHours]) -> str:
+    return hours_text(hours).replace("; ", "\n")
 
 
 def _facility(session: Session, code: str) -> Facility:

@@ -14,7 +14,7 @@ from booking.db import Session, reading, transaction
 from booking.domain.access import Actor, NotFound
 from booking.domain.occupation import Item
 from booking.domain.replanning import Answer as Said
-from booking.domain.replanning import ProposalKind, ProposalState
+from booking.domain.replanning import Cause, ProposalKind, ProposalState
 from booking.domain.rules import Invalid, Refused
 from booking.http.forms import fields
 from booking.http.guard import needs, open_to_all
@@ -116,13 +116,15 @@ class _Shown:
     items: Sequence[Item]
     places: Mapping[int, Instrument]
     price: Decimal | None
+    cause: Cause
 
     @classmethod
     def of(cls, session: Session, found: Proposal) -> "_Shown":
         before, items = proposals.items_before(found), proposals.proposed_items(found)
         wanted = {item.instrument_id for item in (*before, *items)}
         places = instruments.by_ids(session, instrument_ids=wanted)
-        return cls(found, before, items, places, proposals.price(session, found.booking))
+        cause = proposals.cause_of(session, found)
+        return cls(found, before, items, places, proposals.price(session, found.booking), cause)
 
 
 def _page(
@@ -139,6 +141,7 @@ def _page(
         chosen=request.args.get("answer", ""),
         has_place=found.kind is not ProposalKind.NO_PLACE,
         silence=plan_words.silence_sentence(found.booking.if_silent.value, found.kind.value),
+        because=plan_words.displaced_by(shown.cause.value),
         giving_up=plan_words.giving_up(shown.price),
         state=plan_words.proposal_state(found.state),
         kind=plan_words.proposal_kind(found.kind),
