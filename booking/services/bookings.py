@@ -217,7 +217,9 @@ def place(
     session.flush()
     _take(session, case, booking.id, now)
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    _record(session, actor, kind, booking, now, **_told_together(series_id, why), **overrode)
+    # Nobody did it themselves that came of a wish: its owner reads of it as of news.
+    by = SYSTEM if why else actor
+    _record(session, by, kind, booking, now, **_told_together(series_id, why), **overrode)
     set_committed_value(booking, "person", session.get(Person, booking.person_id))
     agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
     set_committed_value(booking, "booked_by", agent)

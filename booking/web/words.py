@@ -6,6 +6,7 @@ from decimal import Decimal
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
+from booking import plan_words
 from booking.domain import vocabulary
 from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.vocabulary import Term
@@ -36,6 +37,7 @@ def register(blueprint: Blueprint) -> None:
             sort_name=sort_name,
             facet_name=facet_name,
             why_barred=why_barred,
+            window_words=plan_words.window,
         )
 
     blueprint.record_once(_give)

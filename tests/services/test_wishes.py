@@ -128,7 +128,8 @@ def test_three_days_in_march_on_a_reactor_of_500_litres_is_booked_where_one_is_f
     assert (booking.may_move, booking.makes_room, booking.purpose) == (True, True, "A trial of 200 kg")
     assert (entry.state, entry.booking_id) == (EntryState.SERVED, booking.id)
     told = session.scalars(select(Event).where(Event.kind == "booking.placed")).all()
-    assert [event.data.get("why") for event in told if event.booking_id == booking.id] == ["wish_found"]
+    news = [event for event in told if event.booking_id == booking.id]
+    assert [(event.data.get("why"), event.actor_id) for event in news] == [("wish_found", None)]
     assert serve(session) == []
 
 

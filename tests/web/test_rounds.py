@@ -123,7 +123,7 @@ def test_a_round_is_opened_and_tells_what_it_promises(lab):
         "Spring",
         "Takes wishes",
         "Cold days first",
-        "At least 8 h 30 min for enterprises 0101 · 30% of the price paid from the budget",
+        "At least 8.5 h for enterprises 0101 · 30% of the price paid from the budget",
         "No organisation gets more than 2 days 12 h",
         "Subsidies up to ¥5,000.50",
         "5% of each week's open time stays free",
