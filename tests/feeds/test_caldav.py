@@ -376,6 +376,13 @@ def test_the_events_are_those_of_the_feed_octet_by_octet(world, ada):
         assert ada.ask("HEAD", path).headers["Content-Length"] == str(len(body))
 
 
+def test_a_character_that_xml_has_not_spoils_no_answer(world, ada):
+    world.book("ada", Span(SOON, SOON + HOUR), purpose="Alloy\uffff\ufffe 7 🧪")
+    [(path, data)] = ada.query(sem(world)).items()
+    assert "DESCRIPTION:Alloy 7 🧪\r\n" in data
+    assert "\uffff" in ada.ask("GET", path).text
+
+
 def test_nobody_reads_what_is_confidential_and_rights_are_asked_at_each_request(world, ada):
     booking = world.book("cleo", Span(SOON, SOON + HOUR), purpose="secret alloy", confidential=True)
     [(path, data)] = ada.query(sem(world)).items()

@@ -1,5 +1,6 @@
 """XML of WebDAV, read within limits and written; never by matching text."""
 
+import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -61,12 +62,16 @@ def parse(data: bytes) -> Element:
     return root
 
 
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What a calendar may carry and XML may not: one such character would spoil the whole answer."""
+
+
 def made(tag: str, *content: "Element | str", **attributes: str) -> Element:
     """Make an element of texts and other elements."""
     element = ET.Element(tag, attributes)
     for part in content:
         if isinstance(part, str):
-            element.text = (element.text or "") + part
+            element.text = (element.text or "") + _UNWRITABLE.sub("", part)
         else:
             element.append(part)
     return element
