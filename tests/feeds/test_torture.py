@@ -4,12 +4,14 @@ The world is full of it: words in many scripts, escapes, whole days closed, a fa
 which its clocks change, what was cancelled, moved, awaits approval or is confidential, and ten thousand events.
 """
 
+import random
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from booking import db
 from booking.domain.hours import instant, zone
@@ -17,8 +19,8 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.feeds import rendering
-from booking.services import bookings, closures, facilities
-from models import Booking, Closure, ClosureKind, Instrument, Occupation, Person
+from booking.services import approvals, bookings, closures, facilities
+from models import Booking, BookingItem, Closure, ClosureKind, Instrument, Occupation, Person
 from tests import cast
 from tests.domain.test_calendars import TORTURE
 from tests.factories import make_facility, make_instrument, make_network
@@ -295,6 +297,50 @@ def test_a_day_later_the_bytes_are_the_same(torture):
     for copy in copies(world):
         copy.unlink()
     assert [world.get(path).data for path in paths] == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_over_any_edits_the_figures_move_with_what_is_seen(world, seed):
+    """LAST-MODIFIED rises with each visible edit, SEQUENCE with each move, and the UID stays, whatever is done."""
+    rng = random.Random(seed)
+    with db.transaction() as session:
+        session.execute(update(Instrument).values(approval_required=bool(seed % 2)))
+    key = world.book("ada", 24 * 20, 24 * 20 + 1, purpose="first")
+    path = world.make(cancelled=True)
+    (before,) = judges.by_ical(world.get(path).data)
+    for step in range(14):
+        world.now += timedelta(minutes=rng.randint(1, 90))
+        deed = "cancel" if step == 13 else rng.choice(["move", "say", "nothing", "approve"])
+        _do(world, key, deed, rng)
+        (after,) = judges.by_ical(world.get(path).data)
+        assert after.uid == before.uid
+        assert after.sequence >= before.sequence
+        assert after.changed >= before.changed
+        moved = (after.start, after.end, after.status) != (before.start, before.end, before.status)
+        assert not moved or after.sequence > before.sequence
+        shown = after._replace(changed=0, sequence=0) != before._replace(changed=0, sequence=0)
+        assert not shown or after.changed == int(world.now.timestamp()) > before.changed
+        before = after
+    assert before.status == "CANCELLED"
+
+
+def _do(world: World, key: UUID, deed: str, rng: random.Random) -> None:
+    with db.transaction() as session:
+        ada, row = world.actor(session, "ada"), session.get_one(Booking, key)
+        if deed == "move":
+            start = world.now.replace(minute=0) + timedelta(days=20, hours=rng.randint(0, 200))
+            place = session.scalars(
+                select(BookingItem.instrument_id).where(BookingItem.booking_id == key)
+            ).one()
+            items = [Item(place, Span(start, start + timedelta(hours=rng.randint(1, 4))))]
+            bookings.change(session, actor=ada, booking_id=key, version=None, items=items, now=world.now)
+        elif deed == "say":
+            purpose = f"purpose {rng.random()}"
+            bookings.change(session, actor=ada, booking_id=key, version=None, purpose=purpose, now=world.now)
+        elif deed == "approve" and row.state is State.REQUESTED:
+            approvals.approve(session, actor=world.actor(session, "tam"), booking_id=key, now=world.now)
+        elif deed == "cancel":
+            bookings.cancel(session, actor=ada, booking_id=key, now=world.now)
 
 
 def test_two_readers_agree_on_ten_thousand_events(make_app, sqlite_url, now, monkeypatch):
