@@ -86,8 +86,8 @@ def _nothing_displaced(params: Params) -> str:
     if not params["by_hand"]:
         return _("This closure meets no booking.")
     return ngettext(
-        "%(num)d booking is met that only a person can move: it has begun, or takes several instruments.",
-        "%(num)d bookings are met that only a person can move: they have begun, or take several instruments.",
+        "%(num)d booking is met that only a person can move: it has begun, or is too far ahead.",
+        "%(num)d bookings are met that only a person can move: they have begun, or are too far ahead.",
         params["by_hand"],
         num=params["by_hand"],
     )
