@@ -248,7 +248,7 @@ def _proposals(session: Session, found: Sequence[Proposal]) -> list[dict[str, An
             "before": _items(before[number], codes),
             "state": one.state,
             "deadline": one.deadline,
-            "if_silent": one.booking.if_silent,
+            "if_silent": proposals.if_silent(one),
         }
         for number, one in enumerate(found)
     ]

@@ -16,6 +16,7 @@ from booking.domain.occupation import Claim, Item
 from booking.domain.replanning import (
     Answer,
     Cause,
+    IfSilent,
     ProposalKind,
     ProposalState,
     ReplanState,
@@ -143,7 +144,7 @@ def silent(session: Session, *, proposal_id: UUID, now: datetime) -> Proposal | 
     row, proposal, booking = _locked_proposal(session, proposal_id)
     if proposal.state is not ProposalState.OPEN or proposal.deadline is None or proposal.deadline > now:
         return None
-    agreed = on_silence(booking.if_silent, proposal.kind)
+    agreed = on_silence(if_silent(proposal), proposal.kind)
     try:
         with session.begin_nested():
             _settle(session, SYSTEM, row, proposal, booking, agreed, ProposalState.SILENT, now)
@@ -153,6 +154,13 @@ def silent(session: Session, *, proposal_id: UUID, now: datetime) -> Proposal | 
         proposal.why = refused.reasons[0].code
         _settle(session, SYSTEM, row, proposal, booking, None, ProposalState.OVERTAKEN, now)
     return proposal
+
+
+def if_silent(proposal: Proposal) -> IfSilent:
+    """Give what silence stands for: nobody agreed to parts beforehand, nor to a place after the day it is needed."""
+    agreed = proposal.booking.if_silent
+    useless = proposal.kind is ProposalKind.SPLIT or too_late(proposal.booking, proposed_items(proposal))
+    return IfSilent.STAY if agreed is IfSilent.MOVE and useless else agreed
 
 
 def _settle(
@@ -526,7 +534,7 @@ def _tell(
         start=proposal.starts_at.isoformat() if proposal.starts_at else None,
         end=proposal.ends_at.isoformat() if proposal.ends_at else None,
         deadline=proposal.deadline.isoformat() if proposal.deadline else None,
-        if_silent=booking.if_silent.value,
+        if_silent=if_silent(proposal).value,
         reason=reason_of(row),
     )
 

@@ -140,7 +140,7 @@ def _page(
         open=is_open,
         chosen=request.args.get("answer", ""),
         has_place=found.kind is not ProposalKind.NO_PLACE,
-        silence=plan_words.silence_sentence(found.booking.if_silent.value, found.kind.value),
+        silence=plan_words.silence_sentence(proposals.if_silent(found).value, found.kind.value),
         because=plan_words.displaced_by(shown.cause.value),
         giving_up=plan_words.giving_up(shown.price),
         state=plan_words.proposal_state(found.state),

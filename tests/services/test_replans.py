@@ -260,6 +260,19 @@ def test_what_fits_nowhere_as_a_whole_is_divided(session, tam, ada, cleo, sem):
     assert all(item.starts_at >= NOW + 36 * HOUR for item in booking.items)
 
 
+def test_silence_moves_nobody_into_parts_or_beyond_the_day_by_which_it_is_needed(session, tam, ada, sem):
+    booking = place(session, ada, sem, 24, 26, if_silent=IfSilent.MOVE)
+    proposal = asked(session, tam, booking, sem, 60)
+    assert proposals.if_silent(proposal) is IfSilent.MOVE
+    booking.needed_by = date(2026, 11, 4)
+    assert proposals.if_silent(proposal) is IfSilent.STAY
+    booking.needed_by, proposal.kind = None, ProposalKind.SPLIT
+    assert proposals.if_silent(proposal) is IfSilent.STAY
+    session.flush()
+    proposals.silent(session, proposal_id=proposal.id, now=proposal.deadline)
+    assert (booking.starts_at, proposal.state) == (NOW + 24 * HOUR, ProposalState.SILENT)
+
+
 def test_who_gives_up_several_items_waits_for_each(session, tam, ada, sem):
     other = make_instrument(session, facility=sem.facility)
     several(session, ada, (sem, 24, 26, 1), (other, 26, 28, 1))
