@@ -2,7 +2,7 @@
 
 import re
 from html import unescape
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -12,10 +12,11 @@ from werkzeug.test import TestResponse
 
 from booking import db
 from booking.i18n import use_locale
+from booking.services import facilities
 from booking.web.calendars import client_name
-from models import CalendarLink, Person, Project, ProjectMember
+from models import CalendarLink, Person, Privacy, Project, ProjectMember
 from tests import cast
-from tests.factories import make_facility, make_instrument
+from tests.factories import make_facility, make_instrument, make_network
 
 
 @pytest.fixture
@@ -262,3 +263,159 @@ def test_the_page_needs_no_script_and_no_inline_style(ada):
     assert " style=" not in page
     assert not re.search(r"\son\w+=", page)
     assert re.search(r"<button[^>]*data-copy[^>]* hidden>", page)
+
+
+# --- choices, and the page of one address ----------------------------------------------------------
+
+
+def link_of(key: str) -> CalendarLink:
+    with db.reading() as session:
+        return session.get_one(CalendarLink, UUID(key))
+
+
+CHOSEN = {"privacy": "full", "locale": "en"}
+
+
+def test_what_is_chosen_is_kept_and_stands_on_its_page(app, ada):
+    wish = {"what": "me", "privacy": "busy", "locale": "zh_Hans_CN", "name": "Meine Zeit", "past_days": "3"}
+    answer = post(ada, "/calendars", {**wish, "future_days": "60", "no_pending": "1", "cancelled": "1"})
+    assert answer.status_code == 201
+    assert "The new address: Meine Zeit" in answer.text
+    (key,) = ids(ada)
+    link = link_of(key)
+    assert (link.name, link.past_days, link.future_days) == ("Meine Zeit", 3, 60)
+    assert (link.pending, link.cancelled, link.locale) == (False, True, "zh_Hans_CN")
+    page = ada.get(f"/calendars/{key}").text
+    for part in ('value="Meine Zeit"', 'value="60"', "<h1>Meine Zeit</h1>", "Not read by any calendar yet"):
+        assert part in page
+    assert len(re.findall(r'type="checkbox"[^>]* checked', page)) == 2
+    feed = app.test_client().get(path_of(address_in(answer.text))).text
+    assert "NAME:Meine Zeit" in feed
+
+
+def test_choices_are_changed_under_the_same_address(app, ada):
+    path = path_of(address_in(make(ada).text))
+    (key,) = ids(ada)
+    answer = post(ada, f"/calendars/{key}", {"privacy": "busy", "locale": "en", "name": "Renamed"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/calendars")
+    assert "NAME:Renamed" in app.test_client().get(path).text
+    assert "Saved." in ada.get("/calendars").text
+
+
+def test_to_tell_readers_more_is_asked_twice(ada):
+    make(ada, privacy="busy")
+    (key,) = ids(ada)
+    asked = post(ada, f"/calendars/{key}", {"privacy": "full", "locale": "en", "name": "Kept"})
+    assert asked.status_code == 422
+    assert "Whoever has the address will read more than now" in asked.text
+    assert 'name="sure"' in asked.text
+    assert 'value="Kept"' in asked.text  # what was typed is not lost
+    assert link_of(key).privacy is Privacy.BUSY
+    assert 'name="sure"' not in ada.get(f"/calendars/{key}").text
+    sure = {"privacy": "full", "locale": "en", "sure": "1"}
+    assert post(ada, f"/calendars/{key}", sure).status_code == 303
+    assert link_of(key).privacy is Privacy.FULL
+
+
+def test_what_hurts_is_one_step_farther_than_the_page(ada):
+    make(ada)
+    (key,) = ids(ada)
+    assert "/revocation" not in ada.get("/calendars").text
+    page = ada.get(f"/calendars/{key}").text
+    for act in ("renewal", "revocation"):
+        assert re.search(rf'<details>(?:(?!</details>).)*action="/calendars/{key}/{act}"', page, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"past_days": "-1"}, "past_days"),
+        ({"future_days": "0"}, "future_days"),
+        ({"future_days": "many"}, "future_days"),
+        ({"name": "x" * 101}, "name"),
+        ({"privacy": "none"}, "privacy"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_told_at_its_field(ada, data, field):
+    make(ada)
+    (key,) = ids(ada)
+    for path, what in (("/calendars", {"what": "me"}), (f"/calendars/{key}", {})):
+        answer = post(ada, path, {**CHOSEN, **what, **data})
+        assert answer.status_code == 422
+        assert f'href="#{field}"' in answer.text
+    assert len(ids(ada)) == 1
+
+
+def test_the_choices_of_others_do_not_exist(app, ada):
+    make(ada)
+    (key,) = ids(ada)
+    cleo = client_of(app, "cleo")
+    assert cleo.get(f"/calendars/{key}").status_code == 404
+    assert post(cleo, f"/calendars/{key}", CHOSEN).status_code == 404
+    assert ada.post(f"/calendars/{key}", data=CHOSEN).status_code == 400  # without the page's token
+
+
+def test_free_time_of_several_instruments_is_ticked_or_typed(app, ada):
+    with db.transaction() as session:
+        lab = facilities.by_code(session, code="LAB")
+        make_instrument(session, facility=lab, code="XRD", name_en="Diffractometer")
+    page = ada.get("/calendars?scope=free&id=SEM&id=XRD").text
+    assert '<option value="free" selected>' in page
+    assert len(re.findall(r'name="instrument" value="(?:SEM|XRD)" checked', page)) == 2
+    wish = {"what": "free", "privacy": "summary", "locale": "en", "instrument": "SEM", "codes": "XRD, SEM"}
+    answer = post(ada, "/calendars", wish)
+    assert answer.status_code == 201
+    assert "Free time of" in answer.text
+    feed = app.test_client().get(path_of(address_in(answer.text))).text
+    assert "Diffractometer" in feed
+    (key,) = ids(ada)
+    page = ada.get(f"/calendars/{key}").text
+    assert len(re.findall(r'name="instrument" value="(?:SEM|XRD)" checked', page)) == 2
+    assert post(ada, f"/calendars/{key}", {**CHOSEN, "sure": "1", "instrument": "SEM"}).status_code == 303
+    assert link_of(key).instrument_id is not None
+
+
+@pytest.mark.parametrize("typed", [{}, {"codes": "NONE"}, {"instrument": "NEW"}])
+def test_instruments_that_are_none_are_told_where_they_are_chosen(ada, typed):
+    answer = post(ada, "/calendars", {"what": "free", **CHOSEN, **typed})
+    assert answer.status_code == 422
+    assert 'href="#instrument"' in answer.text
+    assert "Unpublished" not in answer.text
+    make(ada, "free:SEM")
+    (key,) = ids(ada)
+    changed = post(ada, f"/calendars/{key}", {**CHOSEN, **typed})
+    assert changed.status_code == 422
+    assert link_of(key).instrument_id is not None
+
+
+def test_a_network_and_ones_decisions_can_be_chosen(app, ada):
+    with db.transaction() as session:
+        make_network(session, facilities.by_code(session, code="LAB"), code="NET", name_en="Pilot network")
+    page = ada.get("/calendars").text
+    assert '<option value="network:NET">Pilot network' in page
+    assert '<option value="approvals">' in page
+    for what, name in (("network:NET", "Pilot network"), ("approvals", "Yiqi: waiting for my decision")):
+        path = path_of(address_in(make(ada, what).text))
+        assert f"NAME:{name}" in app.test_client().get(path).text
+
+
+def test_the_other_forms_of_an_address_and_its_code_are_shown_once(app, ada):
+    page = make(ada, "instrument:SEM").text
+    path = path_of(address_in(page)).removesuffix(".ics")
+    for form in ("atom", "rss", "json", "ifb"):
+        assert f"{path}.{form}</span>" in page
+        assert app.test_client().get(f"{path}.{form}").status_code == 200
+    assert '<div class="camera"><svg' in page
+    assert path not in ada.get("/calendars").text
+    mine = make(ada).text
+    assert ".ifb</span>" in mine
+    assert ".atom</span>" not in mine
+
+
+def test_drawings_tell_nothing_that_the_steps_do_not(ada):
+    for page in (ada.get("/calendars").text, make(ada).text):
+        drawings = re.findall(r'<svg class="pic".*?</svg>', page, re.DOTALL)
+        assert len(drawings) == 4
+        for drawing in drawings:
+            assert 'aria-hidden="true"' in drawing
+            assert re.sub(r"<[^>]+>|[\s\d]", "", drawing) == ""
