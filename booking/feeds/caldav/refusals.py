@@ -8,14 +8,14 @@ from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from booking import i18n, wording
-from booking.domain.access import VISITOR, Forbidden
+from booking.domain.access import VISITOR, Forbidden, in_scope
 from booking.domain.dav import Unfit
 from booking.domain.lifecycle import WrongMove
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.feeds.caldav.multistatus import COMPLIANCE, METHODS, refusal
 from booking.feeds.caldav.xml import C, D, Y
 from booking.http import metrics, problems
-from booking.http.identity import identity
+from booking.http.identity import actor, identity
 from booking.http.logs import security
 from booking.i18n import gettext as _
 from booking.services.availability import Alternative
@@ -47,6 +47,8 @@ def forbidden(error: Forbidden) -> Response:
     if error.sign_in:
         return unknown()
     security("refused", action=error.action, path=request.path)
+    if error.action in {"booking.change", "booking.cancel"} and in_scope(actor(), error.action):
+        return unfit(Unfit("not_yours"))
     words = _(
         "Nothing can be changed here with this password. Instruments are booked in their own calendars."
     )

@@ -69,7 +69,7 @@ def _query(name: str, root: Element) -> Response:
 
 def _multiget(name: str, root: Element) -> Response:
     wanted = wanted_of(root)
-    paths = [unquote(urlsplit((one.text or "").strip()).path) for one in root.iterfind(D + "href")]
+    paths = [urlsplit((one.text or "").strip()).path for one in root.iterfind(D + "href")]
     with reading() as session:
         calendar = calendars.open_one(session, name)
         return multistatus(_given(calendar, list(dict.fromkeys(paths)), wanted))
@@ -79,7 +79,7 @@ def _given(calendar: Calendar, paths: list[str], wanted: Wanted) -> Iterator[Ele
     base = calendar.path()
     for path in paths:
         # Programs write an @ in a name as %40 or as it is: names are compared as they read.
-        event = calendar.events.get(path.removeprefix(base)) if path.startswith(base) else None
+        event = calendar.events.get(unquote(path.removeprefix(base))) if path.startswith(base) else None
         if event is None:
             yield of_status(path, 404)
         else:

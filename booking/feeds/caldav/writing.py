@@ -63,7 +63,7 @@ def drop(name: str, event: str) -> Response:
             raise NotFound("event", event)
         version = _version(meant, before)
         if not calendar.collection.writable:
-            raise Forbidden("booking.cancel")
+            raise Forbidden("booking.place")
         if meant is None:
             raise Unfit("not_yours")
         dav.drop(
