@@ -22,6 +22,7 @@ from tests.browser import DESKTOP, PHONE, axe, shot, watch
 from tests.conftest import Databases
 from tests.factories import make_facility, make_instrument
 from tests.servers import GunicornServer
+from tests.services.test_policies import make_rule
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -82,6 +83,19 @@ def world(databases: Databases) -> Iterator[World]:
             wish="电镜 · volume_l>=50",
             now=now + timedelta(minutes=1),
         )
+        later = make_instrument(session, lab, code="TEM", name_zh="透射电镜", name_en="Electron microscope")
+        make_rule(session, "standby", 1, instrument_id=later.id)
+        for who, lead in ((cleo, 0), (ben, 20)):
+            waitlist.stand_by(
+                session,
+                actor=who,
+                instrument_id=later.id,
+                day=datetime.now(ZONE).date(),
+                least=1000,
+                most=1200,
+                lead=lead,
+                now=now,
+            )
     job.turn("x", lambda: False, now=datetime.now(UTC))
     with db.reading() as session:
         cleo_id = cleo.person_id
@@ -122,12 +136,16 @@ def test_pages_have_no_fault_and_fit(browser: Browser, world: World, locale, sch
             "waitlist": "/waitlist",
             "wait": "/waitlist/new",
             "wait-here": "/waitlist/new?instrument=SEM",
+            "standby": "/instruments/TEM/standby",
+            "no-standby": "/instruments/SEM/standby",
+            "search": "/instruments?capability=volume_l%3E%3D50",
+            "free": "/free?capability=volume_l%3E%3D50",
         },
         "ben": {
             "waitlist": "/waitlist",
             "taken": f"/bookings/new?instrument=SEM&start={local(13)}&end={local(15)}",
         },
-        "tam": {"line": "/waitlist/facility", "desk": "/desk"},
+        "tam": {"line": "/waitlist/facility", "standby-list": "/standby/facility", "desk": "/desk"},
         "root": {"nothing": "/waitlist"},
     }
     with db.transaction() as session:
