@@ -51,6 +51,17 @@ def test_the_address_is_copied_and_said_so(page, address):
 
 
 @pytest.mark.parametrize("locale", ["en"])
+@pytest.mark.parametrize("viewport", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("colour_scheme", ["light", "dark"])
+def test_the_page_of_calendar_programs_is_for_everybody(page, address):
+    _make(page, address)
+    page.click("a[href=\"/calendars/programs\"]")
+    page.wait_for_selector("text=Read, and book by drawing an event")
+    assert browser.axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("locale", ["en"])
 @pytest.mark.parametrize("javascript", [False])
 def test_without_scripts_there_is_an_address_and_no_dead_button(page, address):
     _make(page, address)
