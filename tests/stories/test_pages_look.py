@@ -87,6 +87,9 @@ PAGES = {
         "repairs": "{repairs}",
         "asked": "{sent}",
         "closures": "/closures",
+        "quiet-times": "/closures/quiet-times?hours=20",
+        "hours": "/facilities/DG-SLAB/hours",
+        "service": f"/instruments/{SEM}/service",
     },
     "root": {
         "all-points": "/credit/points",
