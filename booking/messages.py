@@ -135,6 +135,7 @@ PATHS: Mapping[str, str] = {
     "fault.confirmed": "/instruments/{instrument}",
     "fault.mended": "/instruments/{instrument}",
     "fault.dismissed": "/instruments/{instrument}",
+    "bookings.taken_over": "/bookings",
     "calendar_source.clashes": _CALENDARS,
     "calendar_source.failing": _CALENDARS,
     "credit.changed": _CREDIT,

@@ -886,6 +886,21 @@ def source_failure(code: str, figure: object = "") -> str:
     return said.get(code) or _("What is there is no calendar.")
 
 
+def import_why(code: str) -> str:
+    """Say why an event of a file becomes nothing."""
+    return {
+        "known": _("Taken over before"),
+        "cancelled": _("Cancelled"),
+        "free": _("Marked as free"),
+        "no_time": _("Takes no time"),
+        "past": _("Has begun or is over"),
+        "far": _("More than a year ahead"),
+        "nobody": _("Nobody in it is known here by a confirmed address"),
+        "not_ours": _("Is of no form that can be booked"),
+        "refused": _("Does not fit"),
+    }[code]
+
+
 def pace_name(pace: Pace) -> str:
     """Say how soon notices go."""
     return {

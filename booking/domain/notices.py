@@ -166,6 +166,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     # --- calendars elsewhere ---
     "calendar_source.clashes": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "calendar_source.failing": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "bookings.taken_over": (Telling(_PERSON, _T.BOOKINGS),),
     # --- credit ---
     "credit.changed": (Telling(_PERSON, _T.CREDIT),),
     "ban.made": (Telling(_PERSON, _T.CREDIT),),

@@ -12,6 +12,7 @@ from booking.web import approvals as approvals  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
 from booking.web import booking_form as booking_form  # noqa: E402
 from booking.web import bookings as bookings  # noqa: E402
+from booking.web import calendar_imports as calendar_imports  # noqa: E402
 from booking.web import calendar_sources as calendar_sources  # noqa: E402
 from booking.web import calendars as calendars  # noqa: E402
 from booking.web import cards as cards  # noqa: E402

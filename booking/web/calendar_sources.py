@@ -39,8 +39,8 @@ def show_sources() -> Answer:
     """Show the calendars to which a facility subscribes, how they do, and whom they meet."""
     now = utc_now()
     with reading() as session:
-        managed = _managed(session)
-        facility = chosen_facility(managed, request.args.get("facility"))
+        kept = managed(session)
+        facility = chosen_facility(kept, request.args.get("facility"))
         rows = calendar_sources.listing(session, actor=actor(), facility_id=facility.id)
         ids = [row.id for row in rows]
         counts = calendar_sources.ahead(session, source_ids=ids, now=now)
@@ -49,7 +49,7 @@ def show_sources() -> Answer:
     return render_template(
         "calendar_sources/listing.html",
         facility=facility,
-        managed=managed,
+        managed=kept,
         rows=rows,
         counts=counts,
         met=met,
@@ -63,7 +63,11 @@ def show_sources() -> Answer:
     )
 
 
-def _managed(session: Session) -> list[Facility]:
+def managed(session: Session) -> list[Facility]:
+    """Give the facilities whose calendars the reader keeps.
+
+    :raises Forbidden: if they work at a desk, and keep none
+    """
     staffed = facilities.managed(session, actor=actor())
     found = [one for one in staffed if may(actor(), "calendar_source.keep", Subject(facility_id=one.id))]
     if staffed and not found:
@@ -137,7 +141,7 @@ def _page_of(source_id: UUID, reasons: Sequence[object] = (), status: int = 200)
 def show_new_source() -> Answer:
     """Show the form of a subscription."""
     with reading() as session:
-        facility = chosen_facility(_managed(session), request.args.get("facility"))
+        facility = chosen_facility(managed(session), request.args.get("facility"))
     typed = dict.fromkeys(NEW_FIELDS, "") | {"means": Means.MAINTENANCE.value, "facility": facility.code}
     return _form(facility, typed, (), {})
 
@@ -149,7 +153,7 @@ def add_source() -> Answer:
     typed, ticked = fields(*NEW_FIELDS, many=("instrument",)), choices("instrument")
     now = utc_now()
     with reading() as session:
-        facility = chosen_facility(_managed(session), as_code(typed["facility"]) or None)
+        facility = chosen_facility(managed(session), as_code(typed["facility"]) or None)
         intake = Intake(typed)
         means = intake.choice("means", Means) or Means.MAINTENANCE
         try:

@@ -93,6 +93,7 @@ PAGES = (
                 "web.replan",
                 "web.new_closure",
                 *("web.calendar_sources", "web.calendar_source", "web.new_calendar_source"),
+                "web.calendar_import",
                 "web.quiet_times",
                 "web.facility_hours",
                 "web.instrument_service",

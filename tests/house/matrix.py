@@ -443,6 +443,8 @@ _TABLE = {
     Case("web.pause_source", "POST"): " in 403 403 403 403 403 303 403 403 303",
     Case("web.resume_source", "POST"): " in 403 403 403 403 403 303 403 403 303",
     Case("web.remove_source", "POST"): " in 403 403 403 403 403 303 403 403 303",
+    Case("web.calendar_import", "GET"): " in 403 403 403 403 404 200 404 403 200",
+    Case("web.import_calendar", "POST"): " in 403 403 403 403 404 200 404 403 200",
     Case("web.replan_source", "POST"): " in 403 403 403 403 403 303 403 403 303",
     Case("web.begin_replan", "POST"): " in 403 403 403 403 403 303 403 403 303",
     Case("web.search_replan", "POST"): " in 403 403 403 403 403 303 403 403 303",

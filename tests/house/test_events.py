@@ -40,7 +40,7 @@ NOBODY = {
         "organisation.changed",
         *("kiosk.made", "kiosk.revoked"),
         *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
-        "calendar_source.removed",
+        *("calendar_source.removed", "calendar.imported"),
     },
     "what one does to one's own account": {
         *(

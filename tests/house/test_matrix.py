@@ -1,9 +1,11 @@
 """Every address asked by every role: the matrix's answer, nothing changed by a refusal, no secret told."""
 
+import base64
 import hashlib
 import secrets
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -580,6 +582,7 @@ def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper
     return found
 
 
+_PACKED = base64.b64encode(zlib.compress(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")).decode()
 _ELSEWHERE = Reading("", (Entry("1", "", Span(SOON, SOON + timedelta(hours=2)), False, "Pump"),))
 
 
@@ -738,6 +741,11 @@ def _calendar_requests(t: Things, i: dict[str, str]) -> dict[str, tuple[dict[str
         "web.resume_source": ({"source_id": i["paused_source"]}, {"data": {}}),
         "web.remove_source": (source, {"data": {}}),
         "web.replan_source": (source, {"data": {}}),
+        "web.calendar_import": ({"facility": t.facility}, {}),
+        "web.import_calendar": (
+            {},
+            {"data": {"facility": t.facility, "instrument": t.free, "name": "a.ics", "packed": _PACKED}},
+        ),
     }
 
 

@@ -583,6 +583,7 @@ STORIES = {
     "qualification.revoked": taken_away("qualification.revoked", "ada"),
     "qualification.flagged": taken_away("qualification.flagged", "tam"),
     "qualification.expiring": said("qualification.expiring", days=7, **LEARNT),
+    "bookings.taken_over": said("bookings.taken_over", bookings=3),
     "calendar_source.clashes": said("calendar_source.clashes", "tam", name="Operator's roster", bookings=3),
     "calendar_source.failing": said(
         "calendar_source.failing", "tam", name="Maintenance", failure="status", figure="404"
