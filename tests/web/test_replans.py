@@ -379,6 +379,14 @@ def test_what_silence_means_is_agreed_on_the_page_of_the_booking(lab):
     assert re.search(r'value="wait" checked', page)
     row = lab.booking(booking)
     assert (row.if_silent, row.may_move) == (IfSilent.WAIT, True)
+    day = at(9).date()
+    kept = {"if_silent": "wait", "may_move": "1"}
+    assert lab.send("ada", f"{where}/agreement", needed_by=day.isoformat(), **kept).status_code == 303
+    assert f'name="needed_by" value="{day}"' in lab.get("ada", where).text
+    assert lab.send("ada", f"{where}/agreement", needed_by="soon", **kept).status_code == 422
+    assert lab.booking(booking).needed_by == day
+    lab.send("ada", f"{where}/agreement", needed_by="", **kept)
+    assert lab.booking(booking).needed_by is None
     assert lab.send("ada", f"{where}/agreement", if_silent="shout").status_code == 422
     assert lab.send("cleo", f"{where}/agreement", if_silent="cancel").status_code == 404
     assert f'action="{where}/agreement"' not in lab.get("tam", where).text
@@ -389,3 +397,22 @@ def test_what_silence_means_is_agreed_on_the_page_of_the_booking(lab):
         "the booking is cancelled and you wait in line, as you agreed"
         in lab.get("ada", f"/proposals/{proposal().id}").text
     )
+
+
+def test_the_form_of_a_booking_asks_by_which_day_it_is_needed(lab):
+    day = at(9).date()
+    wish = {"instrument": "SEM", "quantity": "1", **typed(at(9), at(11))}
+    wrong = lab.send("ada", "/bookings/new", needed_by="soon", **wish)
+    assert (wrong.status_code, "Needed by" in wrong.text) == (422, True)
+    made = lab.send("ada", "/bookings/new", needed_by=day.isoformat(), **wish)
+    booking = made.headers["Location"].split("/bookings/")[1].split("?")[0]
+    assert lab.booking(booking).needed_by == day
+
+
+def test_a_place_after_the_day_by_which_it_is_needed_is_marked(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11), needed_by=at(9).date())
+    where = begun(lab)
+    repaired(lab, {booking: at(9, days=9)})
+    assert "after the day by which it is needed" in lab.get("tam", where).text
+    send(lab, where)
+    assert "after the day by which it is needed" in lab.get("tam", where).text
