@@ -55,7 +55,7 @@ def test_the_address_is_copied_and_said_so(page, address):
 @pytest.mark.parametrize("colour_scheme", ["light", "dark"])
 def test_the_page_of_calendar_programs_is_for_everybody(page, address):
     _make(page, address)
-    page.click("a[href=\"/calendars/programs\"]")
+    page.click('a[href="/calendars/programs"]')
     page.wait_for_selector("text=Read, and book by drawing an event")
     assert browser.axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
