@@ -67,3 +67,36 @@ def test_without_scripts_there_is_an_address_and_no_dead_button(page, address):
     _make(page, address)
     assert page.input_value("#address").endswith(".ics")
     assert not page.is_visible("[data-copy]")
+
+
+@pytest.mark.parametrize("locale", ["en"])
+@pytest.mark.parametrize("viewport", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("colour_scheme", ["light", "dark"])
+def test_drawings_codes_and_the_page_of_an_address_are_for_everybody(page, address):
+    _make(page, address)
+    for fold in page.query_selector_all("main summary"):
+        fold.click()
+    assert page.locator(".pic").count() == 4
+    assert browser.axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.click(".feed a.button")
+    page.wait_for_selector("form[action$='/revocation']", state="attached")
+    assert not page.is_visible("form[action$='/revocation']")
+    for fold in page.query_selector_all("main summary"):
+        fold.click()
+    assert browser.axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.click("form[action$='/revocation'] button")
+    page.wait_for_selector(".empty")
+    assert "no longer works" in page.inner_text("main")
+
+
+@pytest.mark.parametrize("locale", ["en"])
+def test_instruments_are_asked_for_only_where_they_are_shown_together(page, address):
+    _make(page, address)
+    page.goto(f"{address}/calendars")
+    assert not page.is_visible("[name=codes]")
+    page.select_option("[name=what]", "free")
+    page.fill("[name=codes]", "SEM")
+    page.click("form[action='/calendars'] button[type=submit]")
+    page.wait_for_selector("#address")
