@@ -134,9 +134,9 @@ def announce(
     now: datetime,
     country: str = COUNTRY,
 ) -> tuple[Outcome, list[Replan]]:
-    """Write days into the table, and have other places looked for, facility by facility, for what stands on days off.
+    """Write days into the table, and note for each facility what stands on days off.
 
-    Each facility's manager decides whether anybody is asked: some work on days off.
+    Its manager decides whether other places are looked for, and anybody is asked: some work on days off.
 
     :raises Forbidden: unless the actor administers
     """
@@ -149,7 +149,8 @@ def announce(
     begun = []
     for place, met in sorted(found.items()):
         down = _days_off(session, place, off)
-        replan = _begin(session, actor, place, Cause.WORKING_DAYS, _movable(met, now), down, now)
+        movable = _movable(met, now)
+        replan = _begin(session, actor, place, Cause.WORKING_DAYS, movable, down, now, look=False)
         begun += [replan] if replan is not None else []
     return outcome, begun
 
@@ -207,9 +208,11 @@ def _begin(
     met: Sequence[Booking],
     down: Mapping[int, Sequence[Span]],
     now: datetime,
+    *,
+    look: bool = True,
 ) -> Replan | None:
     if not met:
         return None
     return replans.begin_for(
-        session, actor=actor, facility_id=facility_id, cause=cause, met=met, down=down, now=now
+        session, actor=actor, facility_id=facility_id, cause=cause, met=met, down=down, look=look, now=now
     )

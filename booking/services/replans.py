@@ -100,11 +100,13 @@ def begin_for(
     cause: Cause,
     met: Sequence[Booking],
     down: Mapping[int, Sequence[Span]],
+    look: bool = True,
     now: datetime,
 ) -> Replan | None:
     """Have repairs looked for of what something else than a closure displaces; None if nothing of it can be moved.
 
     The bookings cannot stay; in `down` the instruments are not to be had. Nobody hears of it before somebody chooses.
+    Without `look` it waits for the manager to have them looked for, as where many facilities are met at once.
 
     :raises Forbidden: if the actor does not manage the facility
     """
@@ -119,7 +121,8 @@ def begin_for(
         with session.begin_nested():
             session.add(row)
             session.flush()
-            _ask(session, actor, row, now)
+            if look:
+                _ask(session, actor, row, now)
     except Refused:
         return None
     return row

@@ -114,6 +114,8 @@ def test_days_off_are_replanned_by_each_facility(session, tam, ada, sem):
     assert len(outcome.standing) == 2
     assert [row.facility_id for row in begun] == sorted([sem.facility_id, elsewhere.facility_id])
     mine = next(row for row in begun if row.facility_id == sem.facility_id)
+    assert mine.run_id is None
+    replans.again(session, actor=tam, replan_id=mine.id, now=NOW)
     proposal = first_proposal(session, tam, mine)
     assert (proposal.booking_id, mine.cause) == (booking.id, Cause.WORKING_DAYS)
     assert (proposal.starts_at + 8 * HOUR).date() != tuesday

@@ -91,4 +91,11 @@ def test_days_off_begin_other_places(lab):
     [row] = replans()
     assert row.cause is Cause.WORKING_DAYS
     assert f'href="/replans/{row.id}"' in written.text
-    assert "Other working days" in text_of(lab.get("tam", f"/replans/{row.id}").text)
+    page = lab.get("tam", f"/replans/{row.id}").text
+    assert "Other working days" in text_of(page)
+    assert "1 booking is displaced. Other places have not been looked for yet." in text_of(page)
+    assert lab.send("tam", f"/replans/{row.id}/search").status_code == 303
+    assert "data-progress" in lab.get("tam", f"/replans/{row.id}").text
+    assert "Leave them as they are" in lab.get("tam", f"/replans/{row.id}").text
+    assert lab.send("tam", f"/replans/{row.id}/withdrawal").status_code == 303
+    assert f"/replans/{row.id}" not in lab.get("tam", "/desk").text
