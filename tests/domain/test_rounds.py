@@ -59,3 +59,23 @@ def test_what_is_kept_free_is_the_end_of_each_weeks_staffed_time(days, percent):
 def test_a_round_that_was_confirmed_or_cancelled_moves_no_more():
     assert not any(state in {RoundState.CONFIRMED, RoundState.CANCELLED} for state, _ in MOVES)
     assert {action for _, action in MOVES} == set(RoundAction)
+
+
+def test_a_region_holds_what_lies_in_it_and_an_organisation_has_one_class():
+    promised = ["450000", "440300"]
+    for region, expected in (
+        ("450100", "enterprise@450000"),
+        ("450000", "enterprise@450000"),
+        ("440300", "enterprise@440300"),
+        ("440304", "enterprise@440300"),
+        ("441900", "enterprise"),
+        ("", "enterprise"),
+    ):
+        assert rounds.quota_class("enterprise", region, promised) == expected
+    assert [rounds.prefix(code) for code in ("450000", "450100", "451000", "450203", "")] == [
+        "45",
+        "4501",
+        "4510",
+        "450203",
+        "",
+    ]

@@ -1,5 +1,6 @@
 """The order of the line, how long an offer stands, and what a hold of a change keeps."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booking.domain import waitlist
-from booking.domain.spans import Load, Span, merge, peak
+from booking.domain.spans import Load, Span, intersect, merge, peak
 from booking.domain.waitlist import Waiting
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -59,10 +60,18 @@ def test_whose_hours_are_not_asked_for_changes_nothing(line, used):
     assert [one.entry_id for one in waitlist.ranked(line, known)] == whole
 
 
-@given(one=entries, free=st.lists(spans), passed=st.lists(spans), ahead=st.integers(0, 80))
-def test_rooms_are_free_to_come_inside_the_window_and_not_offered_before(one, free, passed, ahead):
+@given(
+    one=entries,
+    parts=st.lists(spans, max_size=3),
+    free=st.lists(spans),
+    passed=st.lists(spans),
+    ahead=st.integers(0, 80),
+)
+def test_rooms_are_free_to_come_inside_the_window_and_not_offered_before(one, parts, free, passed, ahead):
     now = NOW + timedelta(minutes=15 * ahead)
+    one = replace(one, windows=tuple(intersect([one.window], parts)))
     for room in waitlist.rooms(one, free, passed, now):
+        assert any(part.contains(room) for part in one.windows or (one.window,))
         assert one.window.contains(room)
         assert room.start >= now
         assert room.duration >= one.length
