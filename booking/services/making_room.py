@@ -225,11 +225,15 @@ def _pose(
     last = min(max(*(one.window.end for one in asking), holders[-1].ends_at) + FLEX, now + AHEAD)
     tz = zone(place.zone)
     over = lanes.grid(now.astimezone(tz).date(), last.astimezone(tz).date(), place.zone)
-    simple = [one for one in holders if _on_grid(one, over)]
-    read = lanes.lanes(session, [instrument], over=over, without=[one.id for one in simple], now=now)
     draws = lanes.draws(session, {instrument.id: instrument})
-    places = _lanes_of(simple, read, instrument, over, draws, now)
-    kept = [one for one in simple if one.id in places]
+    kept, places = [one for one in holders if _on_grid(one, over)], dict[UUID, Place]()
+    while True:
+        read = lanes.lanes(session, [instrument], over=over, without=[one.id for one in kept], now=now)
+        places = _lanes_of(kept, read, instrument, over, draws, now)
+        if len(places) == len(kept):
+            break
+        # What fits nowhere as it stands, as the rules are by now, is not moved either: it stands in the calendar.
+        kept = [one for one in kept if one.id in places]
     asked = {len(kept) + number: pair for number, pair in enumerate(_parts(asking, over, now))}
     wishes_ = [
         *(_holding(one, read, instrument, over, draws, now) for one in kept),

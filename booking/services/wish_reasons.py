@@ -9,9 +9,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from booking.domain import waitlist as line
-from booking.domain.access import Actor
+from booking.domain.access import Actor, Forbidden, NotFound
 from booking.domain.hours import open_spans, zone
 from booking.domain.occupation import Item
+from booking.domain.rules import Invalid
 from booking.domain.spans import Load, Span, busy, intersect, subtract
 from booking.services import acting, availability, bookings
 from models import Booking, Instrument, Occupation, Organisation, WaitlistEntry
@@ -98,10 +99,7 @@ def _next_best(
     if person is None or not rows:
         return
     for row, span in _first_places(session, entry, rows, person, now):
-        item = Item(row.id, span, entry.quantity)
-        if bookings.dry_run(
-            session, actor=person, items=[item], project_id=entry.project_id, now=now
-        ).allowed:
+        if _could_book(session, entry, person, Item(row.id, span, entry.quantity), now):
             place = availability.zones(session, [row])[row.facility_id]
             yield {
                 "code": "next_best",
@@ -111,6 +109,14 @@ def _next_best(
                 "zone": place,
             }
             return
+
+
+def _could_book(session: Session, entry: WaitlistEntry, person: Actor, item: Item, now: datetime) -> bool:
+    try:
+        verdict = bookings.dry_run(session, actor=person, items=[item], project_id=entry.project_id, now=now)
+    except (NotFound, Forbidden, Invalid):
+        return False  # they no longer work for the project, or may no longer see the instrument
+    return verdict.allowed
 
 
 def _first_places(

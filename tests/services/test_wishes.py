@@ -1,6 +1,7 @@
 """Wishes beside rounds on both engines: several windows, booked at once, why nothing came, and who makes room."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -23,6 +24,8 @@ from models import (
     Membership,
     Person,
     PersonState,
+    Project,
+    ProjectMember,
     WaitlistOffer,
 )
 from tests import cast
@@ -187,6 +190,21 @@ def test_windows_that_make_no_sense_are_refused(session, cleo, sem, windows, cod
     assert error.value.errors == {"windows": code}
 
 
+def make_project(session, leader, member) -> Project:
+    project = Project(
+        id=uuid4(),
+        code="P-1",
+        name="Films",
+        organisation_id=min(leader.organisations),
+        leader_id=leader.person_id,
+    )
+    session.add(project)
+    session.flush()
+    session.add(ProjectMember(project_id=project.id, person_id=member.person_id))
+    session.flush()
+    return project
+
+
 # --- why nothing came -----------------------------------------------------------------------------
 
 
@@ -208,6 +226,16 @@ def test_a_wish_whose_window_is_over_ends_with_what_blocked_it_and_what_is_next_
     assert plan_words.why(best) == f"The next time that you could have: {sem.code}, Wed 4 Nov 2026, 01:00."
     told = session.scalars(select(Event).where(Event.kind == "waitlist.lapsed")).one()
     assert told.data["reasons"] == entry.reasons
+
+
+def test_a_wish_of_somebody_who_left_its_project_ends_all_the_same(session, ada, ben, sem):
+    place(session, ada, sem, DAY, DAY + 9)
+    project = make_project(session, ada, ben)
+    entry = wish(session, ben, sem, project_id=project.id)
+    session.delete(session.get_one(ProjectMember, (project.id, ben.person_id)))
+    session.flush()
+    assert waitlist.lapse(session, entry_id=entry.id, now=NOW + timedelta(hours=DAY + 7))
+    assert [reason["code"] for reason in entry.reasons] == ["taken_by"]
 
 
 # --- making room ----------------------------------------------------------------------------------
