@@ -150,7 +150,7 @@ def test_working_days_are_read_by_all_and_announced_by_the_administrator(world: 
         assert world.post("/working-days", json=body, who=who).status_code == status
     assert year() == (False, [])
     tried = world.post("/working-days?dry_run=true", json=body, who="root")
-    assert tried.json == {"dry_run": True, "turned": 2, "booking_ids": []}
+    assert tried.json == {"dry_run": True, "turned": 2, "booking_ids": [], "replan_ids": []}
     assert year() == (False, [])
     assert world.post("/working-days?source=No.1", json=body, who="root").json["turned"] == 2
     assert year() == (True, ["2031-01-01 holiday 元旦", "2031-01-04 working"])
@@ -177,7 +177,12 @@ def test_working_days_come_as_a_sheet(world: World):
 
     sheet = sheets.write_xlsx(("day", "kind"), [(date(2031, 1, 1), "holiday")], title="2031")
     assert send(sheet, who="tam").status_code == 403
-    assert send(sheet, "?dry_run=1").json == {"dry_run": True, "turned": 1, "booking_ids": []}
+    assert send(sheet, "?dry_run=1").json == {
+        "dry_run": True,
+        "turned": 1,
+        "booking_ids": [],
+        "replan_ids": [],
+    }
     assert world.get("/working-days?year=2031").json["total"] == 0
     broken = send(b"day,kind\n2031-01-01,holiday\n2031-01-01,feast")
     assert broken.json["errors"] == {"rows.3.kind": "unknown", "rows.3.day": "duplicate"}
