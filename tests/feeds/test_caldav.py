@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from booking.domain.access import Scope
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.feeds.caldav import calendars as opened
+from booking.http import identity
 from booking.services import bookings, calendars, closures
 from models import (
     ApiToken,
@@ -63,7 +63,6 @@ class Program:
     email: str
     token: str
     language: str = "en"
-    seen: list[str] = field(default_factory=list)
 
     @property
     def home(self) -> str:
@@ -158,14 +157,13 @@ def said(answer: TestResponse) -> tuple[int, str, str]:
 class World:
     app: Flask
     ids: dict[str, int] = field(default_factory=dict)
-    people: dict[str, UUID] = field(default_factory=dict)
-    numbers: Any = field(default_factory=itertools.count)
 
-    def program(self, name: str, *scopes: Scope, language: str = "en") -> Program:
+    def program(self, name: str, *scopes: Scope) -> Program:
         with db.transaction() as session:
             person = getattr(cast, name)(session)
+            person.locale = "en"
             secret = cast.token(session, person, *scopes)
-            return Program(self.app, person.id, person.email, secret, language)
+            return Program(self.app, person.id, person.email, secret)
 
     def shows(self, name: str, scope: CalendarScope, subject: str, privacy: Privacy = Privacy.BUSY) -> str:
         """Have somebody keep a calendar's address, and give its secret."""
@@ -506,6 +504,16 @@ def test_names_that_change_are_changes_and_time_that_passes_takes_away(world, ad
     assert (changed, gone) == ({}, {f"{ada.home}{sem(world)}{booking.id}.ics"})
 
 
+def test_two_programs_in_two_languages_agree(world, ada):
+    world.book("ada", Span(SOON, SOON + HOUR))
+    with db.transaction() as session:
+        session.execute(update(Person).values(locale=None))
+    first = ada.sync("me/")
+    ada.language = "zh-CN"
+    assert ada.sync("me/", first[2]) == ({}, set(), first[2])
+    assert ada.sync("me/") == first
+
+
 def _statements(asked: Callable[[], object]) -> int:
     counted: list[str] = []
 
@@ -628,7 +636,8 @@ def test_a_refusal_says_why_and_what_could_be_had(world):
     ada.put(path, "a@x", SOON + 2 * HOUR, SOON + 3 * HOUR)
     assert said(ada.put(path, "a@x", SOON, SOON + HOUR))[:2] == (403, "resource-busy")
     assert world.booked()[-1].starts_at == SOON + 2 * HOUR
-    ada.language = "zh-CN"
+    with db.transaction() as session:
+        session.execute(update(Person).values(locale="zh_Hans_CN"))
     assert (
         "SEM 在该时段（含准备和清理时间）已被占用。"
         in said(ada.put(f"{sem(world)}b.ics", "b", SOON, SOON + HOUR))[2]
@@ -844,6 +853,16 @@ def test_a_disabled_person_is_out_at_once(world, ada):
     with db.transaction() as session:
         session.execute(update(Person).where(Person.id == ada.person_id).values(state="disabled"))
     assert ada.ask("PROPFIND", "me/").status_code == 401
+
+
+def test_without_the_database_a_program_is_asked_to_come_again(world, ada, monkeypatch):
+    def away() -> None:
+        raise db.Unavailable("away")
+
+    monkeypatch.setattr(identity, "reading", away)
+    for answer in (ada.ask("PROPFIND", "me/"), ada.put(f"{sem(world)}a.ics", "a", SOON, SOON + HOUR)):
+        assert said(answer)[:2] == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 # --- hostile bodies -------------------------------------------------------------------------------

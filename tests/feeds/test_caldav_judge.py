@@ -71,7 +71,8 @@ def world(sqlite_url: str) -> Iterator[World]:
             )
             booked.append((f"{made.id}@yiqi.local", span.start.isoformat(), span.end.isoformat()))
     db.dispose()
-    with GunicornServer(sqlite_url) as server:
+    # The tester's events lie in the next year.
+    with GunicornServer(sqlite_url, env={"YIQI_FEED_FUTURE_DAYS": "800"}) as server:
         yield World(server, token, booked)
 
 

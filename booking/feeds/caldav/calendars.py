@@ -1,11 +1,16 @@
 """The reader's calendars: opened for one request, and compared with what their programs know."""
 
-from booking import i18n
 from booking.db import Session, reading, transaction
 from booking.feeds.caldav.resources import Calendar
+from booking.http.context import settings
 from booking.http.identity import actor, utc_now
 from booking.services import dav
 from models import DavCollection
+
+
+def _language() -> str:
+    """Give the language of the reader's calendars: theirs, and not that of each program, or two would never agree."""
+    return actor().locale or settings().default_locale
 
 
 def open_one(session: Session, name: str) -> Calendar:
@@ -13,13 +18,13 @@ def open_one(session: Session, name: str) -> Calendar:
 
     :raises NotFound: if they have none of that name
     """
-    found = dav.one(session, actor=actor(), name=name, locale=i18n.current_locale())
+    found = dav.one(session, actor=actor(), name=name, locale=_language())
     return Calendar(session, found, utc_now())
 
 
 def open_all(session: Session) -> list[Calendar]:
     """Open all of the reader's calendars."""
-    found = dav.listing(session, actor=actor(), locale=i18n.current_locale())
+    found = dav.listing(session, actor=actor(), locale=_language())
     return [Calendar(session, one, utc_now()) for one in found]
 
 
@@ -28,7 +33,7 @@ def locked(session: Session, name: str) -> Calendar:
 
     :raises NotFound: if they have none of that name
     """
-    dav.one(session, actor=actor(), name=name, locale=i18n.current_locale())
+    dav.one(session, actor=actor(), name=name, locale=_language())
     row = dav.lock(session, actor=actor(), name=name)
     calendar = open_one(session, name)
     calendar.kept = row

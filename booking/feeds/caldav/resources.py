@@ -13,6 +13,7 @@ from urllib.parse import quote
 from flask import url_for
 from werkzeug.http import http_date
 
+from booking import i18n
 from booking.db import Session
 from booking.domain import calendars as ical
 from booking.domain import dav as shapes
@@ -113,7 +114,8 @@ class Calendar:
     def title(self) -> str:
         """Give what it is called, by its person or by us."""
         own = self.kept.display_name if self.kept else ""
-        return own or rendering.title_of(self.collection.found)
+        with i18n.use_locale(self.collection.found.locale):
+            return own or rendering.title_of(self.collection.found)
 
     def sync_token(self) -> str:
         """Give the token of what was last noted of it; it has to be refreshed before."""
