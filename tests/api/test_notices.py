@@ -53,8 +53,9 @@ def test_nobody_reads_what_another_was_told(told):
 def test_a_choice_is_kept_and_the_rest_stays(world):
     before = world.get("/notices/wishes").json
     assert before["quiet"] is None
-    assert {wish["channel"] for wish in before["wishes"]} == {"mail", "inbox"}
-    assert {wish["pace"] for wish in before["wishes"]} == {"at_once"}
+    assert {wish["channel"] for wish in before["wishes"]} == {"mail", "inbox", "invitation"}
+    mailed = {"topic": "bookings", "channel": "invitation", "pace": "never"}
+    assert [wish for wish in before["wishes"] if wish["pace"] != "at_once"] == [mailed]
     wanted = {
         "wishes": [{"topic": "bookings", "channel": "mail", "pace": "weekly"}],
         "quiet": {"begins": 1320, "ends": 420},
