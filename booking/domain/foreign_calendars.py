@@ -286,7 +286,9 @@ class _Walk:
             made = [self.occurrence(uid, part, key, self.start(part)) for key, part in changed.items()]
             if whole:
                 master = max(whole, key=_sequence)
-                made += self.dates(uid, master, set(changed))
+                made += self.dates(
+                    uid, master, {key: self.moment(part, "RECURRENCE-ID") for key, part in changed.items()}
+                )
                 self.masters.add(uid)
         except BadCalendar as error:
             self.problems.append(Problem(uid, error.code))
@@ -298,18 +300,23 @@ class _Walk:
         self.cut |= len(made) > room
         self.found += made[:room]
 
-    def dates(self, uid: str, master: Part, changed: set[str]) -> list[Occurrence]:
-        """Give every date of an event that no other part of it changes."""
+    def dates(self, uid: str, master: Part, changed: dict[str, date | datetime]) -> list[Occurrence]:
+        """Give every date of an event that no other part of it changes.
+
+        Exchange names a date that was changed or left out by its day, or the midnight of it.
+        """
         start = self.start(master)
         rule = master.get("RRULE")
         if rule is None and "RDATE" not in master:
             return [self.occurrence(uid, master, "", start)]
         if isinstance(rule, list) or "EXRULE" in master:
             raise BadCalendar("rule")
-        left_out = {self.key(at) for at in self.listed(master, "EXDATE")}
+        gone = {self.key(at): at for at in self.listed(master, "EXDATE")}
         starts = {self.key(at): at for at in self.starts(master, start, rule)}
         starts |= {self.key(at): at for at in self.listed(master, "RDATE")[: self.limits.dates]}
-        kept = sorted(key for key in starts if key not in left_out | changed)
+        named = changed | gone
+        days = {_day(at) for key, at in named.items() if key not in starts and _names_a_day(at)}
+        kept = sorted(key for key, at in starts.items() if key not in named and _day(at) not in days)
         self.cut |= len(kept) > self.limits.dates
         return [self.occurrence(uid, master, key, starts[key]) for key in kept[: self.limits.dates]]
 
@@ -448,6 +455,14 @@ class _Walk:
             guests=tuple(_guests(event.get("ATTENDEE"))),
             comment=_text(event.get("COMMENT")),
         )
+
+
+def _day(at: date | datetime) -> date:
+    return at.date() if isinstance(at, datetime) else at
+
+
+def _names_a_day(at: date | datetime) -> bool:
+    return not isinstance(at, datetime) or at.time() == time()
 
 
 _MOST_GUESTS = 200

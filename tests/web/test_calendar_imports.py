@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from booking import db
 from booking.cli.data import import_
+from booking.i18n import use_locale
 from models import Booking, Closure
 from tests.web.lab import Lab, at, text_of, value_of
 
@@ -122,14 +123,14 @@ def test_what_was_kept_between_is_trusted_no_more_than_a_file(lab):
 
 
 def test_the_command_does_the_same(lab, tmp_path, monkeypatch):
-    monkeypatch.setenv("YIQI_DEFAULT_LOCALE", "en")
     old = tmp_path / "old.ics"
     old.write_bytes(file())
     monkeypatch.setenv("YIQI_DATABASE_URL", str(db.engine().url))
 
     def run(*more, code=0):
         given = ["calendar", str(old), "--instrument", "SEM", "--by", "tam@example.org", *more]
-        result = CliRunner().invoke(import_, given)
+        with use_locale("en"):
+            result = CliRunner().invoke(import_, given)
         assert result.exit_code == code, result.output + repr(result.exception)
         return result.output
 
