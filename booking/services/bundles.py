@@ -1,6 +1,7 @@
 """Bundles: displaced bookings of several items or units, which move as one; parts of one that fits nowhere whole."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -40,19 +41,25 @@ class Free:
     def has(self, item: Item, units: int) -> bool:
         """Tell whether so many units are free for a use."""
         return any(
-            span.contains(item.span) and some.start <= item.span.start < some.end
+            _holding(starting, item.span.start) is not None
+            and (room := _holding(free, item.span.start)) is not None
+            and item.span.end <= room.end
             for starting, free in self._of(item.instrument_id, units)
-            for some in starting
-            for span in free
         )
 
     def _of(self, place: int, units: int) -> list[tuple[list[Span], list[Span]]]:
         if (place, units) not in self.known:
             self.known[place, units] = [
-                (room.starting, merge(span for span, level in room.levels if level >= units))
+                (merge(room.starting), merge(span for span, level in room.levels if level >= units))
                 for room in self.rooms[place]
             ]
         return self.known[place, units]
+
+
+def _holding(spans: Sequence[Span], at: datetime) -> Span | None:
+    """Give the one of some sorted spans that holds an instant."""
+    number = bisect_right(spans, at, key=lambda span: span.start) - 1
+    return spans[number] if number >= 0 and at < spans[number].end else None
 
 
 @dataclass(frozen=True, slots=True)
