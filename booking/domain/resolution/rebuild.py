@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 GROUP_WORK = 8.0
 """The solver's own measure of work for a group: about three seconds."""
+FIRST_WORK = 0.4
+"""The first part of it."""
 PART_WORK = 1.5
 WHOLE = 20_000
 """The most candidates that are given to the solver at once."""
@@ -99,16 +101,25 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
 
 
 def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK) -> None:
-    """Give a whole group to the solver, but for candidates that no better repair has."""
-    movers = list(rebuilt.group.movers)
-    kept = _kept(rebuilt, movers, None)
-    if _size(kept) > WHOLE:
-        return
-    answer = _solved(rebuilt, movers, kept, effort, most, seed)
-    if answer is not None:
+    """Give a whole group to the solver, but for candidates that no better repair has.
+
+    Again with twice the work while it is not proven: a better repair leaves fewer candidates, and another start often
+    proves sooner.
+    """
+    movers, work, turn = list(rebuilt.group.movers), FIRST_WORK, 0
+    while most > 0 and not rebuilt.proven and not effort.over:
+        kept, before = _kept(rebuilt, movers, None), rebuilt.cost
+        if _size(kept) > WHOLE:
+            return
+        answer = _solved(rebuilt, movers, kept, effort, min(work, most), seed + turn, core=turn % 2 == 1)
+        if answer is None:
+            return
         rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
         if answer.placing:
             _place(rebuilt, answer.placing, answer.cost)
+        if rebuilt.cost < before and not rebuilt.proven:
+            sharpen(rebuilt, effort)
+        most, work, turn = most - work, 2 * work, turn + 1
 
 
 def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
@@ -136,6 +147,8 @@ def _solved(
     effort: Effort,
     most: float,
     seed: int,
+    *,
+    core: bool = False,
 ) -> Answer | None:
     """What the solver makes of some movers; nothing where there is no solver, or where it fails."""
     exact = solver()
@@ -144,7 +157,7 @@ def _solved(
     work = min(most, effort.left * PER_SECOND)
     effort.add(_size(kept) * SECONDS_A_CANDIDATE)
     try:
-        answer: Answer = exact.repaired(rebuilt.standing, movers, kept, work=work, seed=seed)
+        answer: Answer = exact.repaired(rebuilt.standing, movers, kept, work=work, seed=seed, core=core)
     except (MemoryError, RuntimeError, ValueError):
         return None
     effort.add(answer.work / PER_SECOND)

@@ -35,12 +35,18 @@ class Answer:
 
 
 def repaired(
-    standing: Standing, movers: Sequence[Mover], kept: dict[int, list[Slots]], *, work: float, seed: int = 0
+    standing: Standing,
+    movers: Sequence[Mover],
+    kept: dict[int, list[Slots]],
+    *,
+    work: float,
+    seed: int = 0,
+    core: bool = False,
 ) -> Answer:
     """The best places of some movers while the others stay, among the candidates that are kept.
 
     All stand as the solver should begin, and stay so; `kept` must hold where the movers stand. `work` is a limit in the
-    solver's own measure, which is the same on every machine.
+    solver's own measure, which is the same on every machine; with `core` it comes from the bound, not from the plan.
     """
     model = _Model(standing, movers, kept)
     solver = cp_model.CpSolver()
@@ -49,6 +55,7 @@ def repaired(
     solver.parameters.cp_model_presolve = False
     # The relaxation with all cliques is tight: many groups are proven at its root.
     solver.parameters.linearization_level = 2
+    solver.parameters.optimize_with_core = core
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = work
     status = solver.solve(model.model)
