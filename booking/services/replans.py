@@ -1,7 +1,7 @@
 """Replans: repairs of what an outage displaces, chosen by the manager, proposed to each owner, answered by them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -157,7 +157,10 @@ def _new(actor: Actor, facility_id: int, cause: Cause, now: datetime) -> Replan:
 
 def _ask(session: Session, actor: Actor, row: Replan, now: datetime) -> None:
     facility = session.get_one(Facility, row.facility_id)
-    posed = repair_pools.pose(session, facility=facility, struck=_struck(session, row, now), now=now)
+    struck = _struck(session, row, now)
+    asked = _asked(session, [one.id for one in struck.met])
+    struck = replace(struck, met=[one for one in struck.met if one.id not in asked])
+    posed = repair_pools.pose(session, facility=facility, struck=struck, now=now)
     if not posed.hit:
         raise Refused([Reason("nothing_displaced", {"by_hand": len(posed.by_hand)})])
     run = solver_runs.ask(
@@ -201,6 +204,14 @@ def _struck(session: Session, row: Replan, now: datetime) -> Struck:
         down[place] = (*down.get(place, ()), span)
     met = [one for one in found if one.sequence == kept["bookings"][str(one.id)]]
     return Struck(row.cause.value, down, [one for one in met if one.state in repair_pools.MOVABLE])
+
+
+def _asked(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Give the bookings whose owners are being asked already, because of something else."""
+    query = select(Proposal.booking_id).where(
+        Proposal.booking_id.in_(ids), Proposal.state == ProposalState.OPEN
+    )
+    return set(session.scalars(query))
 
 
 def _check_closed(closure: Closure | None) -> None:
@@ -293,7 +304,7 @@ def send(
     places |= set(session.scalars(select(BookingItem.instrument_id).where(BookingItem.booking_id.in_(ids))))
     locked = occupation.lock(session, places)
     affected = _bookings(session, ids)
-    _check_unchanged(run, affected)
+    _check_unchanged(run, affected, _asked(session, ids))
     occupation.drop_expired(session, locked.instruments, now=now)
     before = {booking_id: bundles.items_of(booking) for booking_id, booking in affected.items()}
     _move_neighbours(session, [one for one in changes if not one.hit], affected, row, now)
@@ -320,13 +331,15 @@ def send(
     return row
 
 
-def _check_unchanged(run: SolverRun, affected: Mapping[UUID, Booking]) -> None:
+def _check_unchanged(run: SolverRun, affected: Mapping[UUID, Booking], asked: Collection[UUID]) -> None:
     before = dict(zip(run.names["bookings"], run.names["sequences"], strict=True))
     before |= {one["booking"]: one["sequence"] for one in run.names.get("wholes", [])}
     changed = [
         booking
         for booking in affected.values()
-        if booking.state not in repair_pools.MOVABLE or before.get(str(booking.id)) != booking.sequence
+        if booking.state not in repair_pools.MOVABLE
+        or before.get(str(booking.id)) != booking.sequence
+        or booking.id in asked
     ]
     if changed:
         raise Refused([Reason("repair_outdated", {"bookings": len(changed)})])

@@ -332,6 +332,28 @@ def test_a_repair_that_the_calendar_has_overtaken_is_not_sent(session, tam, ada,
     assert (proposal.kind, proposal.why) == (ProposalKind.NO_PLACE, "taken")
 
 
+def test_nobody_is_asked_twice_at_once_about_a_booking(session, tam, ada, sem):
+    booking = place(session, ada, sem, 24, 26)
+    first, second = close(session, tam, sem, 20, 25), close(session, tam, sem, 25, 30)
+    rows = [begin(session, tam, first), begin(session, tam, second)]
+    for _ in rows:
+        run = solver_runs.take_up(session, now=NOW)
+        start = datetime.fromisoformat(run.names["start"])
+        slot = (NOW + 36 * HOUR - start) // timedelta(minutes=15)
+        change = {"wish": 0, "hit": True, "after": [[0, slot]], "cost": 100, "slots": 4}
+        result = {"repairs": [{"kind": "least", "cost": 100, "bound": 100, "changes": [change]}]}
+        solver_runs.end(session, run_id=run.id, result=result, now=NOW)
+    send(session, tam, rows[0])
+    with pytest.raises(Refused) as found:
+        send(session, tam, rows[1])
+    assert [reason.code for reason in found.value.reasons] == ["repair_outdated"]
+    with pytest.raises(Refused) as found:
+        replans.again(session, actor=tam, replan_id=rows[1].id, now=NOW)
+    assert [reason.code for reason in found.value.reasons] == ["nothing_displaced"]
+    proposals.answer(session, actor=ada, proposal_id=rows[0].proposals[0].id, answer=Answer.ACCEPT, now=NOW)
+    assert booking.starts_at == NOW + 36 * HOUR
+
+
 def test_a_booking_that_its_owner_moved_meanwhile_is_not_asked_about(session, tam, ada, sem):
     booking = place(session, ada, sem, 24, 26)
     row = begin(session, tam, close(session, tam, sem, 20, 30))
