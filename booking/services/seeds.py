@@ -16,7 +16,7 @@ from booking.domain.access import SYSTEM, Actor, Role, actor_from
 from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import Action, State
 from booking.domain.occupation import Item
-from booking.domain.policy import settings_of
+from booking.domain.policy import PlaceKind, settings_of
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
 from booking.services import (
@@ -28,6 +28,7 @@ from booking.services import (
     networks,
     policies,
     processes,
+    rules,
 )
 from booking.services.accounts import PasswordHash
 from models import (
@@ -43,6 +44,7 @@ from models import (
     Person,
     Project,
     ProjectMember,
+    RuleKind,
 )
 
 PASSWORD = "yiqi-demo"  # noqa: S105 - printed for everybody to see
@@ -128,6 +130,7 @@ def demo(session: Session, *, password_hash: PasswordHash, now: datetime) -> boo
     _papers(session)
     _closure(session, cast, now)
     _processes(session, now)
+    _standby(session, cast, now)
     taken = _bookings(session, cast, now)
     _lives(session, cast, taken, now)
     # Nobody wants mail about a story.
@@ -246,6 +249,13 @@ def _processes(session: Session, now: datetime) -> None:
             capacity=capacity,
             now=now,
         )
+
+
+def _standby(session: Session, cast: _Cast, now: datetime) -> None:
+    """Let people stand by where Tam manages."""
+    at = rules.where(session, actor=cast.tam, kind=PlaceKind.FACILITY, code="DG-SLAB")
+    draft = rules.Draft(RuleKind.SETTING, name="standby", value=1)
+    rules.add(session, actor=cast.tam, at=at, draft=draft, now=now - timedelta(days=1))
 
 
 def _closure(session: Session, cast: _Cast, now: datetime) -> None:
