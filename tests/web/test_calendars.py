@@ -419,3 +419,12 @@ def test_drawings_tell_nothing_that_the_steps_do_not(ada):
         for drawing in drawings:
             assert 'aria-hidden="true"' in drawing
             assert re.sub(r"<[^>]+>|[\s\d]", "", drawing) == ""
+
+
+def test_from_what_waits_and_from_a_network_the_way_leads_to_its_feed(app, ada):
+    with db.transaction() as session:
+        make_network(session, facilities.by_code(session, code="LAB"), code="NET", name_en="Pilot network")
+    tam = client_of(app, "tam")
+    for page, what in (("/approvals", "approvals"), ("/networks/NET", "network:NET")):
+        href = re.search(r'href="(/calendars\?[^"]+)"', tam.get(page).text)
+        assert f'<option value="{what}" selected>' in tam.get(unescape(href[1])).text
