@@ -1,5 +1,6 @@
 """The waitlist: waiting for time that is taken, and answering what is offered."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,9 @@ from booking.http import etags
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.services import facilities, instruments, waitlist
+from booking.services import facilities, instruments, waitlist, wish_reasons
 from booking.services.waitlist import InLine
-from models import Booking
+from models import Booking, EntryState
 
 blp = Blueprint("api-waitlist", __name__, description="Waiting for time that is taken.")
 
@@ -83,9 +84,16 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, WaitOut)
 @problems(404)
 def one(entry_id: UUID) -> dict[str, Any]:
-    """Read a place in line"""
+    """Read a place in line
+
+    With the reasons why nothing was found, of one that waits why nothing is found so far.
+    """
     with reading() as session:
-        return told(waitlist.get(session, actor=actor(), entry_id=entry_id))
+        found = waitlist.get(session, actor=actor(), entry_id=entry_id)
+        shown = told(found)
+        if found.entry.state is EntryState.WAITING:
+            shown["reasons"] = _reasons(wish_reasons.so_far(session, entry=found.entry, now=utc_now()))
+        return shown
 
 
 @blp.route("/waitlist/<uuid:entry_id>", methods=["PATCH"])
@@ -145,6 +153,10 @@ def decline(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
         return told(waitlist.get(session, actor=actor(), entry_id=entry.id))
 
 
+def _reasons(reasons: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{"code": str(one["code"]), "message": plan_words.why(one)} for one in reasons]
+
+
 def told(found: InLine) -> dict[str, Any]:
     """Tell a place in the line."""
     entry, offer = found.entry, found.offer
@@ -163,7 +175,7 @@ def told(found: InLine) -> dict[str, Any]:
         "windows": [{"start": start, "end": end} for start, end in line.read(entry.windows)],
         "at_once": entry.at_once,
         "may_move": entry.may_move,
-        "reasons": [{"code": str(one["code"]), "message": plan_words.why(one)} for one in entry.reasons],
+        "reasons": _reasons(entry.reasons),
         "project_id": entry.project_id,
         "state": entry.state,
         "ahead": found.ahead,

@@ -31,6 +31,15 @@ def why(session: Session, *, entry: WaitlistEntry, now: datetime) -> list[dict[s
     return [*_blocked(session, entry, rows, spans), *_next_best(session, entry, rows, now)]
 
 
+def so_far(session: Session, *, entry: WaitlistEntry, now: datetime) -> list[dict[str, Any]]:
+    """Give what stands in the way of a wish that waits, in what is left of its windows, and what is next best."""
+    rows = _instruments(session, entry)
+    windows = line.read(entry.windows) or (Span(entry.window_starts_at, entry.window_ends_at),)
+    spans = [Span(max(one.start, now), one.end) for one in windows if one.end > now]
+    blocked = _blocked(session, entry, rows, spans) if spans else []
+    return [*blocked, *_next_best(session, entry, rows, now)]
+
+
 def _instruments(session: Session, entry: WaitlistEntry) -> Sequence[Instrument]:
     wanted = [place.instrument_id for place in entry.places]
     query = select(Instrument).where(Instrument.id.in_(wanted), Instrument.bookable)

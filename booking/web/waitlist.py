@@ -24,7 +24,15 @@ from booking.http.locale import speak_as_the_letter
 from booking.http.paging import page_url, page_wanted
 from booking.i18n import gettext as _
 from booking.i18n import name_of, pgettext
-from booking.services import catalogue, facilities, instruments, projects, round_wishes, waitlist
+from booking.services import (
+    catalogue,
+    facilities,
+    instruments,
+    projects,
+    round_wishes,
+    waitlist,
+    wish_reasons,
+)
 from booking.services.bookings import Stale
 from booking.services.catalogue import Filters
 from booking.services.waitlist import InLine
@@ -81,18 +89,30 @@ def _own_page(*, problem: Sequence[object] = (), status: int = 200) -> Answer:
     with reading() as session:
         places = waitlist.mine(session, actor=actor())
         of_rounds = round_wishes.mine(session, actor=actor(), limit=IN_ROUNDS)
+        asked, why = _why(session, places, utc_now())
     page = render_template(
         "waitlist/mine.html",
         places=[place for place in places if place.entry.state in waitlist.OPEN],
         over=[place for place in places if place.entry.state not in waitlist.OPEN],
         of_rounds=[(wish, row) for wish, row in of_rounds if wish.state is WishState.WAITING],
         words_of=plan_words,
+        asked=asked,
+        why=why,
         state_words=state_words(),
         problem=problem,
         local_date=local_date,
         now=utc_now(),
     )
     return page, status
+
+
+def _why(session: Session, places: Sequence[InLine], now: datetime) -> tuple[UUID | None, list[str]]:
+    """Give the wish of which somebody asks why nothing is found yet, and what there is to say."""
+    asked = next((one for one in places if str(one.entry.id) == request.args.get("why")), None)
+    if asked is None or asked.entry.state is not EntryState.WAITING:
+        return None, []
+    reasons = wish_reasons.so_far(session, entry=asked.entry, now=now)
+    return asked.entry.id, [plan_words.why(one) for one in reasons]
 
 
 def state_words() -> dict[str, str]:

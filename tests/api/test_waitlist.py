@@ -54,12 +54,14 @@ def test_from_the_refusal_to_the_booking(world_on_both: World):
         "ahead": 0,
         "joined_at": "",
         "booking_id": None,
-        "standby": None,
         "offer": None,
     }
     assert world.post("/waitlist", json=wish(), who="cleo").json["id"] == joined.json["id"]
     turn()
-    assert world.get(where, who="cleo").json["state"] == "waiting"
+    waiting = world.get(where, who="cleo").json
+    assert waiting["state"] == "waiting"
+    assert [reason["code"] for reason in waiting["reasons"]] == ["taken_by", "next_best"]
+    assert all(reason["message"] for reason in waiting["reasons"])
     assert world.post(f"/bookings/{booking['id']}/cancellation").status_code == 200
     turn()
     offer = world.get(where, who="cleo").json["offer"]

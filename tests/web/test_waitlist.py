@@ -279,6 +279,18 @@ def test_days_that_make_no_sense_are_said_at_their_field(lab):
     assert missing.status_code == 422
 
 
+def test_why_nothing_is_found_yet_is_told_when_asked(lab):
+    booked_by_ada(lab)
+    in_line(lab)
+    page = lab.get("cleo", "/waitlist").text
+    asking = re.search(r'href="(/waitlist\?why=[^"#]+)', page)[1]
+    assert "Every start" not in text_of(page)
+    told = text_of(lab.get("cleo", asking).text)
+    assert "Every start in your window is taken (universities: 1)." in told
+    assert "The next time that you could have: SEM" in told
+    assert "Every start" not in text_of(lab.get("ada", asking).text)
+
+
 def test_a_wish_that_is_over_says_why_on_the_page(lab):
     booked_by_ada(lab)
     in_line(lab)
