@@ -193,12 +193,11 @@ def preview(session: Session, *, draft: Draft, reading: Reading, now: datetime) 
     near = tuple(entry for entry in counting if entry.span.overlaps(within))
     spans = [span for span in rules.busy(counting, draft.means, window(now)) if span.overlaps(within)]
     places = [row.id for row in draft.instruments] or _all_of(session, draft.facility.id)
-    met = bookings.displaced(session, instrument_ids=places, span=within)
     return Preview(
         within=within,
         entries=near[:MOST_SHOWN],
         closed=tuple(spans),
-        met=tuple(one for one in met if one.state in AHEAD and _stands_in(one, places, spans)),
+        met=tuple(_met(session, places, within, spans)),
         total=len(counting),
         ignored=len({entry.key for entry in reading.entries}) - len(counting),
         problems=reading.problems,
@@ -206,12 +205,21 @@ def preview(session: Session, *, draft: Draft, reading: Reading, now: datetime) 
     )
 
 
-def _stands_in(booking: Booking, places: Collection[int], spans: Sequence[Span]) -> bool:
-    return any(
-        item.instrument_id in places
-        and any(span.overlaps(Span(item.starts_at, item.ends_at)) for span in spans)
-        for item in booking.items
+def _met(session: Session, places: Collection[int], within: Span, spans: Sequence[Span]) -> list[Booking]:
+    """Give the bookings whose time, set-up and clean-up included, meets any of the spans, by their start."""
+    query = select(Occupation.booking_id, Occupation.starts_at, Occupation.ends_at).where(
+        Occupation.instrument_id.in_(places),
+        Occupation.booking_id.is_not(None),
+        Occupation.starts_at < within.end,
+        Occupation.ends_at > within.start,
     )
+    ids = {
+        booking_id
+        for booking_id, start, end in session.execute(query)
+        if booking_id is not None and any(span.overlaps(Span(start, end)) for span in spans)
+    }
+    met = [one for one in bookings.by_ids(session, ids=ids) if one.state in AHEAD]
+    return sorted(met, key=lambda one: (one.starts_at, one.id))
 
 
 def _all_of(session: Session, facility_id: int) -> list[int]:
@@ -625,15 +633,21 @@ def find_places(session: Session, *, actor: Actor, source_id: UUID, now: datetim
 def _down(
     session: Session, row: CalendarSource, met: Sequence[Booking], now: datetime
 ) -> Mapping[int, Sequence[Span]]:
-    """Give when the instruments are not to be had, as far as that meets somebody."""
-    struck = [(item.instrument_id, Span(item.starts_at, item.ends_at)) for one in met for item in one.items]
-    places = {place for place, _ in struck}
-    found: dict[int, list[Span]] = {}
-    for one in occupation.imposed(session, source_id=row.id, since=now):
-        near = any(place == one.instrument_id and span.overlaps(one.span) for place, span in struck)
-        if one.instrument_id in places and near:
-            found.setdefault(one.instrument_id, []).append(one.span)
-    return found
+    """Give when the instruments are not to be had, as far as that meets somebody; with a station its line is not."""
+    rows = session.execute(
+        select(
+            Occupation.booking_id, Occupation.instrument_id, Occupation.starts_at, Occupation.ends_at
+        ).where(Occupation.booking_id.in_([one.id for one in met]))
+    ).all()
+    items = {one.id: {item.instrument_id for item in one.items} for one in met}
+    found: dict[int, set[Span]] = {}
+    for busy in occupation.imposed(session, source_id=row.id, since=now):
+        for booking_id, place, start, end in rows:
+            if booking_id is None or place != busy.instrument_id or not busy.span.overlaps(Span(start, end)):
+                continue
+            for struck in {place} if place in items[booking_id] else items[booking_id]:
+                found.setdefault(struck, set()).add(busy.span)
+    return {place: sorted(spans) for place, spans in found.items()}
 
 
 def _record(

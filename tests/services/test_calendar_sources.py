@@ -264,6 +264,16 @@ def test_other_places_are_looked_for_whom_it_meets(session, tam, ada, facility, 
     assert replans.get(session, actor=tam, replan_id=again.id).state.value == "over"
 
 
+def test_with_a_station_its_line_is_not_to_be_had(session, tam, ada, facility, furnace):
+    line = make_instrument(session, facility=facility, stations=[furnace])
+    booked = place(session, ada, line)
+    source = add(session, tam, facility, furnace)
+    take(session, source, entry(0, 3))
+    assert [one.id for one in clashes(session, source)] == [booked.id]
+    found = calendar_sources.find_places(session, actor=tam, source_id=source.id, now=NOW)
+    assert [place for place, _, _ in found.struck["down"]] == [line.id]
+
+
 def test_where_nobody_is_met_no_other_places_are_looked_for(session, tam, facility, furnace):
     source = add(session, tam, facility, furnace)
     with pytest.raises(Refused):
@@ -271,7 +281,9 @@ def test_where_nobody_is_met_no_other_places_are_looked_for(session, tam, facili
 
 
 def test_a_preview_says_what_would_count_and_whom_it_would_meet(session, tam, ada, facility, furnace):
-    booked = place(session, ada, furnace)
+    furnace.cleanup_minutes = 60
+    session.flush()
+    booked = place(session, ada, furnace, 0.25, 0.5)  # its clean-up goes on into the event
     made = drafted(session, tam, facility, furnace)
     found = calendar_sources.preview(
         session,
