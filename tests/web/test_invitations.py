@@ -88,7 +88,7 @@ def test_only_ones_own_bookings_come_as_meetings(lab):
 def test_without_a_mailbox_nothing_is_offered(make_app, sqlite_url):
     plain = Lab(make_app(sqlite_url))
     assert "Meetings in my calendar" not in plain.get("ada", "/account/notices").text
-    assert "Invite it from your calendar" not in plain.get("ada", "/instruments/SEM").text
+    assert "from your own calendar" not in plain.get("ada", "/instruments/SEM").text
 
 
 # --- addresses ------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_without_a_mailbox_nothing_is_offered(make_app, sqlite_url):
 
 def shown(lab: Lab, name: str) -> str:
     words = text_of(lab.get(name, "/instruments/SEM").text)
-    return words.partition("Invite it from your calendar: ")[2].partition(" ")[0]
+    return words.partition("by the same rules and answers: ")[2].partition(" ")[0]
 
 
 def test_each_reads_an_address_that_is_theirs_and_visitors_none(lab):
@@ -104,7 +104,7 @@ def test_each_reads_an_address_that_is_theirs_and_visitors_none(lab):
     assert hers.startswith("sem+")
     assert hers.endswith("@lab.example.org")
     assert hers != his
-    assert "Invite it" not in lab.app.test_client().get("/instruments/SEM").text
+    assert "from your own calendar" not in lab.app.test_client().get("/instruments/SEM").text
     lab.send("ada", "/account/mail-secret")
     assert shown(lab, "ada") not in {hers, ""}
     assert shown(lab, "ben") == his
