@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -74,6 +75,18 @@ def settled(group: Group, pool: Pool, left: list[Slots]) -> Rebuilt:
     return Rebuilt(
         group, standing, placing, cost, sum(_least(mover) for mover in group.movers if mover.hit), left
     )
+
+
+def resettle(rebuilt: Rebuilt, known: Mapping[int, tuple[Place, ...] | None]) -> None:
+    """Begin with what is known of the bookings of a group, where that is better; who is not known stays."""
+    if not known:
+        return
+    other = Standing(rebuilt.standing.field, rebuilt.left)
+    for mover in rebuilt.group.movers:
+        other.lift(mover)
+    for mover in rebuilt.group.movers:
+        other.put(mover, known.get(mover.number, None if mover.hit else mover.before))
+    _take_if_better(rebuilt, other)
 
 
 def _least(mover: Mover) -> int:

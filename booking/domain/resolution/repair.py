@@ -12,13 +12,27 @@ from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.moves import Ground, Group, Mover, Moves, groups_of
 from booking.domain.resolution.outage import Case, Change, Disturbance, Outage, case_of, refereed
 from booking.domain.resolution.problem import DAY, Place, Plan, Pool, Span
-from booking.domain.resolution.rebuild import PART_WORK, WHOLE, Rebuilt, improve, prove, settled, sharpen
+from booking.domain.resolution.rebuild import (
+    FIRST_WORK,
+    GROUP_WORK,
+    WHOLE,
+    Rebuilt,
+    improve,
+    prove,
+    resettle,
+    settled,
+    sharpen,
+)
 from booking.domain.resolution.starts import Slots
 
 PASSES = 6
 """How often large groups are gone through when nothing else limits the work."""
-SHARES = {"least": 0.6, "others_stay": 0.5, "keep_time": 0.7, "keep_instrument": 1.0}
-"""What each emphasis may use of the effort that is left: the first has most of it."""
+SHARES = {"others_stay": 0.2, "least": 0.7, "keep_time": 0.5, "keep_instrument": 0.8}
+"""What each emphasis may use of the effort that is left. That all others stay is soon found, and the least disturbing
+repair begins there; most of the effort is for that one.
+"""
+OTHER_WORK = 2 * FIRST_WORK
+"""The solver's work for a group of a repair with another emphasis, which needs no proof."""
 WANTED = 3
 
 Listener = Callable[[str, float], None]
@@ -123,17 +137,21 @@ def repairs(
     tell = on_progress or (lambda _phase, _share: None)
     tell("nearest", effort.share)
     nearest = _joined(case, [settled(group, case.pool, left) for group, left in _grounds(case, others=False)])
-    least: list[Rebuilt] = []
-    found: list[Repair] = []
-    for emphasis, share in SHARES.items():
-        if len(found) == WANTED:
-            break
+
+    def tried(emphasis: str, start: Sequence[Rebuilt], most: float = GROUP_WORK) -> list[Rebuilt]:
         tell(emphasis, effort.share)
-        rebuilt = best(
-            _emphasised(case, emphasis), _part(effort, share), seed, others=emphasis != "others_stay"
-        )
-        least = least or rebuilt
-        _add(found, _repair(case, emphasis, _joined(case, rebuilt)))
+        part, others = _part(effort, SHARES[emphasis]), emphasis != "others_stay"
+        rebuilt = best(_emphasised(case, emphasis), part, seed, others=others, start=start, most=most)
+        effort.add(part.done)
+        return rebuilt
+
+    alone = tried("others_stay", ())
+    least = tried("least", alone)
+    found = [_repair(case, "least", _joined(case, least))]
+    _add(found, _repair(case, "others_stay", _joined(case, alone)))
+    for emphasis in ("keep_time", "keep_instrument"):
+        if len(found) < WANTED:
+            _add(found, _repair(case, emphasis, _joined(case, tried(emphasis, least, OTHER_WORK))))
     if sum(change.cost for change in refereed(case, nearest)) < min(one.cost for one in found):
         found.insert(0, _repair(case, "nearest", nearest))
     for other in _next_best(case, least, found, effort, seed):
@@ -152,28 +170,43 @@ def repairs(
     )
 
 
-def best(case: Case, effort: Effort, seed: int = 0, *, others: bool = True) -> list[Rebuilt]:
-    """The best repair of each group of a case that the effort allows; small groups come first and are proven."""
+def best(
+    case: Case,
+    effort: Effort,
+    seed: int = 0,
+    *,
+    others: bool = True,
+    start: Sequence[Rebuilt] = (),
+    most: float = GROUP_WORK,
+) -> list[Rebuilt]:
+    """The best repair of each group of a case that the effort allows; small groups come first and are proven.
+
+    It may start from another repair of the same case; `most` limits the solver's work for each group.
+    """
+    known = {number: places for one in start for number, places in one.placing.items()}
     rebuilt = [settled(group, case.pool, left) for group, left in _grounds(case, others=others)]
+    for one in rebuilt:
+        resettle(one, known)
     rebuilt.sort(key=lambda one: one.standing.field.candidates)
     large = [one for one in rebuilt if one.standing.field.candidates > WHOLE]
     for one in [*rebuilt[: len(rebuilt) - len(large)], *large]:
         if not one.proven and not effort.over:
             sharpen(one, effort)
         if not one.proven and not effort.over and one not in large:
-            prove(one, effort, seed)
+            prove(one, effort, seed, most)
     for one in large:
         if not one.proven and not effort.over:
-            prove(one, effort, seed)
-    for turn in range(PASSES):
+            prove(one, effort, seed, most)
+    passes = PASSES if most >= GROUP_WORK else 1
+    for turn in range(passes):
         for one in sorted(rebuilt, key=lambda one: one.bound - one.cost):
-            if effort.over or one.proven:
+            if effort.over or one.proven or (passes == 1 and one not in large):
                 continue
             before = one.cost
             improve(one, effort, seed + turn, rounds=3 + len(one.group.movers) // 20)
             if one.cost < before and not effort.over:
                 sharpen(one, effort)
-                prove(one, effort, seed)
+                prove(one, effort, seed, most)
     return rebuilt
 
 
@@ -321,7 +354,7 @@ def _next_best(
             movers = [_elsewhere(m, one.placing[m.number]) if m is mover else m for m in one.group.movers]
             other = settled(Group(tuple(movers)), case.pool, one.left)
             sharpen(other, effort)
-            prove(other, effort, seed, PART_WORK)
+            prove(other, effort, seed, FIRST_WORK)
             seen.append(_joined(case, [*least[:at], other, *least[at + 1 :]]))
     yield from sorted((_repair(case, "next_best", plan) for plan in seen), key=lambda one: one.cost)
 
