@@ -606,7 +606,7 @@ def find_places(session: Session, *, actor: Actor, source_id: UUID, now: datetim
     :raises Refused: if there is nothing that can be put elsewhere, or people are being asked
     """
     row = _locked(session, actor, source_id)
-    known = session.get(Replan, row.replan_id) if row.replan_id else None
+    known = replan_of(session, row=row)
     if known is not None and known.state is ReplanState.SENT:
         raise Refused([Reason("replan_sent")])
     if known is not None:
@@ -628,6 +628,12 @@ def find_places(session: Session, *, actor: Actor, source_id: UUID, now: datetim
     row.replan_id = found.id
     session.flush()
     return found
+
+
+def replan_of(session: Session, *, row: CalendarSource) -> Replan | None:
+    """Give the replan by which other places are looked for or proposed, None if there is none under way."""
+    found = session.get(Replan, row.replan_id) if row.replan_id else None
+    return found if found is not None and found.state is not ReplanState.OVER else None
 
 
 def _down(

@@ -114,6 +114,7 @@ def _page_of(source_id: UUID, reasons: Sequence[object] = (), status: int = 200)
         count = calendar_sources.ahead(session, source_ids=[source_id], now=now).get(source_id, 0)
         met = calendar_sources.clashes(session, source_ids=[source_id], now=now).get(source_id, [])
         codes = _codes(session, [place.instrument_id for place in row.instruments])
+        replan = calendar_sources.replan_of(session, row=row)
     page = render_template(
         "calendar_sources/source.html",
         row=row,
@@ -122,6 +123,7 @@ def _page_of(source_id: UUID, reasons: Sequence[object] = (), status: int = 200)
         coming=coming,
         count=count,
         met=met,
+        replan=replan,
         codes=codes,
         state_words=state_words(),
         means_words=means_words(),
