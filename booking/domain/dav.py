@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,35 @@ class Sent:
     uid: str
     span: Span
     summary: str
+    notes: str = ""
+
+    @property
+    def purpose(self) -> str:
+        """Give what the booking is for: the title, and what is noted under it."""
+        return "\n".join(part for part in (self.summary, self.notes) if part)
+
+    def since(self, event: bytes) -> "Sent":
+        """Leave out the notes if they are those of our event, which hold the purpose that it had."""
+        ours = _plain(told(event).get("DESCRIPTION", ""))
+        return replace(self, notes="") if _plain(self.notes) == ours else self
+
+    def says_nothing_new(self, event: bytes) -> bool:
+        """Tell whether title and notes are those of our event, maybe in an earlier state, or its own purpose."""
+        said = told(event)
+        purpose = _plain(said.get("DESCRIPTION", ""))
+        mine = {_plain(self.summary), _plain(self.purpose)}
+        if _core(self.summary) == _core(said["SUMMARY"]) or purpose in mine:
+            return True
+        return purpose.endswith("…") and any(text.startswith(purpose[:-1]) for text in mine)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _core(title: str) -> str:
+    """Give a title without the word on how it stands: “Awaiting approval: …”."""
+    return _plain(re.split("[:：]", title)[-1])
 
 
 # --- what is sent -------------------------------------------------------------------------------------------
@@ -60,7 +89,7 @@ def read_event(data: bytes, zone: str) -> Sent:
         raise Unfit("unreadable")
     if event.span.start >= event.span.end:
         raise Unfit("no_end")
-    return Sent(event.uid, event.span, event.summary)
+    return Sent(event.uid, event.span, event.summary, event.description.strip())
 
 
 _NO_TIME = Span(*[datetime(1970, 1, 1, tzinfo=UTC)] * 2)

@@ -338,7 +338,7 @@ def put(
     if _target(session, collection, sent.uid, host):
         raise Unfit("uid_conflict")
     item = Item(instrument.id, sent.span)
-    booking = bookings.place(session, actor=actor, items=[item], purpose=sent.summary, now=now)
+    booking = bookings.place(session, actor=actor, items=[item], purpose=sent.purpose, now=now)
     _remember(session, row, name, event_uid(str(booking.id), host), sent.uid)
     return True
 
@@ -382,7 +382,7 @@ def _move(
         booking_id=booking.id,
         version=version,
         items=items,
-        purpose=None if keep_purpose else sent.summary,
+        purpose=None if keep_purpose else sent.purpose,
         now=now,
     )
 

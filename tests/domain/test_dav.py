@@ -63,6 +63,23 @@ def test_an_event_of_ours_comes_back_as_it_went():
 
 
 @pytest.mark.parametrize(
+    ("summary", "notes", "purpose"),
+    [
+        ("SEM (Ada)", "Alloy", None),
+        ("Awaiting approval: SEM (Ada)", "Alloy", None),
+        ("SEM (Ada)", "", None),
+        ("Alloy", "", None),
+        ("Steel", "Alloy", "Steel"),
+        ("Steel", "Bring gloves", "Steel\nBring gloves"),
+    ],
+)
+def test_a_purpose_is_new_when_its_title_is(summary, notes, purpose):
+    event = item(summary="SEM (Ada)", description="Alloy")
+    found = Sent("a", Span(START, START + HOUR), summary, notes)
+    assert (None if found.says_nothing_new(event) else found.since(event).purpose) == purpose
+
+
+@pytest.mark.parametrize(
     ("lines", "hours"),
     [
         (["DTSTART:20261102T080000Z", "DTEND:20261102T090000Z"], (8, 9)),

@@ -616,6 +616,17 @@ def test_a_new_title_is_a_new_purpose_and_ours_is_none(world, ada):
         assert "SUMMARY:Microscope (Ada)" in ada.ask("GET", path).text
 
 
+def test_notes_go_with_the_purpose_and_sending_them_again_changes_nothing(world, ada):
+    for n, notes in enumerate(("Bring gloves", "样品 " * 300)):
+        path, start = f"{sem(world)}{n}.ics", SOON + 3 * n * HOUR
+        sent = (path, f"{n}@x", start, start + HOUR, "SUMMARY:Alloy", f"DESCRIPTION:{notes}")
+        assert ada.put(*sent).status_code == 201
+        assert ada.put(*sent, If_None_Match="*").status_code == 204
+        assert ada.put(*sent).status_code == 204
+        booking = world.booked()[-1]
+        assert (booking.purpose, booking.version) == (f"Alloy\n{notes}".strip(), 1)
+
+
 def test_what_needs_approval_is_tentative(world, ada):
     world.shows("ada", CalendarScope.INSTRUMENT, "XRD")
     path = f"instrument-{world.ids['XRD']}/a.ics"

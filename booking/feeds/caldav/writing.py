@@ -7,7 +7,7 @@ from flask import Response, request
 from booking.db import Session, reading, transaction
 from booking.domain import dav as shapes
 from booking.domain.access import Forbidden, NotFound
-from booking.domain.dav import Sent, Unfit
+from booking.domain.dav import Unfit
 from booking.feeds.caldav import calendars
 from booking.feeds.caldav.multistatus import body, multistatus, of_changes
 from booking.feeds.caldav.resources import Calendar, Event
@@ -34,7 +34,7 @@ def put(name: str, event: str) -> Response:
         version = _version(meant, before)
         if meant is None and before is not None:
             raise Unfit("not_yours")
-        keeps = before is not None and _keeps_title(before, sent)
+        keeps = before is not None and sent.says_nothing_new(before.event)
         if _is_new() and before is not None and not (before.span == sent.span and keeps):
             raise Stale  # the program did not know of it; what it sent a second time does no harm
         assert calendar.kept is not None  # noqa: S101 - it was locked
@@ -44,7 +44,7 @@ def put(name: str, event: str) -> Response:
             collection=calendar.collection,
             row=calendar.kept,
             name=event,
-            sent=sent,
+            sent=sent.since(before.event) if before else sent,
             meant=meant,
             keep_purpose=keeps,
             version=version,
@@ -125,18 +125,6 @@ def _version(meant: Target | None, before: Event | None) -> int | None:
 def _is_new() -> bool:
     """Tell whether the program says that there is nothing at the address yet."""
     return request.if_none_match.star_tag
-
-
-def _keeps_title(before: Event, sent: Sent) -> bool:
-    """Tell whether an event still has the title that we gave it, maybe in an earlier state, or its own purpose."""
-    said = shapes.told(before.event)
-    kept = {_core(" ".join(said["SUMMARY"].split())), " ".join(said.get("DESCRIPTION", "").split())}
-    return _core(sent.summary) in kept or sent.summary in kept
-
-
-def _core(title: str) -> str:
-    """Give a title without the word on how it stands: “Awaiting approval: …”."""
-    return re.split("[:：]", title)[-1].strip()
 
 
 # --- names and colours ------------------------------------------------------------------------------------
