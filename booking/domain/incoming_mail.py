@@ -76,6 +76,11 @@ def parse(raw: bytes, *, recipient: str = "") -> Incoming:
     )
 
 
+def is_plain(address: str) -> bool:
+    """Tell whether an address is one without quotes, comments or anything else that needs care."""
+    return _ADDRESS.fullmatch(address) is not None
+
+
 def _key(message: Message, raw: bytes, recipient: str) -> bytes:
     said = str(message.get("Message-ID") or "").strip()
     body = said.encode("utf-8", "replace") if said else raw
@@ -85,7 +90,7 @@ def _key(message: Message, raw: bytes, recipient: str) -> bytes:
 def _addresses(message: Message, names: Iterable[str]) -> list[str]:
     fields = [str(value)[:20_000] for name in names for value in message.get_all(name) or ()]
     found = (address.strip().lower() for _, address in getaddresses(fields))
-    return [address for address in found if _ADDRESS.fullmatch(address)][:200]
+    return [address for address in found if is_plain(address)][:200]
 
 
 def _calendars(message: Message) -> Iterator[bytes]:

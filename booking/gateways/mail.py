@@ -75,9 +75,9 @@ def message(letter: Letter, *, sender: str, host: str, at: datetime) -> EmailMes
     built = EmailMessage(policy=email.policy.SMTP)
     built["Message-ID"] = f"<{letter.id}@{host}>"
     built["Date"] = format_datetime(at.astimezone(UTC))
-    built["From"] = _sender(letter.sender or sender)
+    built["From"] = _of_letter(letter.sender) if letter.sender else _sender(sender)
     if letter.reply_to:
-        built["Reply-To"] = _sender(letter.reply_to)
+        built["Reply-To"] = _of_letter(letter.reply_to)
     try:
         built["To"] = Address(_line(letter.to_name)[:100], addr_spec=letter.to_address)
     except (ValueError, IndexError, MessageError) as error:
@@ -146,6 +146,14 @@ def _sender(sender: str) -> Address:
         return Address(_line(name), addr_spec=address)
     except (ValueError, IndexError, MessageError) as error:
         raise BadAddress(f"the sender's address, {sender!r}, is none: {error}") from error
+
+
+def _of_letter(address: str) -> Address:
+    """Give an address that one letter names; where it is none, that is the fault of this letter alone."""
+    try:
+        return _sender(address)
+    except BadAddress as error:
+        raise Refused(str(error), lasting=True) from error
 
 
 def _parsed(smtp_url: str) -> SplitResult:

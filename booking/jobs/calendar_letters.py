@@ -9,6 +9,7 @@ from booking import i18n, messages, wording
 from booking.config import Settings
 from booking.domain import invitations as itip
 from booking.domain.calendars import Status
+from booking.domain.incoming_mail import is_plain
 from booking.domain.invitations import Answer, Invite, Method, Party, Reply, Verdict
 from booking.domain.spans import Span
 from booking.gateways.mail import Letter
@@ -133,7 +134,9 @@ def _answer(answered: Answered, delivery_id: UUID, settings: Settings, now: date
             "url": f"{base}/instruments/{place.code}",
         },
     )
-    attendee = str(data["attendee"]).removeprefix("mailto:").removeprefix("MAILTO:")
+    attendee = str(data["attendee"]).partition(":")[2]
+    # As the meeting names it, where that is a plain address; what somebody wrote is not pasted into our mail.
+    sender = attendee if is_plain(attendee) else itip.instrument_address(place.code, settings.mail_domain)
     return Letter(
         id=str(delivery_id),
         to_name=answered.person.name,
@@ -144,7 +147,7 @@ def _answer(answered: Answered, delivery_id: UUID, settings: Settings, now: date
         language=i18n.language_tag(),
         calendar=calendar,
         method=Method.REPLY.value,
-        sender=f"{_plain(name_of(place))} <{attendee}>",
+        sender=f"{_plain(name_of(place))} <{sender}>" if sender else "",
     )
 
 

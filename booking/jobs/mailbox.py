@@ -13,6 +13,7 @@ from booking.gateways import imap
 from booking.services import mail_intake
 
 BATCH = 50
+TRIES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +45,15 @@ def _take(settings: Settings, folder: imap.Mailbox, number: bytes) -> str:
         mail = incoming_mail.parse(raw)
     except BadMail as bad:
         return _refused(raw, bad.code)
-    try:
-        with transaction() as session:
-            return mail_intake.receive(session, mail=mail, doors=settings.doors, now=_now())
-    except Unavailable:
-        raise
-    except Exception:  # noqa: BLE001 - one message that we cannot take must not keep the others
-        _log.exception("a message could not be taken in")
-        return _refused(raw, "failed")
+    for _ in range(TRIES):
+        try:
+            with transaction() as session:
+                return mail_intake.receive(session, mail=mail, doors=settings.doors, now=_now())
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one message that we cannot take must not keep the others
+            _log.exception("a message could not be taken in")
+    return _refused(raw, "failed")
 
 
 def _refused(raw: bytes, outcome: str) -> str:

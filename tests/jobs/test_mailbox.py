@@ -220,6 +220,27 @@ def test_the_envelopes_recipient_may_be_named(lab, receive):
     assert receive(elsewhere, "--recipient", address) == (0, "answered")
 
 
+def test_a_fault_of_ours_sends_nothing_back_to_the_sender(lab, receive, monkeypatch):
+    def broken(*_given, **_named):
+        raise ZeroDivisionError
+
+    raw = request(lab)
+    with monkeypatch.context() as patch:
+        patch.setattr(mail_intake, "receive", broken)
+        assert receive(raw) == (0, "failed")
+    assert receive(raw, WORKERS="many")[0] == 75
+    assert receive(raw, WORKERS="1") == (0, "answered")
+
+
+def test_an_odd_address_in_a_meeting_is_not_pasted_into_our_mail(lab, receive):
+    odd = ((":mailto:{address}\r\nCREATED", ':mailto:furnace+x" y@lab.example.org\r\nCREATED'),)
+    raw = request(lab, "apple", changed=odd)
+    assert receive(raw) == (0, "answered")
+    (message,) = post(lab)
+    assert message["From"].addresses[0].addr_spec == "furnace@lab.example.org"
+    assert meeting(message)[0]["ATTENDEE"].params["PARTSTAT"] == "ACCEPTED"
+
+
 def test_without_its_database_the_command_asks_to_come_again(lab, receive):
     away = "postgresql+psycopg://nobody@127.0.0.1:1/none"
     assert receive(request(lab), DATABASE_URL=away)[0] == 75
@@ -326,10 +347,10 @@ def test_a_message_that_is_too_large_is_not_even_fetched_and_one_that_fails_keep
         request(lab, message_id="7"),
         request(lab, message_id="8", sequence=1),
     ]
-    receive, first = mail_intake.receive, iter([True])
+    receive, faults = mail_intake.receive, iter([True] * mailbox.TRIES)
 
     def broken(*given, **named):
-        if next(first, False):
+        if next(faults, False):
             raise ZeroDivisionError
         return receive(*given, **named)
 
