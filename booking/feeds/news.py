@@ -18,8 +18,9 @@ from booking.http.context import public_url_for, settings
 from booking.http.guard import open_to_all
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import feeds
-from booking.services.feeds import Feed, News
+from booking.services import feeds, freed_time
+from booking.services.feeds import Feed
+from booking.services.freed_time import News
 
 Write = Callable[[Channel, Sequence[Item]], bytes]
 
@@ -46,7 +47,11 @@ def json_feed(token: str) -> Response:
 
 
 def _read(write: Write, session: Session, asked: Asked) -> Callable[[], bytes]:
-    told = feeds.news(session, asked.found, rules=asked.rules, now=asked.now) if asked.found.readable else []
+    told = (
+        freed_time.news(session, asked.found, rules=asked.rules, now=asked.now)
+        if asked.found.readable
+        else []
+    )
     return partial(_written, write, asked, told)
 
 

@@ -20,7 +20,7 @@ from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST
-from booking.domain.spans import Span, intersect, merge
+from booking.domain.spans import Span
 from booking.services import approvals, availability, calendars, policies
 from booking.services.calendars import Thing
 from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows
@@ -29,7 +29,6 @@ from models import (
     BookingItem,
     CalendarLink,
     CalendarScope,
-    CameFree,
     Closure,
     Facility,
     Instrument,
@@ -278,7 +277,7 @@ def _counts(
         return tuple(session.execute(_OF_FACILITY, {"facility_id": subject.id}).one())
     if isinstance(subject, Network):
         figures = select(_CHANGED, func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
-        return tuple(session.execute(figures.where(_of(subject, Instrument.id))).one())
+        return tuple(session.execute(figures.where(in_subject(subject, Instrument.id))).one())
     if isinstance(subject, Project):
         return tuple(session.execute(_OF_PROJECT, {"project_id": subject.id}).one())
     if link.scope is CalendarScope.APPROVALS:
@@ -348,7 +347,7 @@ def _keys(
         # What was called off is no longer in the ledger of time.
         rows = Occupation if states <= HOLDS else BookingItem
         starts, ends = rows.starts_at, rows.ends_at
-        query = query.join(rows, rows.booking_id == Booking.id).where(_of(subject, rows.instrument_id))
+        query = query.join(rows, rows.booking_id == Booking.id).where(in_subject(subject, rows.instrument_id))
     elif isinstance(subject, Project):
         query = query.where(Booking.project_id == subject.id)
     else:
@@ -373,7 +372,7 @@ _KEY = cast_to(Booking.id, Text).label("key")
 """A booking's id as the database writes it: to make ten thousand UUIDs costs more than the query."""
 
 
-def _of(subject: Instrument | Facility | Network, column: Any) -> ColumnElement[bool]:
+def in_subject(subject: Instrument | Facility | Network, column: Any) -> ColumnElement[bool]:
     """Say that a column holds an instrument of the subject, of a network one that is open to all."""
     if isinstance(subject, Instrument):
         return cast("ColumnElement[bool]", column == subject.id)
@@ -398,7 +397,7 @@ def entries(
         some = keys[start : start + _AT_ONCE]
         query = _details(found).where(type_coerce(Booking.id, Uuid(as_uuid=False)).in_(some))
         rows += cast("Iterable[_Item]", session.execute(query))
-    places = _places(session, {row.instrument_id for row in rows})
+    places = places_of(session, {row.instrument_id for row in rows})
     shown = _shown(session, found.subject, places)
     uids = _Uids(found, host, secret)
     level = _Levels(found)
@@ -560,7 +559,8 @@ def _dashed(key: str) -> str:
     return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
 
 
-def _places(session: Session, instrument_ids: Iterable[int]) -> dict[int, Place]:
+def places_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, Place]:
+    """Give instruments by their ids as events print them."""
     rows = session.execute(
         select(
             Instrument.id,
@@ -601,7 +601,7 @@ def _shown(session: Session, subject: Thing | None, places: Mapping[int, Place])
     if isinstance(subject, Facility):
         return {place for place, row in places.items() if row.facility_id == subject.id}
     if isinstance(subject, Network):
-        mine = _of(subject, Instrument.id)
+        mine = in_subject(subject, Instrument.id)
         return set(session.scalars(select(Instrument.id).where(Instrument.id.in_(set(places)), mine)))
     return set(places)
 
@@ -662,7 +662,7 @@ def _closures(
         )
         .outerjoin(Closure, Closure.id == Occupation.closure_id)
         .where(
-            _of(subject, Occupation.instrument_id),
+            in_subject(subject, Occupation.instrument_id),
             Occupation.starts_at < within.end,
             Occupation.ends_at > within.start,
             Occupation.kind.in_((Kind.MAINTENANCE, Kind.CLOSURE, Kind.EXTERNAL)),
@@ -670,7 +670,7 @@ def _closures(
         .order_by(Occupation.starts_at.desc(), Occupation.id)
         .limit(most)
     ).all()
-    places = _places(session, {row.instrument_id for row in rows})
+    places = places_of(session, {row.instrument_id for row in rows})
     level = Level.BUSY if found.privacy is Privacy.BUSY else Level.SUMMARY
     made: dict[str, Entry] = {}
     for row in rows:
@@ -694,9 +694,9 @@ def _free(session: Session, found: Feed, uids: _Uids, *, rules: FeedRules, now: 
     # From midnight on, not from now: what a feed shows changes of itself once a day at most.
     today = ical.midnight(now)
     subjects = {row.id: row for row in instruments_of(found.subject) if row.bookable}
-    places = _places(session, subjects)
+    places = places_of(session, subjects)
     made: list[Entry] = []
-    for key, spans in _free_spans(session, found, list(subjects.values()), rules, now, today).items():
+    for key, spans in free_spans(session, found, list(subjects.values()), rules, now, today).items():
         place = places[key]
         # Whatever changes in a free span makes another one of it, since there is no telling when it changed.
         made += [
@@ -710,7 +710,7 @@ def _free(session: Session, found: Feed, uids: _Uids, *, rules: FeedRules, now: 
     return made
 
 
-def _free_spans(
+def free_spans(
     session: Session,
     found: Feed,
     subjects: Sequence[Instrument],
@@ -738,57 +738,3 @@ def _free_spans(
                 if span.start < last
             ]
     return spans
-
-
-# --- news of freed time -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """Time on an instrument that came free lately, and what of it still is."""
-
-    id: int
-    place: Place
-    zone: str
-    freed_at: datetime
-    spans: tuple[Span, ...]
-
-
-FRESH = timedelta(days=14)
-"""So long it is news that time came free."""
-
-MOST_NEWS = 100
-
-
-def news(session: Session, found: Feed, *, rules: FeedRules, now: datetime) -> list[News]:
-    """Give what came free lately on the instruments of a feed and still is free, the latest first.
-
-    It changes with what is booked, and of itself at midnight.
-    """
-    today = ical.midnight(now)
-    query = select(CameFree).where(CameFree.freed_at > today - FRESH, CameFree.ends_at > today)
-    if isinstance(found.subject, (Facility, Network)):
-        query = query.where(_of(found.subject, CameFree.instrument_id))
-    else:
-        named = [row.id for row in instruments_of(found.subject)]
-        query = query.where(CameFree.instrument_id.in_(named))
-    rows = list(
-        session.scalars(query.order_by(CameFree.freed_at.desc(), CameFree.id.desc()).limit(MOST_NEWS))
-    )
-    wanted = {row.instrument_id for row in rows}
-    there = session.scalars(select(Instrument).where(Instrument.id.in_(wanted), Instrument.bookable))
-    subjects = list(there)
-    free = _free_spans(session, found, subjects, rules, now, today)
-    places = _places(session, free)
-    zones = {row.id: row.zone for row in _facilities(session, places.values())}
-    told = []
-    for row in rows:
-        still = [span for span, _ in free.get(row.instrument_id, ())]
-        if spans := tuple(intersect([Span(row.starts_at, row.ends_at)], merge(still))):
-            place = places[row.instrument_id]
-            told.append(News(row.id, place, zones[place.facility_id], row.freed_at, spans))
-    return told
-
-
-def _facilities(session: Session, places: Iterable[Place]) -> list[Facility]:
-    return list(policies.facilities_of(session, {place.facility_id for place in places}).values())
