@@ -2,11 +2,10 @@
 
 import enum
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
@@ -81,6 +80,14 @@ class Changed(Exception):
         self.plan = plan
 
 
+class _Tried(Exception):
+    """Undoes what was only tried, and brings out what it was."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
 def known_by(entry: Entry) -> str:
     """Give by what an event of a file is known again, though it has been moved meanwhile."""
     return hashlib.sha256(f"{entry.uid}\n{entry.recurrence}".encode()).hexdigest()[:40]
@@ -105,8 +112,11 @@ def check(
     :raises Forbidden: if the actor does not manage the instrument's facility
     :raises Invalid: if the file holds too much
     """
-    with _only_tried(session):
-        return _write(session, actor, instrument, reading, closing, words, most, now)
+    try:
+        with session.begin_nested():
+            _undo(_write(session, actor, instrument, reading, closing, words, most, now))
+    except _Tried as tried:
+        return tried.plan
 
 
 def apply(
@@ -135,14 +145,8 @@ def apply(
     return plan
 
 
-@contextmanager
-def _only_tried(session: Session) -> Iterator[None]:
-    """Undo at its end whatever is written meanwhile; what was read stays as it was."""
-    tried = session.begin_nested()
-    try:
-        yield
-    finally:
-        tried.rollback()
+def _undo(plan: Plan) -> NoReturn:
+    raise _Tried(plan)
 
 
 def _write(

@@ -58,5 +58,6 @@ def test_each_job_stands_once_in_the_timetable():
         "letters",  # what the letters say
         "calendar_letters",  # what those around meetings say
         "solver",  # the process that solves
+        "calendar_reader",  # the process that reads other people's calendars
     }
     assert {job.work.__module__ for job in TIMETABLE} == {f"booking.jobs.{name}" for name in kept}

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import threading
 import time
 from contextlib import suppress
 
@@ -210,16 +211,19 @@ def test_a_body_that_unpacks_to_too_much_is_left_alone(server):
 
 
 def test_a_server_that_dribbles_is_cut_off(server):
+    ended = threading.Event()
+
     def dribble(_path, _headers):
         yield b"HTTP/1.1 200 OK\r\n\r\n"
         for _ in range(100):
-            time.sleep(0.05)
+            ended.wait(0.05)
             yield b"x"
 
     server.answer = dribble
     began = time.monotonic()
     assert refusal(server, seconds=0.4).startswith("no_answer")
     assert time.monotonic() - began < 3
+    ended.set()
 
 
 @pytest.mark.parametrize(
