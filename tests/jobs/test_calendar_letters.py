@@ -11,6 +11,7 @@ import icalendar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ical.calendar_stream import IcsCalendarStream
 
 from booking import i18n
 from booking.config import Settings
@@ -159,6 +160,15 @@ def test_letters_can_be_written_in_every_language(session, booked, story, locale
         assert "%(" not in text
         assert "None" not in text
     assert "<b>" not in written.html
+
+
+def test_an_independent_reader_understands_every_calendar(session, booked):
+    for story in STORIES.values():
+        written = calendar_letters.write(story(booked), DELIVERY, SETTINGS, now=NOW)
+        found = IcsCalendarStream.calendar_from_ics(written.calendar.decode())
+        assert found.method == written.method
+        assert all(event.attendees and event.organizer for event in found.events)
+        assert found.events[0].start == START
 
 
 # --- the calendar in it ---------------------------------------------------------------------------
