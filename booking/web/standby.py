@@ -60,7 +60,7 @@ def _page(
         "lead": "0",
     }
     filled = {**typed, **{name: value for name, value in usual.items() if not typed.get(name)}}
-    names = {"day": _("Day"), "least": _("At least"), "most": _("At most"), "lead": _("How soon")}
+    names = {"day": _("Date"), "least": _("At least"), "most": _("At most"), "lead": _("How soon")}
     page = render_template(
         "standby/standby.html",
         found=found,
