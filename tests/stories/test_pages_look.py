@@ -17,7 +17,17 @@ from sqlalchemy.orm import Session
 from booking import db
 from booking.domain import inventory
 from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, notice_wishes, notifications, seeds
+from booking.domain.calendar_sources import Entry, Means, Reading
+from booking.domain.spans import Span
+from booking.services import (
+    accounts,
+    calendar_sources,
+    facilities,
+    imports,
+    notice_wishes,
+    notifications,
+    seeds,
+)
 from models import Event, HookKind
 from tests import cast
 from tests.browser import axe, shot, watch
@@ -87,6 +97,10 @@ PAGES = {
         "repairs": "{repairs}",
         "asked": "{sent}",
         "closures": "/closures",
+        "calendars-elsewhere": "/calendar-sources",
+        "calendar-elsewhere": "{elsewhere}",
+        "calendar-elsewhere-new": "/calendar-sources/new",
+        "calendar-import": "/calendar-import",
         "quiet-times": "/closures/quiet-times?hours=20",
         "hours": "/facilities/DG-SLAB/hours",
         "service": f"/instruments/{SEM}/service",
@@ -113,6 +127,7 @@ def server(databases: Databases) -> Iterator[str]:
         seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
         _tell_ada(session, now)
         MADE.update(plans.make(session, now))
+        MADE["elsewhere"] = _calendar_elsewhere(session, now)
     db.dispose()
     with GunicornServer(url, workers=1) as running:
         yield running.base_url
@@ -134,6 +149,31 @@ def _tell_ada(session: Session, now: datetime) -> None:
     session.flush()
     told, _ = notifications.inbox(session, actor=ada, now=now)
     notifications.read(session, actor=ada, delivery_id=told[-1].notice.delivery_id, now=now)
+
+
+def _calendar_elsewhere(session: Session, now: datetime) -> str:
+    """Subscribe the facility to a roster that leaves every second day alone, and to a plan that cannot be read."""
+    facility = facilities.by_code(session, code="DG-SLAB")
+    made = []
+    for name, means in (("Roster", Means.ROSTER), ("维护计划", Means.MAINTENANCE)):
+        draft = calendar_sources.draft(
+            session,
+            actor=SYSTEM,
+            facility_id=facility.id,
+            name=name,
+            url=f"https://calendars.example.org/{means}.ics",
+            means=means,
+            instruments=[SEM],
+        )
+        made.append(calendar_sources.add(session, actor=SYSTEM, draft=draft, now=now).id)
+    day = timedelta(days=1)
+    shifts = [Span(now + n * day, now + (n + 1) * day) for n in range(0, 360, 2)]
+    entries = [Entry(str(n), "", span, False, "早班 Early shift") for n, span in enumerate(shifts)]
+    calendar_sources.take_over(
+        session, source_id=made[0], reading=Reading("", tuple(entries)), data=b"", now=now
+    )
+    calendar_sources.fail(session, source_id=made[1], code="status", figure=404, now=now)
+    return f"/calendar-sources/{made[0]}"
 
 
 def sign_in(page: Page, server: str, name: str) -> None:
