@@ -14,7 +14,7 @@ import click
 from booking import config, db
 from booking.cli import WRONG, check, read_settings, utc_now
 from booking.config import Settings
-from booking.gateways import files, mail
+from booking.gateways import files, imap, mail
 from booking.services import health, jobs, notifications
 
 JOBS_SILENT = timedelta(minutes=5)
@@ -71,6 +71,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _folder(settings)
     yield from _database(settings)
     yield from _mail(settings)
+    yield from _mailbox(settings)
 
 
 def _release() -> Iterator[Finding]:
@@ -178,3 +179,20 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         return
     if settings.smtp_url:
         yield good("the mail server takes us in")
+
+
+def _mailbox(settings: Settings) -> Iterator[Finding]:
+    """Look at the way in, as far as there is one: what calendars answer, and instruments that are invited."""
+    if settings.imap_url:
+        try:
+            with imap.mailbox(settings.imap_url) as folder:
+                waiting = len(folder.unread(1000))
+        except (mail.BadAddress, mail.Unreachable) as error:
+            yield wrong(f"the mailbox does not let us in: {error}", "see YIQI_IMAP_URL")
+        else:
+            yield good(f"the mailbox lets us in; {waiting} unread")
+    elif settings.reply_mailbox or settings.mail_domain:
+        yield doubt(
+            "no mailbox is read",
+            "let the mail server hand messages to `yiqi mail receive`, or set YIQI_IMAP_URL",
+        )

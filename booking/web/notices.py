@@ -209,7 +209,7 @@ def _wishes_page(form: dict[str, str], errors: dict[str, str]) -> str:
         form=typed | {name: value for name, value in form.items() if value},
         errors=errors,
         invites=bool(known.reply_mailbox),
-        secret_sample="" if known.mail_trusted else invited_at(_("instrument")),
+        secret_sample="" if known.mail_trusted else invited_at("instrument"),
         zone=str(manner.zone),
         digest_at=_clock(notices.DIGEST_MINUTE),
         soon=int(notices.SOON.total_seconds() // 60),

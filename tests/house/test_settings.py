@@ -35,6 +35,9 @@ def test_values_are_of_their_types():
         ("YIQI_THREADS", "0"),
         ("YIQI_PROXY_HOPS", "-1"),
         ("YIQI_HOOK_NETWORKS", "10.0.0.1/8"),
+        ("YIQI_REPLY_MAILBOX", "Yiqi <yiqi@example.org>"),
+        ("YIQI_REPLY_MAILBOX", "yiqi+more@example.org"),
+        ("YIQI_MAIL_DOMAIN", "yiqi@example.org"),
         ("YIQI_HOOK_NETWORKS", "https://bot.lab/"),
     ],
 )

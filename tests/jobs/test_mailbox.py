@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from booking import cli, db, i18n
+from booking.cli import doctor
 from booking.config import Settings
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
@@ -379,6 +380,20 @@ def test_a_password_does_not_travel_without_encryption(folder, monkeypatch):
 def test_an_address_of_a_mailbox_that_makes_no_sense_is_told(url):
     with pytest.raises(BadAddress), imap.mailbox(url):
         pass
+
+
+def test_the_doctor_tries_the_mailbox_and_reads_nothing(lab, folder):
+    folder.messages.append(request(lab))
+
+    def said(settings: Settings) -> list[str]:
+        return [f"{finding.mark} {finding.what}" for finding in doctor._mailbox(settings)]
+
+    assert said(replace(lab, imap_url=folder.url)) == ["✓ the mailbox lets us in; 1 unread"]
+    assert folder.seen == set()
+    folder.password = "another"
+    assert said(replace(lab, imap_url=folder.url))[0].startswith("✗ the mailbox does not let us in")
+    assert said(lab) == ["! no mailbox is read"]
+    assert said(replace(lab, reply_mailbox="", mail_domain="")) == []
 
 
 def test_without_a_mailbox_there_is_nothing_to_do(lab):
