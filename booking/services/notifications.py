@@ -34,6 +34,7 @@ from models import (
     Booking,
     BookingItem,
     CalendarQuestion,
+    CalendarSource,
     Delivery,
     Event,
     Facility,
@@ -641,6 +642,8 @@ def _about(session: Session, event: Event, now: datetime) -> dict[str, Any]:
         found |= {"organisation": organisation} if organisation is not None else {}
     if event.kind == "qualification.flagged":
         found["lacking"] = _still_lacking(session, event, now)
+    if event.kind in _OF_CALENDARS:
+        found["source"] = session.get(CalendarSource, UUID(event.subject))
     if event.facility_id is not None:
         found["facility"] = session.get_one(Facility, event.facility_id)
     return found
@@ -654,6 +657,7 @@ def _still_lacking(session: Session, event: Event, now: datetime) -> bool:
     )
 
 
+_OF_CALENDARS = {"calendar_source.clashes", "calendar_source.failing"}
 _OF_ORGANISATIONS = {"person.membership_granted", "person.membership_refused"}
 _NAMED: Mapping[str, type[Base]] = {
     "person": Person,
@@ -692,6 +696,10 @@ def _over(
         return question is None or question.state is not QuestionState.OPEN
     if event.kind == "qualification.flagged":
         return not about["lacking"]
+    if event.kind in _OF_CALENDARS:
+        source = about["source"]
+        left = source and (source.told if event.kind == "calendar_source.clashes" else source.failing_since)
+        return not left
     if event.kind == "transfer.lapsed" and telling.to is notices.Hearer.PERSON:
         # Who gave the booking up knows that nobody takes it over.
         return booking is None or booking.state in {State.CANCELLED, State.WITHDRAWN}

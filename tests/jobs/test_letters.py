@@ -14,6 +14,7 @@ from booking import i18n
 from booking.config import Settings
 from booking.domain import one_time
 from booking.domain.access import SYSTEM, Actor
+from booking.domain.calendar_sources import Means
 from booking.domain.chemicals import Hazard, Substance
 from booking.domain.occupation import Item
 from booking.domain.policy import RuleKind
@@ -34,6 +35,7 @@ from models import (
     ApprovalStep,
     Booking,
     CalendarQuestion,
+    CalendarSource,
     ClosureKind,
     Delivery,
     EntryState,
@@ -513,6 +515,30 @@ def of_round(kind, *, served=True):
     return story
 
 
+def of_calendar(kind, **data):
+    """A story of a calendar elsewhere that meets bookings and cannot be read any more."""
+
+    def story(session, ada, tam, furnace, pool):
+        row = CalendarSource(
+            facility_id=pool.facility_id,
+            name="Operator's <b>roster</b>",
+            url="https://calendars.example.org/roster.ics",
+            means=Means.ROSTER,
+            created_at=NOW,
+            next_at=NOW,
+            failures=3,
+            failing_since=NOW,
+            told=["1", "2", "3"],
+        )
+        session.add(row)
+        session.flush()
+        told = {"facility_id": row.facility_id, "subject": str(row.id), "name": row.name, **data}
+        events.record(session, actor=SYSTEM, kind=kind, now=NOW, **told)
+        return tam.person_id, kind
+
+    return story
+
+
 DATES = {
     "series": str(UUID(int=5)),
     "dates": 3,
@@ -584,10 +610,8 @@ STORIES = {
     "qualification.flagged": taken_away("qualification.flagged", "tam"),
     "qualification.expiring": said("qualification.expiring", days=7, **LEARNT),
     "bookings.taken_over": said("bookings.taken_over", bookings=3),
-    "calendar_source.clashes": said("calendar_source.clashes", "tam", name="Operator's roster", bookings=3),
-    "calendar_source.failing": said(
-        "calendar_source.failing", "tam", name="Maintenance", failure="status", figure="404"
-    ),
+    "calendar_source.clashes": of_calendar("calendar_source.clashes", bookings=3),
+    "calendar_source.failing": of_calendar("calendar_source.failing", failure="status", figure="404"),
     "fault.reported": said("fault.reported", "tam", **FAULT),
     "fault.confirmed": said("fault.confirmed", **FAULT),
     "fault.mended": said("fault.mended", **FAULT),
