@@ -14,7 +14,7 @@ from booking.db import reading, transaction
 from booking.domain.rules import Invalid
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import facilities, instruments, standby, waitlist
+from booking.services import facilities, instruments, standby, standing_by, waitlist
 
 blp = Blueprint("api-standby", __name__, description="Being there when others leave their time.")
 
@@ -66,7 +66,7 @@ def stand_by(wanted: dict[str, Any], instrument_id: str) -> tuple[dict[str, Any]
     try:
         with transaction() as session:
             place = instruments.by_code(session, actor=who, code=instrument_id)
-            entry = waitlist.stand_by(session, actor=who, instrument_id=place.id, now=utc_now(), **wanted)
+            entry = standing_by.stand_by(session, actor=who, instrument_id=place.id, now=utc_now(), **wanted)
             found = told(waitlist.get(session, actor=who, entry_id=entry.id))
     except Invalid as error:
         raise Invalid({_FIELDS.get(name, name): code for name, code in error.errors.items()}) from error
@@ -87,7 +87,7 @@ def presence(wanted: dict[str, Any], entry_id: UUID) -> dict[str, Any]:
     One's own word, or that of the facility's staff.
     """
     with transaction() as session:
-        waitlist.say_here(session, actor=actor(), entry_id=entry_id, now=utc_now(), **wanted)
+        standing_by.say_here(session, actor=actor(), entry_id=entry_id, now=utc_now(), **wanted)
         return told(waitlist.get(session, actor=actor(), entry_id=entry_id))
 
 
@@ -102,7 +102,7 @@ def call_next(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
     In place of somebody who does not answer.
     """
     with transaction() as session:
-        entry = waitlist.call_next(session, actor=actor(), offer_id=offer_id, now=utc_now())
+        entry = standing_by.call_next(session, actor=actor(), offer_id=offer_id, now=utc_now())
         return told(waitlist.get(session, actor=actor(), entry_id=entry.id))
 
 

@@ -17,7 +17,7 @@ from booking.http import etags
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.services import facilities, instruments, waitlist, wish_reasons
+from booking.services import facilities, instruments, offers, waitlist, wish_reasons
 from booking.services.waitlist import InLine
 from models import Booking, EntryState
 
@@ -133,7 +133,7 @@ def accept(_nothing: dict[str, Any], offer_id: UUID) -> tuple[Booking, dict[str,
     It becomes a booking; accepted again it gives the same one.
     """
     with transaction() as session:
-        booking = waitlist.accept(session, actor=actor(), offer_id=offer_id, now=utc_now())
+        booking = offers.accept(session, actor=actor(), offer_id=offer_id, now=utc_now())
     where = url_for("api-bookings.one", booking_id=booking.id)
     return booking, {"ETag": etags.of_version(booking.version), "Location": where}
 
@@ -149,7 +149,7 @@ def decline(_nothing: dict[str, Any], offer_id: UUID) -> dict[str, Any]:
     It goes to the next in line; one goes on waiting for other times, where the wish leaves any.
     """
     with transaction() as session:
-        entry = waitlist.decline(session, actor=actor(), offer_id=offer_id, now=utc_now())
+        entry = offers.decline(session, actor=actor(), offer_id=offer_id, now=utc_now())
         return told(waitlist.get(session, actor=actor(), entry_id=entry.id))
 
 

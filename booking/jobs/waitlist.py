@@ -7,7 +7,7 @@ from uuid import UUID
 
 from booking.config import Settings
 from booking.db import Session, Unavailable, reading, transaction
-from booking.services import making_room, waitlist, wishes
+from booking.services import making_room, offers, turns
 
 _log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ def run(settings: Settings, halted: Halted) -> None:
 def turn(key: str, halted: Halted, *, now: datetime) -> None:
     """Do all that is to be done by now; each offer is a transaction of its own."""
     with reading() as session:
-        silent = waitlist.unanswered(session, now=now)
-    each(silent, halted, lambda session, one: waitlist.pass_on(session, offer_id=one, now=now))
+        silent = offers.unanswered(session, now=now)
+    each(silent, halted, lambda session, one: offers.pass_on(session, offer_id=one, now=now))
     with reading() as session:
-        found = waitlist.work(session)
+        found = turns.work(session)
     for freed in found:
         if halted():
             return
@@ -37,24 +37,24 @@ def turn(key: str, halted: Halted, *, now: datetime) -> None:
             _log.exception("time could not be offered", extra={"fields": {"instrument": freed.instrument_id}})
 
 
-def _serve(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> None:
+def _serve(freed: turns.Work, key: str, halted: Halted, now: datetime) -> None:
     """Offer or book what came free on one instrument, until nobody in the line could have any more of it."""
     tried: set[UUID] = set()
     while not halted():
         # Looking takes long where many wait, and locks nothing; only the offer itself does.
         with reading() as session:
-            choice = waitlist.choose(session, freed=freed, skip=tried, now=now)
+            choice = turns.choose(session, freed=freed, skip=tried, now=now)
         if choice is None:
             _make_room(freed, key, halted, now)
             with transaction() as session:
-                waitlist.done(session, freed=freed)
+                turns.done(session, freed=freed)
             return
         tried |= {choice.entry_id, *choice.passed_over}
         with transaction() as session:
-            wishes.serve(session, choice=choice, key=key, now=now)
+            offers.serve(session, choice=choice, key=key, now=now)
 
 
-def _make_room(freed: waitlist.Work, key: str, halted: Halted, now: datetime) -> None:
+def _make_room(freed: turns.Work, key: str, halted: Halted, now: datetime) -> None:
     """Let those make room who agreed to it, for one after the other of those who wait on."""
     tried: set[UUID] = set()
     while not halted():

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from booking.config import Settings
 from booking.db import transaction
-from booking.services import waitlist
+from booking.services import turns
 
 
 def run(_settings: Settings, _halted: Callable[[], bool]) -> None:
     """Have the next turn of the line look at them all."""
     with transaction() as session:
-        waitlist.look_at_all(session, now=datetime.now(UTC))
+        turns.look_at_all(session, now=datetime.now(UTC))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from booking.config import Settings
 from booking.db import reading, transaction
 from booking.jobs.waitlist import each
-from booking.services import waitlist
+from booking.services import standing_by, waitlist
 
 
 def run(_settings: Settings, halted: Callable[[], bool]) -> None:
@@ -16,4 +16,4 @@ def run(_settings: Settings, halted: Callable[[], bool]) -> None:
         late = waitlist.too_late(session, now=now)
     each(late, halted, lambda session, one: waitlist.lapse(session, entry_id=one, now=now))
     with transaction() as session:
-        waitlist.look_for_standby(session, now=now)
+        standing_by.look_for_standby(session, now=now)

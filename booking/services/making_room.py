@@ -24,9 +24,9 @@ from booking.domain.resolution.problem import SLOT, SLOTS_AN_HOUR, Place, Plan, 
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.domain.waitlist import Waiting
-from booking.services import acting, bookings, events, lanes, occupation, policies, waitlist, wishes
+from booking.services import acting, bookings, events, lanes, occupation, offers, policies, turns, waitlist
 from booking.services.lanes import Draws, Grid, Lanes
-from booking.services.waitlist import Choice, Work
+from booking.services.turns import Choice, Work
 from models import Booking, BookingItem, EntryState, Event, Instrument, WaitlistOffer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def find(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: dat
     holders = _holders(session, instrument, now)
     if not holders:
         return None
-    turn = waitlist.in_turn(session, freed=freed, skip=skip, now=now)
+    turn = turns.in_turn(session, freed=freed, skip=skip, now=now)
     asking = [
         one
         for one in turn.ranked
@@ -107,7 +107,7 @@ def make(session: Session, *, room: Room, key: str, now: datetime) -> Booking | 
 
 
 def _serve(session: Session, room: Room, key: str, now: datetime) -> Booking | WaitlistOffer:
-    served = wishes.serve(session, choice=room.choice, key=key, now=now)
+    served = offers.serve(session, choice=room.choice, key=key, now=now)
     if served is None:
         raise _Gone
     return served

@@ -16,7 +16,7 @@ from booking.domain.occupation import Kind
 from booking.domain.rules import Policy
 from booking.domain.spans import Span
 from booking.domain.standby import History, Odds
-from booking.services import availability, instruments, policies, waitlist
+from booking.services import availability, instruments, policies, standing_by, waitlist
 from booking.services.waitlist import InLine
 from models import (
     Booking,
@@ -212,7 +212,7 @@ def be_here(session: Session, *, actor: Actor, instrument: Instrument, now: date
     _, own = _before(session, instrument, instant(day + timedelta(days=1), 0, tz), actor)
     if own is None:
         policy = policies.in_force(session, instrument, person_id=actor.person_id, start=now)
-        own = waitlist.stand_by(
+        own = standing_by.stand_by(
             session,
             actor=actor,
             instrument_id=instrument.id,
@@ -222,7 +222,7 @@ def be_here(session: Session, *, actor: Actor, instrument: Instrument, now: date
             lead=0,
             now=now,
         ).id
-    return waitlist.say_here(session, actor=actor, entry_id=own, now=now)
+    return standing_by.say_here(session, actor=actor, entry_id=own, now=now)
 
 
 # --- how ------------------------------------------------------------------------------------------

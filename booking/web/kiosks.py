@@ -38,9 +38,9 @@ from booking.services import (
     instruments,
     kiosks,
     labels,
+    offers,
     rate_limits,
     standby,
-    waitlist,
 )
 from booking.services.catalogue import Filters
 from booking.services.kiosks import Claim, Place
@@ -418,7 +418,7 @@ def _act(
             offer = standby.called(session, instrument_ids=[row.id], now=now).get(row.id)
             if offer is None or offer.person_id != who.person_id:
                 raise NotFound("offer")
-            booking = waitlist.accept(session, actor=who, offer_id=offer.offer_id, now=now)
+            booking = offers.accept(session, actor=who, offer_id=offer.offer_id, now=now)
             return _("%(who)s has it until %(at)s.", who=initials, at=i18n.format_time(booking.ends_at, zone))
         if form["act"] != "hour":
             raise NotFound("act", form["act"])

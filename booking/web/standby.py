@@ -17,7 +17,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import format_duration
 from booking.i18n import gettext as _
-from booking.services import facilities, instruments, projects, standby, waitlist
+from booking.services import facilities, instruments, projects, standby, standing_by, waitlist
 from booking.web import blueprint
 from booking.web.availability import lengths
 from booking.web.closures import chosen_facility
@@ -126,7 +126,7 @@ def stand_by(code: str) -> Answer:
         with transaction() as session:
             row = instruments.by_code(session, actor=actor(), code=code)
             zone = row.facility.zone
-            waitlist.stand_by(
+            standing_by.stand_by(
                 session,
                 actor=actor(),
                 instrument_id=row.id,
@@ -154,7 +154,7 @@ def say_presence(entry_id: UUID) -> Answer:
     try:
         with transaction() as session:
             here = form["here"] == "yes"
-            waitlist.say_here(session, actor=actor(), entry_id=entry_id, here=here, now=utc_now())
+            standing_by.say_here(session, actor=actor(), entry_id=entry_id, here=here, now=utc_now())
     except Refused as refusal:
         for reason in sentences(refusal.reasons, ""):
             flash(reason.message, "warning")
@@ -173,7 +173,7 @@ def call_next(offer_id: UUID) -> Answer:
     form = fields("facility")
     try:
         with transaction() as session:
-            waitlist.call_next(session, actor=actor(), offer_id=offer_id, now=utc_now())
+            standing_by.call_next(session, actor=actor(), offer_id=offer_id, now=utc_now())
     except Refused as refusal:
         for reason in sentences(refusal.reasons, ""):
             flash(reason.message, "warning")

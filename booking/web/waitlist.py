@@ -28,6 +28,7 @@ from booking.services import (
     catalogue,
     facilities,
     instruments,
+    offers,
     projects,
     round_wishes,
     waitlist,
@@ -374,11 +375,11 @@ def _answer(who: Actor, offer_id: UUID, reply: Reply, now: datetime) -> tuple[UU
     """Carry the answer out; give the booking that came of it, if any, and what to say."""
     with transaction() as session:
         if reply is Reply.DECLINE:
-            entry = waitlist.decline(session, actor=who, offer_id=offer_id, now=now)
+            entry = offers.decline(session, actor=who, offer_id=offer_id, now=now)
             if entry.state is EntryState.WAITING:
                 return None, _("It goes to the next in line. You go on waiting for other times.")
             return None, _("It goes to the next in line.")
-        booking = waitlist.accept(session, actor=who, offer_id=offer_id, now=now)
+        booking = offers.accept(session, actor=who, offer_id=offer_id, now=now)
         if booking.state is State.REQUESTED:
             return booking.id, _("Your request is in. The time is held for you until the facility decides.")
         return booking.id, _("Booked. The time is yours.")
@@ -404,7 +405,7 @@ def answer_by_link(link_id: UUID, secret: str) -> Answer:
     reply, now = _reply(), utc_now()
     try:
         with reading() as session:
-            person, offer_id = waitlist.linked(session, link_id=link_id, secret=secret, now=now)
+            person, offer_id = offers.linked(session, link_id=link_id, secret=secret, now=now)
         speak_as_the_letter(person.locale)
         words = _answer(person, offer_id, reply, now)[1]
         return _linked_page(link_id, secret, done=words)
@@ -419,7 +420,7 @@ def _linked_page(
 ) -> Answer:
     now = utc_now()
     with reading() as session:
-        person, offer_id = waitlist.linked(session, link_id=link_id, secret=secret, now=now)
+        person, offer_id = offers.linked(session, link_id=link_id, secret=secret, now=now)
         place = waitlist.entry_of(session, offer_id=offer_id)
     speak_as_the_letter(person.locale)
     offer = next(one for one in place.entry.offers if one.id == offer_id)

@@ -42,6 +42,7 @@ from booking.services import (
     faults,
     holds,
     kiosks,
+    offers,
     papers,
     qualifications,
     replans,
@@ -50,7 +51,9 @@ from booking.services import (
     rounds,
     series,
     series_papers,
+    standing_by,
     transfers,
+    turns,
     waitlist,
 )
 from models import (
@@ -597,7 +600,7 @@ def _standing_by(session: Session, instrument: Instrument, who: Actor, purpose: 
         rule.valid_from, rule.created_at = NOW.date() - timedelta(days=9), NOW
         session.add(rule)
     session.flush()
-    entry = waitlist.stand_by(
+    entry = standing_by.stand_by(
         session,
         actor=who,
         instrument_id=instrument.id,
@@ -608,11 +611,11 @@ def _standing_by(session: Session, instrument: Instrument, who: Actor, purpose: 
         purpose=purpose,
         now=NOW,
     )
-    waitlist.say_here(session, actor=who, entry_id=entry.id, now=NOW)
-    (freed,) = (one for one in waitlist.work(session) if one.instrument_id == instrument.id)
-    choice = waitlist.choose(session, freed=freed, now=NOW)
-    offer = waitlist.offer(session, choice=choice, key="x", now=NOW)
-    waitlist.done(session, freed=freed)
+    standing_by.say_here(session, actor=who, entry_id=entry.id, now=NOW)
+    (freed,) = (one for one in turns.work(session) if one.instrument_id == instrument.id)
+    choice = turns.choose(session, freed=freed, now=NOW)
+    offer = offers.offer(session, choice=choice, key="x", now=NOW)
+    turns.done(session, freed=freed)
     return {"stands_by": str(entry.id), "called": str(offer.id), "stand_by_at": instrument.code}
 
 
@@ -627,10 +630,10 @@ def _in_line(session: Session, instrument: Instrument, who: Actor, purpose: str)
         purpose=purpose,
         now=NOW,
     )
-    freed = next(one for one in waitlist.work(session) if one.instrument_id == instrument.id)
-    choice = waitlist.choose(session, freed=freed, now=NOW)
-    offer = waitlist.offer(session, choice=choice, key="x", now=NOW)
-    waitlist.done(session, freed=freed)
+    freed = next(one for one in turns.work(session) if one.instrument_id == instrument.id)
+    choice = turns.choose(session, freed=freed, now=NOW)
+    offer = offers.offer(session, choice=choice, key="x", now=NOW)
+    turns.done(session, freed=freed)
     link = session.scalars(select(OneTimeLink).where(OneTimeLink.subject == str(offer.id))).one()
     return {
         "place": str(entry.id),

@@ -27,11 +27,13 @@ from booking.services import (
     events,
     faults,
     notifications,
+    offers,
     qualifications,
     repairs,
     series,
     series_approvals,
     transfers,
+    turns,
     waitlist,
 )
 from booking.services.series import Edit, Plan, Scope
@@ -150,10 +152,10 @@ def test_an_offer_of_the_waitlist_reaches_one_with_its_link(session, ada, ben, s
         )
     bookings.cancel(session, actor=ada, booking_id=booking.id, now=NOW)
     session.flush()
-    for freed in waitlist.work(session):
-        choice = waitlist.choose(session, freed=freed, skip=set(), now=NOW)
-        waitlist.offer(session, choice=choice, key=KEY, now=NOW)
-        waitlist.done(session, freed=freed)
+    for freed in turns.work(session):
+        choice = turns.choose(session, freed=freed, skip=set(), now=NOW)
+        offers.offer(session, choice=choice, key=KEY, now=NOW)
+        turns.done(session, freed=freed)
     found = told(session)
     offered = [name for name, kind in found if kind == "waitlist.offered"]
     assert offered == ["Ben"]

@@ -8,7 +8,7 @@ from booking import db
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.jobs import waitlist, waitlist_rules, waitlist_windows
-from booking.services import bookings
+from booking.services import bookings, turns
 from booking.services import waitlist as line
 from models import EntryState, Event, Freed, Instrument, WaitlistEntry, WaitlistOffer
 from tests import cast
@@ -67,7 +67,7 @@ def test_after_a_pause_of_hours_the_silent_are_passed_over_once(settings):
 
 def test_one_instrument_that_fails_does_not_keep_the_others(settings, monkeypatch):
     wait("BAD", "GOOD")
-    choose = line.choose
+    choose = turns.choose
     with db.reading() as session:
         bad = session.scalar(select(Instrument.id).where(Instrument.code == "BAD"))
 
@@ -76,7 +76,7 @@ def test_one_instrument_that_fails_does_not_keep_the_others(settings, monkeypatc
             raise ZeroDivisionError
         return choose(session, freed=freed, **more)
 
-    monkeypatch.setattr(line, "choose", broken)
+    monkeypatch.setattr(turns, "choose", broken)
     waitlist.run(settings, go_on)
     with db.reading() as session:
         offered = session.scalars(select(WaitlistOffer.instrument_id)).all()

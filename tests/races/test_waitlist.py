@@ -17,7 +17,7 @@ from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
 from booking.jobs import waitlist as job
-from booking.services import bookings, holds, making_room, waitlist
+from booking.services import bookings, holds, making_room, offers, turns, waitlist
 from booking.services.bookings import Stale
 from models import (
     Booking,
@@ -105,15 +105,15 @@ def open_offers() -> list[WaitlistOffer]:
 
 def test_one_offer_accepted_many_times_at_once_is_one_booking(database_url):
     (sem,), people = world()
-    for turns in range(4):
-        join(people["cleo"], [sem], hour(turns))
+    for turn in range(4):
+        join(people["cleo"], [sem], hour(turn))
         turn()
         (offer,) = open_offers()
         made: list[UUID] = []
 
         def accept(offer_id: UUID = offer.id, made: list[UUID] = made) -> None:
             with db.transaction() as session:
-                made.append(waitlist.accept(session, actor=people["cleo"], offer_id=offer_id, now=BASE).id)
+                made.append(offers.accept(session, actor=people["cleo"], offer_id=offer_id, now=BASE).id)
 
         together(*[accept] * CLIENTS)
         assert len(made) == CLIENTS
@@ -128,25 +128,25 @@ def test_one_offer_accepted_many_times_at_once_is_one_booking(database_url):
 def test_accepting_meets_the_deadline_and_one_of_them_counts(database_url):
     (sem,), people = world()
     seen = Counter()
-    for turns in range(6):
-        first = join(people["cleo"], [sem], hour(turns))
-        join(people["ben"], [sem], hour(turns), BASE + timedelta(minutes=1))
+    for turn in range(6):
+        first = join(people["cleo"], [sem], hour(turn))
+        join(people["ben"], [sem], hour(turn), BASE + timedelta(minutes=1))
         turn()
         offer = next(one for one in open_offers() if one.entry_id == first)
 
         def accept(offer: WaitlistOffer = offer) -> None:
             with suppress(Refused), db.transaction() as session:
                 at = offer.deadline - timedelta(seconds=1)
-                waitlist.accept(session, actor=people["cleo"], offer_id=offer.id, now=at)
+                offers.accept(session, actor=people["cleo"], offer_id=offer.id, now=at)
 
         together(accept, partial(turn, offer.deadline))
         turn(offer.deadline)
         with db.reading() as session:
             state = session.get_one(WaitlistOffer, offer.id).state
-            booked = session.scalar(select(func.count()).where(Booking.starts_at == hour(turns).start))
+            booked = session.scalar(select(func.count()).where(Booking.starts_at == hour(turn).start))
             others = session.scalars(
                 select(WaitlistOffer.state).where(
-                    WaitlistOffer.starts_at == hour(turns).start, WaitlistOffer.id != offer.id
+                    WaitlistOffer.starts_at == hour(turn).start, WaitlistOffer.id != offer.id
                 )
             ).all()
         seen[state] += 1
@@ -292,7 +292,7 @@ def test_a_shift_and_a_booking_by_hand_at_the_same_moment(database_url: str) -> 
             now=BASE,
         )
     with db.reading() as session:
-        (freed,) = waitlist.work(session)
+        (freed,) = turns.work(session)
         room = making_room.find(session, freed=freed, now=BASE)
     assert room is not None
     assert [shift.span for shift in room.shifts] == [hour(day, 2)]

@@ -29,7 +29,17 @@ from booking.domain.lifecycle import HOLDS, State
 from booking.domain.occupation import Item
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
-from booking.services import approvals, attendance, bookings, expiry, holds, notifications, waitlist
+from booking.services import (
+    approvals,
+    attendance,
+    bookings,
+    expiry,
+    holds,
+    notifications,
+    offers,
+    turns,
+    waitlist,
+)
 from models import (
     Ban,
     Booking,
@@ -318,7 +328,7 @@ class Life(RuleBasedStateMachine):
         line = self.model.line[entry_id]
         if other != line.owner:
             self.nobody_else_answers(key, other)
-        command = waitlist.accept if yes else waitlist.decline
+        command = offers.accept if yes else offers.decline
         done = self.attempt(
             lambda: command(self.session, actor=self.who[line.owner], offer_id=key, now=self.now)
         )
@@ -337,7 +347,7 @@ class Life(RuleBasedStateMachine):
 
     def nobody_else_answers(self, key: UUID, other: str) -> None:
         with pytest.raises(NotFound), self.session.begin_nested():
-            waitlist.accept(self.session, actor=self.who[other], offer_id=key, now=self.now)
+            offers.accept(self.session, actor=self.who[other], offer_id=key, now=self.now)
 
     # --- managers and jobs ---
 
@@ -385,17 +395,17 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_line_is_served(self) -> None:
-        for key in waitlist.unanswered(self.session, now=self.now):
-            waitlist.pass_on(self.session, offer_id=key, now=self.now)
+        for key in offers.unanswered(self.session, now=self.now):
+            offers.pass_on(self.session, offer_id=key, now=self.now)
         self.forget_answered()
-        for freed in waitlist.work(self.session):
+        for freed in turns.work(self.session):
             tried: set[UUID] = set()
-            while choice := waitlist.choose(self.session, freed=freed, skip=tried, now=self.now):
+            while choice := turns.choose(self.session, freed=freed, skip=tried, now=self.now):
                 tried.add(choice.entry_id)
-                made = waitlist.offer(self.session, choice=choice, key="a key of tests", now=self.now)
+                made = offers.offer(self.session, choice=choice, key="a key of tests", now=self.now)
                 if made is not None:
                     self.offered(made)
-            waitlist.done(self.session, freed=freed)
+            turns.done(self.session, freed=freed)
 
     def forget_answered(self) -> None:
         late = [key for key, (_, _, until) in self.model.offers.items() if until <= self.model.minute]

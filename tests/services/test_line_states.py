@@ -22,7 +22,7 @@ from booking.domain.lifecycle import HOLDS, State, WrongMove
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Refused
 from booking.domain.spans import Load, Span, peak
-from booking.services import bookings, holds, occupation, waitlist
+from booking.services import bookings, holds, occupation, offers, turns, waitlist
 from models import (
     Booking,
     EntryState,
@@ -166,35 +166,33 @@ class Line(RuleBasedStateMachine):
     @precondition(lambda self: self.open_offers())
     @rule(which=st.integers(0, 5), answer=st.sampled_from(["accept", "decline", "leave"]))
     def answer(self, which: int, answer: str) -> None:
-        offers = self.open_offers()
-        offer = offers[which % len(offers)]
+        found = self.open_offers()
+        offer = found[which % len(found)]
         entry = self.session.get_one(WaitlistEntry, offer.entry_id)
         actor = next(one for one in self.people.values() if one.person_id == entry.person_id)
         if answer == "leave":
             self.attempt(lambda: waitlist.leave(self.session, actor=actor, entry_id=entry.id, now=self.now))
         elif answer == "accept":
-            self.attempt(lambda: waitlist.accept(self.session, actor=actor, offer_id=offer.id, now=self.now))
+            self.attempt(lambda: offers.accept(self.session, actor=actor, offer_id=offer.id, now=self.now))
             if offer.deadline > self.now:
                 # What was offered can be had until the deadline, whatever the others did meanwhile.
                 assert offer.state is OfferState.TAKEN
         else:
-            self.attempt(lambda: waitlist.decline(self.session, actor=actor, offer_id=offer.id, now=self.now))
+            self.attempt(lambda: offers.decline(self.session, actor=actor, offer_id=offer.id, now=self.now))
 
     # --- what happens by itself
 
     @rule()
     def take_turns(self) -> None:
         """Do what the job does; nobody can have anything more after it."""
-        for offer_id in waitlist.unanswered(self.session, now=self.now):
-            assert waitlist.pass_on(self.session, offer_id=offer_id, now=self.now)
-        for freed in waitlist.work(self.session):
+        for offer_id in offers.unanswered(self.session, now=self.now):
+            assert offers.pass_on(self.session, offer_id=offer_id, now=self.now)
+        for freed in turns.work(self.session):
             tried: set[Any] = set()
-            while (
-                choice := waitlist.choose(self.session, freed=freed, skip=tried, now=self.now)
-            ) is not None:
+            while (choice := turns.choose(self.session, freed=freed, skip=tried, now=self.now)) is not None:
                 tried.add(choice.entry_id)
-                assert waitlist.offer(self.session, choice=choice, key="x", now=self.now) is not None
-            waitlist.done(self.session, freed=freed)
+                assert offers.offer(self.session, choice=choice, key="x", now=self.now) is not None
+            turns.done(self.session, freed=freed)
         self.settled = not self.session.scalars(select(Freed)).all()
 
     @rule()
@@ -251,12 +249,12 @@ class Line(RuleBasedStateMachine):
 
     @invariant()
     def offers_and_places_agree(self) -> None:
-        offers = self.open_offers()
+        found = self.open_offers()
         entries = self.session.scalars(select(WaitlistEntry)).all()
         offered = {entry.id for entry in entries if entry.state is EntryState.OFFERED}
-        assert sorted(offer.entry_id for offer in offers) == sorted(offered)
+        assert sorted(offer.entry_id for offer in found) == sorted(offered)
         rows = {row.hold_id: row for row in self.ledger() if row.kind is Kind.HOLD}
-        for offer in offers:
+        for offer in found:
             if offer.deadline > self.now:
                 row = rows[offer.hold_id]
                 assert (row.instrument_id, row.starts_at, row.ends_at, row.person_id) == (
@@ -274,7 +272,7 @@ class Line(RuleBasedStateMachine):
         if not self.settled:
             return
         passed = self.session.scalars(
-            select(WaitlistOffer).where(WaitlistOffer.state.in_(waitlist.PASSED))
+            select(WaitlistOffer).where(WaitlistOffer.state.in_(turns.PASSED))
         ).all()
         for entry in self.session.scalars(
             select(WaitlistEntry).where(WaitlistEntry.state == EntryState.WAITING)

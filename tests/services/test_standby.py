@@ -10,7 +10,7 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import attendance, bookings, standby, waitlist
+from booking.services import attendance, bookings, offers, standby, standing_by, waitlist
 from models import (
     Booking,
     EntryState,
@@ -72,11 +72,11 @@ def place(session, actor, instrument, start=0, end=120, now=None) -> Booking:
 
 def stand_by(session, actor, instrument, now=None, **more) -> WaitlistEntry:
     wish = {"day": TODAY, "least": 30, "most": 480, "lead": 0} | more
-    return waitlist.stand_by(session, actor=actor, instrument_id=instrument.id, now=now or at(-30), **wish)
+    return standing_by.stand_by(session, actor=actor, instrument_id=instrument.id, now=now or at(-30), **wish)
 
 
 def here(session, actor, entry, now) -> None:
-    waitlist.say_here(session, actor=actor, entry_id=entry.id, now=now)
+    standing_by.say_here(session, actor=actor, entry_id=entry.id, now=now)
 
 
 def full(session, actor, instrument) -> list[Booking]:
@@ -104,7 +104,7 @@ def test_what_nobody_came_for_is_used_by_who_is_there(session, ada, ben, cleo, s
     # The rest of the slot, from the next full five minutes after the time to answer, up to the next booking.
     assert Span(offer.starts_at, offer.ends_at) == Span(at(begins + 40), missed.ends_at)
     assert offer.deadline == offer.starts_at
-    booking = waitlist.accept(session, actor=cleo, offer_id=offer.id, now=late + timedelta(minutes=3))
+    booking = offers.accept(session, actor=cleo, offer_id=offer.id, now=late + timedelta(minutes=3))
     assert (booking.state, booking.starts_at) == (State.CONFIRMED, at(begins + 40))
     assert (ready.state, away.state) == (EntryState.SERVED, EntryState.WAITING)
     figures = standby.figures(session, actor=SYSTEM, facility_id=sem.facility_id, now=at(begins + 200))
@@ -182,10 +182,10 @@ def test_silence_calls_the_next_and_ends_being_there(session, ada, ben, cleo, se
     (offer,) = serve(session, released)
     assert offer.entry_id == first.id
     with pytest.raises(NotFound):
-        waitlist.call_next(session, actor=ben, offer_id=offer.id, now=released)
+        standing_by.call_next(session, actor=ben, offer_id=offer.id, now=released)
     with pytest.raises(Forbidden):
-        waitlist.call_next(session, actor=cleo, offer_id=offer.id, now=released)
-    waitlist.call_next(session, actor=tam, offer_id=offer.id, now=released + timedelta(minutes=1))
+        standing_by.call_next(session, actor=cleo, offer_id=offer.id, now=released)
+    standing_by.call_next(session, actor=tam, offer_id=offer.id, now=released + timedelta(minutes=1))
     assert (offer.state, first.here_at) == (OfferState.SILENT, None)
     (following,) = serve(session, released + timedelta(minutes=1))
     assert following.entry_id == second.id
@@ -197,7 +197,7 @@ def test_staff_says_that_somebody_is_there_and_nobody_else_does(session, ben, cl
         here(session, ben, entry, at(0))
     here(session, tam, entry, at(0))
     assert entry.here_at == at(0)
-    waitlist.say_here(session, actor=cleo, entry_id=entry.id, here=False, now=at(5))
+    standing_by.say_here(session, actor=cleo, entry_id=entry.id, here=False, now=at(5))
     assert entry.here_at is None
 
 
@@ -247,7 +247,7 @@ def test_notice_and_step_do_not_stand_against_who_is_called_and_all_else_does(se
     attendance.miss(session, actor=SYSTEM, booking_id=missed.id, now=at(-27))
     (offer,) = serve(session, at(-27))
     assert (offer.starts_at, offer.ends_at) == (at(-20), at(120))
-    booking = waitlist.accept(session, actor=cleo, offer_id=offer.id, now=at(-22))
+    booking = offers.accept(session, actor=cleo, offer_id=offer.id, now=at(-22))
     assert booking.state is State.CONFIRMED
     # Forty minutes are less than the shortest use.
     bookings.cancel(session, actor=SYSTEM, booking_id=booking.id, reason="a trial", now=at(80))

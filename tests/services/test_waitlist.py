@@ -13,7 +13,7 @@ from booking.domain.occupation import Item, Kind
 from booking.domain.one_time import hashed, secret
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, closures, occupation, waitlist
+from booking.services import bookings, closures, occupation, offers, turns, waitlist
 from booking.services.catalogue import Filters
 from models import (
     Booking,
@@ -97,15 +97,15 @@ def join(session, actor, *instruments, start=DAY, end=DAY + 2, minutes=120, now=
 
 def serve(session, now=NOW) -> list[WaitlistOffer]:
     """Do what the job does, in one transaction."""
-    for offer_id in waitlist.unanswered(session, now=now):
-        assert waitlist.pass_on(session, offer_id=offer_id, now=now)
+    for offer_id in offers.unanswered(session, now=now):
+        assert offers.pass_on(session, offer_id=offer_id, now=now)
     made = []
-    for freed in waitlist.work(session):
+    for freed in turns.work(session):
         tried = set()
-        while (choice := waitlist.choose(session, freed=freed, skip=tried, now=now)) is not None:
+        while (choice := turns.choose(session, freed=freed, skip=tried, now=now)) is not None:
             tried.add(choice.entry_id)
-            made += [waitlist.offer(session, choice=choice, key=KEY, now=now)]
-        waitlist.done(session, freed=freed)
+            made += [offers.offer(session, choice=choice, key=KEY, now=now)]
+        turns.done(session, freed=freed)
     return made
 
 
@@ -145,13 +145,13 @@ def test_an_accepted_offer_is_a_booking(session, ada, cleo, sem):
     entry = join(session, cleo, sem, purpose="Films")
     (offer,) = serve(session)
     with pytest.raises(NotFound):
-        waitlist.accept(session, actor=ada, offer_id=offer.id, now=NOW)
-    booking = waitlist.accept(session, actor=cleo, offer_id=offer.id, now=NOW)
+        offers.accept(session, actor=ada, offer_id=offer.id, now=NOW)
+    booking = offers.accept(session, actor=cleo, offer_id=offer.id, now=NOW)
     assert (booking.state, booking.purpose, booking.person_id) == (State.CONFIRMED, "Films", cleo.person_id)
     assert [row.kind for row in session.scalars(select(Occupation))] == [Kind.BOOKING]
     assert (entry.state, entry.booking_id, offer.state) == (EntryState.SERVED, booking.id, OfferState.TAKEN)
     assert kinds(session, entry) == ["joined", "offered", "taken"]
-    again = waitlist.accept(session, actor=cleo, offer_id=offer.id, now=NOW)
+    again = offers.accept(session, actor=cleo, offer_id=offer.id, now=NOW)
     assert again.id == booking.id
     assert session.scalar(select(func.count()).select_from(Booking)) == 1
 
@@ -160,18 +160,18 @@ def test_where_approval_is_needed_the_taken_offer_is_a_request(session, cleo):
     oven = make_instrument(session, approval_required=True)
     join(session, cleo, oven)
     (offer,) = serve(session)
-    assert waitlist.accept(session, actor=cleo, offer_id=offer.id, now=NOW).state is State.REQUESTED
+    assert offers.accept(session, actor=cleo, offer_id=offer.id, now=NOW).state is State.REQUESTED
 
 
 def test_a_declined_offer_goes_to_the_next(session, ada, ben, cleo, sem):
     first, second = join(session, cleo, sem), join(session, ben, sem, now=NOW + timedelta(minutes=1))
     (offer,) = serve(session, NOW + timedelta(minutes=2))
-    waitlist.decline(session, actor=cleo, offer_id=offer.id, now=NOW + timedelta(minutes=3))
+    offers.decline(session, actor=cleo, offer_id=offer.id, now=NOW + timedelta(minutes=3))
     (following,) = serve(session, NOW + timedelta(minutes=3))
     assert following.entry_id == second.id
     assert first.state is EntryState.LEFT  # it was the only time that they asked for
     with pytest.raises(Refused) as refused:
-        waitlist.accept(session, actor=cleo, offer_id=offer.id, now=NOW + timedelta(minutes=4))
+        offers.accept(session, actor=cleo, offer_id=offer.id, now=NOW + timedelta(minutes=4))
     assert codes(refused) == ["offer_over"]
 
 
@@ -180,13 +180,13 @@ def test_silence_passes_it_on_after_a_pause_of_hours_too(session, ben, cleo, sem
     (offer,) = serve(session, NOW + timedelta(minutes=2))
     late = NOW + timedelta(hours=9)
     with pytest.raises(Refused) as refused:
-        waitlist.accept(session, actor=cleo, offer_id=offer.id, now=offer.deadline)
+        offers.accept(session, actor=cleo, offer_id=offer.id, now=offer.deadline)
     assert codes(refused) == ["offer_over"]
     (following,) = serve(session, late)
     assert (following.entry_id, following.deadline) == (second.id, late + timedelta(minutes=60))
     assert (first.state, kinds(session, first)) == (EntryState.LAPSED, ["joined", "offered", "silent"])
     assert serve(session, late) == []
-    waitlist.accept(session, actor=ben, offer_id=following.id, now=late)
+    offers.accept(session, actor=ben, offer_id=following.id, now=late)
 
 
 def test_an_offer_that_ran_out_holds_nothing_though_no_job_ran(session, ada, cleo, sem):
@@ -194,7 +194,7 @@ def test_an_offer_that_ran_out_holds_nothing_though_no_job_ran(session, ada, cle
     (offer,) = serve(session)
     place(session, ada, sem, now=offer.deadline)
     with pytest.raises(Refused):
-        waitlist.accept(session, actor=cleo, offer_id=offer.id, now=offer.deadline)
+        offers.accept(session, actor=cleo, offer_id=offer.id, now=offer.deadline)
 
 
 def test_nobody_can_use_the_offer_of_another_nor_the_form_their_own(session, ben, cleo, sem):
@@ -221,7 +221,7 @@ def test_a_flexible_wish_takes_what_fits_and_passes_other_times_by(session, ada,
     cancel(session, ada, taken[1])
     (offer,) = serve(session)
     assert (offer.instrument_id, Span(offer.starts_at, offer.ends_at)) == (tanks[1].id, span(12, 18))
-    waitlist.decline(session, actor=cleo, offer_id=offer.id, now=NOW)
+    offers.decline(session, actor=cleo, offer_id=offer.id, now=NOW)
     assert entry.state is EntryState.WAITING
     (offer,) = serve(session)
     assert Span(offer.starts_at, offer.ends_at) == span(18, 24)
@@ -256,7 +256,7 @@ def test_priority_then_time_then_who_used_less_of_late(session, ada, ben, cleo, 
         entry = session.get(WaitlistEntry, offer.entry_id)
         order.append(next(name for name, one in entries.items() if one is entry))
         who = {"ada": ada, "ben": ben, "cleo": cleo}[order[-1]]
-        waitlist.decline(session, actor=who, offer_id=offer.id, now=now + timedelta(minutes=2))
+        offers.decline(session, actor=who, offer_id=offer.id, now=now + timedelta(minutes=2))
     assert order == ["cleo", "ben", "ada"]  # Ada joined first in her minute, but had two hours of late
 
 
@@ -474,7 +474,7 @@ def test_rules_that_became_milder_are_noticed_when_all_is_looked_at(session, cle
     sem.bookable = True
     session.flush()
     assert serve(session) == []
-    waitlist.look_at_all(session, now=NOW)
+    turns.look_at_all(session, now=NOW)
     assert len(serve(session)) == 1
 
 
@@ -502,10 +502,10 @@ def test_statements_do_not_grow_with_a_line_that_the_rules_refuse(session, sem):
     session.flush()
     entries = [join(session, cast.actor_of(session, person), sem).id for person in people]
     make_rule(session, "longest", 60, instrument_id=sem.id)
-    freed = waitlist.Work(sem.id, (), span(DAY, DAY + 2))
+    freed = turns.Work(sem.id, (), span(DAY, DAY + 2))
     counts = []
     for skip in (entries[3:], []):
         with Statements(session) as statements:
-            assert waitlist.choose(session, freed=freed, skip=skip, now=NOW) is None
+            assert turns.choose(session, freed=freed, skip=skip, now=NOW) is None
         counts.append(statements.count)
     assert counts[1] <= counts[0] < 20

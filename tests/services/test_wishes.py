@@ -12,7 +12,7 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import agreements, bookings, making_room, waitlist, wishes
+from booking.services import agreements, bookings, making_room, offers, turns, waitlist
 from booking.services.catalogue import Filters
 from models import (
     Booking,
@@ -84,16 +84,16 @@ def wish(session, actor, *instruments, start=DAY, end=DAY + 8, minutes=120, now=
 def serve(session, now=NOW) -> list[Booking | WaitlistOffer | None]:
     """Do what the job does, in one transaction."""
     made: list[Booking | WaitlistOffer | None] = []
-    for freed in waitlist.work(session):
+    for freed in turns.work(session):
         tried = set()
-        while (choice := waitlist.choose(session, freed=freed, skip=tried, now=now)) is not None:
+        while (choice := turns.choose(session, freed=freed, skip=tried, now=now)) is not None:
             tried.add(choice.entry_id)
-            made.append(wishes.serve(session, choice=choice, key=KEY, now=now))
+            made.append(offers.serve(session, choice=choice, key=KEY, now=now))
         tried = set()
         while (room := making_room.find(session, freed=freed, skip=tried, now=now)) is not None:
             tried.add(room.choice.entry_id)
             made.append(making_room.make(session, room=room, key=KEY, now=now))
-        waitlist.done(session, freed=freed)
+        turns.done(session, freed=freed)
     return made
 
 
@@ -275,7 +275,7 @@ def test_nobody_is_moved_who_did_not_agree_nor_for_an_outage_only(session, ada, 
         if_silent=IfSilent.STAY,
         now=NOW,
     )
-    waitlist.look_at_all(session, now=NOW)
+    turns.look_at_all(session, now=NOW)
     assert [one.person_id for one in serve(session)] == [cleo.person_id]
 
 
@@ -310,7 +310,7 @@ def test_room_that_was_found_is_not_made_once_the_booking_has_changed(session, a
     willing = place(session, ada, sem, DAY + 2, DAY + 4, makes_room=True)
     place(session, ada, sem, DAY + 6, DAY * 3)
     entry = wish(session, cleo, sem, end=DAY + 6, minutes=240)
-    (freed,) = waitlist.work(session)
+    (freed,) = turns.work(session)
     room = making_room.find(session, freed=freed, now=NOW)
     assert [shift.booking_id for shift in room.shifts] == [willing.id]
     items = [Item(sem.id, span(DAY + 1, DAY + 3))]
@@ -323,7 +323,7 @@ def test_room_is_made_with_the_offer_in_one_transaction_or_not_at_all(session, a
     willing = place(session, ada, sem, DAY + 2, DAY + 4, makes_room=True)
     blocker = place(session, ada, sem, DAY + 6, DAY * 3)
     entry = wish(session, cleo, sem, end=DAY + 6, minutes=240)
-    (freed,) = waitlist.work(session)
+    (freed,) = turns.work(session)
     room = making_room.find(session, freed=freed, now=NOW)
     person = session.get_one(Person, cleo.person_id)
     person.state = PersonState.DISABLED

@@ -15,7 +15,7 @@ from booking.domain.occupation import Item
 from booking.domain.one_time import address
 from booking.domain.spans import Span
 from booking.jobs import waitlist as job
-from booking.services import bookings, waitlist
+from booking.services import bookings, standing_by, waitlist
 from models import Hold, Instrument, OneTimeLink
 from tests import cast
 from tests.browser import DESKTOP, PHONE, axe, shot, watch
@@ -86,7 +86,7 @@ def world(databases: Databases) -> Iterator[World]:
         later = make_instrument(session, lab, code="TEM", name_zh="透射电镜", name_en="Electron microscope")
         make_rule(session, "standby", 1, instrument_id=later.id)
         for who, lead in ((cleo, 0), (ben, 20)):
-            waitlist.stand_by(
+            standing_by.stand_by(
                 session,
                 actor=who,
                 instrument_id=later.id,
