@@ -203,17 +203,19 @@ def test_every_write_by_cookie_needs_the_sessions_token(app):
         cast.sign_in(client, session, cast.root(session))
     tried = 0
     for method, path in routes(app):
-        if method == "GET":
+        if method == "GET" or path == "/.well-known/caldav":
             continue
         tried += 1
+        # Calendar programs send a password with each request: there a cookie is nobody's.
+        refused = 401 if path.startswith("/caldav/") else 400
         for answer in (
             client.open(path, method=method, **body(path)),
             client.open(path, method=method, **body(path), headers={"X-CSRFToken": "made up"}),
             client.open(path, method=method),
         ):
-            assert answer.status_code == 400, (method, path)
+            assert answer.status_code == refused, (method, path)
         if not path.startswith("/api/"):
-            assert client.open(path, method=method, data={"csrf_token": "x"}).status_code == 400
+            assert client.open(path, method=method, data={"csrf_token": "x"}).status_code == refused
     assert tried > 20
 
 
