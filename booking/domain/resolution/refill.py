@@ -78,18 +78,25 @@ class Waitlist:
         return self.fill(concerned, now)
 
     def fill(self, numbers: Iterable[int], now: int) -> list[Grant]:
-        """Serve some of those who wait, in their turn."""
-        grants = []
+        """Serve some of those who wait, in their turn; what holders leave who shift may serve others, in theirs."""
+        grants: list[Grant] = []
         self._known.clear()
-        for number in sorted(numbers, key=partial(turn, self.pool)):
-            if number not in self.waiting:
-                continue
+        asked = {number for number in numbers if number in self.waiting}
+        while asked:
+            number = min(asked, key=partial(turn, self.pool))
+            asked.remove(number)
             grant = self._grant(number, now)
-            if grant:
-                grant = self._claimed(grant, now)
-                self._apply(grant)
-                grants.append(grant)
-                self._known.clear()
+            if grant is None:
+                continue
+            grant = self._claimed(grant, now)
+            left = {instrument for one in grant.shifts for instrument, _start in self.plan[one]}
+            self._apply(grant)
+            grants.append(grant)
+            self._known.clear()
+            asked.discard(grant.wish)
+            asked |= {one for one in self.waiting if left and self._wants(one, left)}
+            if grant.wish != number:
+                asked.add(number)
         return grants
 
     def _claimed(self, grant: Grant, now: int) -> Grant:

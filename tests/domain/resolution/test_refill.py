@@ -159,3 +159,22 @@ def test_envy_is_seen_where_turns_are_not_kept():
     assert [(one.waiting, one.holder) for one in envies(pool, line.plan, grants, [0], 0)] == [(0, 1)]
     alike = replace(pool, wishes=(replace(pool.wishes[0], priority=1), pool.wishes[1]))
     assert envies(alike, line.plan, grants, [0], 0) == []
+
+
+def test_what_a_shifting_holder_leaves_elsewhere_goes_to_who_waits_for_it():
+    pool = pool_of(
+        wish(6, (0, 6)),
+        wish(4, (0, SLOTS), 0, 1, consents=True),
+        wish(30, (10, SLOTS)),
+        wish(12, (0, SLOTS), 1, consents=True),
+        wish(8, (12, 20), 1),
+        wish(10, (0, 10), 0, priority=1),
+        wish(8, (0, 12), 1, priority=3),
+        instruments=2,
+    )
+    plan = {0: ((0, 0),), 1: ((0, 6),), 2: ((0, 10),), 3: ((1, 0),), 4: ((1, 12),)}
+    line = Waitlist(pool, plan, [5, 6])
+    grants = line.cancel(0, 0)
+    assert {one.wish for one in grants} == {5, 6}
+    assert envies(pool, line.plan, grants, line.waiting, 0) == []
+    judged(pool, line.plan)
