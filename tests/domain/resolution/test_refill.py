@@ -164,7 +164,7 @@ def test_envy_is_seen_where_turns_are_not_kept():
 def test_what_a_shifting_holder_leaves_elsewhere_goes_to_who_waits_for_it():
     pool = pool_of(
         wish(6, (0, 6)),
-        wish(4, (0, SLOTS), 0, 1, consents=True),
+        wish(4, (0, 12), 0, 1, consents=True),
         wish(30, (10, SLOTS)),
         wish(12, (0, SLOTS), 1, consents=True),
         wish(8, (12, 20), 1),
