@@ -105,8 +105,8 @@ def open_offers() -> list[WaitlistOffer]:
 
 def test_one_offer_accepted_many_times_at_once_is_one_booking(database_url):
     (sem,), people = world()
-    for turn in range(4):
-        join(people["cleo"], [sem], hour(turn))
+    for number in range(4):
+        join(people["cleo"], [sem], hour(number))
         turn()
         (offer,) = open_offers()
         made: list[UUID] = []
@@ -128,9 +128,9 @@ def test_one_offer_accepted_many_times_at_once_is_one_booking(database_url):
 def test_accepting_meets_the_deadline_and_one_of_them_counts(database_url):
     (sem,), people = world()
     seen = Counter()
-    for turn in range(6):
-        first = join(people["cleo"], [sem], hour(turn))
-        join(people["ben"], [sem], hour(turn), BASE + timedelta(minutes=1))
+    for number in range(6):
+        first = join(people["cleo"], [sem], hour(number))
+        join(people["ben"], [sem], hour(number), BASE + timedelta(minutes=1))
         turn()
         offer = next(one for one in open_offers() if one.entry_id == first)
 
@@ -143,10 +143,10 @@ def test_accepting_meets_the_deadline_and_one_of_them_counts(database_url):
         turn(offer.deadline)
         with db.reading() as session:
             state = session.get_one(WaitlistOffer, offer.id).state
-            booked = session.scalar(select(func.count()).where(Booking.starts_at == hour(turn).start))
+            booked = session.scalar(select(func.count()).where(Booking.starts_at == hour(number).start))
             others = session.scalars(
                 select(WaitlistOffer.state).where(
-                    WaitlistOffer.starts_at == hour(turn).start, WaitlistOffer.id != offer.id
+                    WaitlistOffer.starts_at == hour(number).start, WaitlistOffer.id != offer.id
                 )
             ).all()
         seen[state] += 1
