@@ -253,7 +253,8 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
 def keep(rows: Sequence[Sequence[object]]) -> None:
     """Put the table between its marks on the page."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    said = f"Processor milliseconds of web and database, {datetime.now(UTC):%Y-%m-%d}, {machine}."
+    load = f"load average {os.getloadavg()[0]:.1f} at the end"
+    said = f"Processor milliseconds of web and database, {datetime.now(UTC):%Y-%m-%d}, {machine}, {load}."
     table = markdown(
         HEAD, [[f"{cell:.1f}" if isinstance(cell, float) else cell for cell in row] for row in rows]
     )
