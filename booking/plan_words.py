@@ -197,6 +197,7 @@ def cause_name(cause: Cause) -> str:
         Cause.WORKING_DAYS: _("Other working days"),
         Cause.WITHDRAWN: _("Instrument withdrawn"),
         Cause.ELSEWHERE: _("Busy in another calendar"),
+        Cause.PERMIT: _("Permit over"),
     }[cause]
 
 
@@ -206,6 +207,7 @@ def displaced_by(cause: str) -> str:
         Cause.HOURS.value: _("Your booking lies outside the new opening hours."),
         Cause.WORKING_DAYS.value: _("The day of your booking has become a day off."),
         Cause.WITHDRAWN.value: _("What you booked is withdrawn, and can be booked no more."),
+        Cause.PERMIT.value: _("A permit of what you booked is not valid then."),
     }.get(cause, _("An outage meets your booking."))
 
 

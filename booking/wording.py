@@ -614,6 +614,23 @@ def _meeting_too_many(p: Params) -> str:
     )
 
 
+def _permit_over(p: Params) -> str:
+    words = {"instrument": p["instrument"], "permit": p["permit"], "facility": _called(p, "at")}
+    if p.get("until"):
+        return _(
+            "%(instrument)s may only run with a valid permit “%(permit)s”; it is valid until %(day)s. "
+            "The managers of %(facility)s can enter its renewal.",
+            day=_day(p, "until"),
+            **words,
+        )
+    return _(
+        "%(instrument)s may only run with a valid permit “%(permit)s”; it is valid from %(day)s on. "
+        "The managers of %(facility)s can enter an earlier one.",
+        day=_day(p, "since"),
+        **words,
+    )
+
+
 REASONS: dict[str, Callable[[Params], str]] = {
     "taken": _taken,
     "past": _past,
@@ -636,6 +653,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "already_decided": _already_decided,
     "no_papers_any_more": _no_papers_any_more,
     "too_many_papers": _too_many_papers,
+    "permit_over": _permit_over,
     "qualification_missing": _qualification_missing,
     "training_before_start": _training_before_start,
     "already_asked": _already_asked,

@@ -50,6 +50,7 @@ from models.network import Network, NetworkFacility
 from models.notice import HookKind, NoticeWish, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
+from models.permit import InstrumentPermit
 from models.process import Changeover, Utility
 from models.project import Project, ProjectMember
 from models.qualification import Certificate, CertificateState, Qualification, TrainingSession
@@ -128,6 +129,7 @@ __all__ = [
     "InboundMail",
     "Instrument",
     "InstrumentKind",
+    "InstrumentPermit",
     "InstrumentPrice",
     "InstrumentText",
     "Invitation",

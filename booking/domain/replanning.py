@@ -14,13 +14,14 @@ FLEX = timedelta(days=1)
 
 
 class Cause(enum.StrEnum):
-    """What displaces bookings: closures, other hours or working days, an instrument withdrawn, a calendar elsewhere."""
+    """What displaces bookings: closures, other hours or days off, an instrument withdrawn, busy elsewhere, a permit."""
 
     CLOSURE = "closure"
     HOURS = "hours"
     WORKING_DAYS = "working_days"
     WITHDRAWN = "withdrawn"
     ELSEWHERE = "elsewhere"
+    PERMIT = "permit"
 
 
 class ReplanState(enum.StrEnum):

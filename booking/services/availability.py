@@ -18,7 +18,7 @@ from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
 from booking.domain.rules import LONGEST, Facts, Invalid, Policy
 from booking.domain.spans import Load, Span, busy, intersect, merge
-from booking.services import catalogue, distances, instruments, occupation, policies
+from booking.services import catalogue, distances, instruments, occupation, permit_needs, policies
 from booking.services.catalogue import Filters
 from models import (
     Booking,
@@ -253,6 +253,7 @@ def rooms_of(
         else {}
     )
     hours = hours_of(session, rows)
+    permits = permit_needs.of(session, [row.id for row in rows])
     future = Span(max(within.start, now), within.end)
     known: dict[tuple[str, tuple[WeeklyHours, ...]], list[Span]] = {}  # most share their facility's
     result = {}
@@ -260,7 +261,7 @@ def rooms_of(
         place, rules = hours[row.id]
         if (place, rules) not in known:
             known[place, rules] = open_spans(rules, future, zone(place)) if future.start < future.end else []
-        opened = known[place, rules]
+        opened = permit_needs.only_valid(permits, row.id, known[place, rules])
         blocked = [
             span
             for part in parts.get(row.id, ())

@@ -1,4 +1,4 @@
-"""Displacements: other opening hours, an instrument withdrawn, other working days; whom they displace, and replans.
+"""Displacements: other hours, an instrument withdrawn, days off, permits that end; whom they displace, and replans.
 
 A closure displaces whom it meets; these do so by what can no longer be had. What is shown beforehand is found by the
 same functions as what is done. The end of somebody's own qualification is no outage of the facility: they hear of it,
@@ -11,13 +11,14 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.domain import inventory
+from booking.domain import inventory, permits
 from booking.domain.access import Actor, Subject, require
 from booking.domain.hours import WeeklyHours, instant, is_open, zone
-from booking.domain.replanning import Cause
+from booking.domain.permits import Term
+from booking.domain.replanning import Cause, ReplanState
 from booking.domain.rules import Invalid
 from booking.domain.sheets import Bad
-from booking.domain.spans import Span
+from booking.domain.spans import Span, subtract
 from booking.domain.working_days import COUNTRY, Announced, DayKind
 from booking.services import (
     availability,
@@ -29,7 +30,7 @@ from booking.services import (
     working_days,
 )
 from booking.services.working_days import Outcome
-from models import Booking, Facility, Instrument, Replan
+from models import Booking, Facility, Instrument, Part, Replan
 
 AHEAD = timedelta(days=400)
 """So far ahead bookings are looked at."""
@@ -160,6 +161,62 @@ def _days_off(session: Session, facility_id: int, off: Iterable[date]) -> dict[i
     spans = [Span(instant(day, 0, tz), instant(day + timedelta(days=1), 0, tz)) for day in sorted(off)]
     places = session.scalars(select(Instrument.id).where(Instrument.facility_id == facility_id))
     return dict.fromkeys(places, spans)
+
+
+# --- permits of an instrument ---------------------------------------------------------------------
+
+
+def by_permits(session: Session, *, row: Instrument, terms: Sequence[Term], now: datetime) -> list[Booking]:
+    """Give the bookings ahead on an instrument, or on a line that it is a station of, which lack a permit."""
+    booked = {row.id, *session.scalars(select(Part.line_id).where(Part.station_id == row.id))}
+    valid = _valid(session, row, terms, now)
+    return [
+        booking
+        for booking in _ahead(session, [row], now)
+        if any(
+            not any(span.contains(Span(item.starts_at, item.ends_at)) for span in valid)
+            for item in booking.items
+            if item.instrument_id in booked
+        )
+    ]
+
+
+def drop_for_permits(session: Session, *, actor: Actor, row: Instrument, now: datetime) -> None:
+    """Drop what is looked for because of an instrument's permits, of which nobody has been asked yet.
+
+    :raises Forbidden: if the actor does not manage its facility
+    """
+    query = (
+        select(Replan)
+        .where(
+            Replan.facility_id == row.facility_id,
+            Replan.cause == Cause.PERMIT,
+            Replan.state == ReplanState.OPEN,
+        )
+        .order_by(Replan.id)
+        .with_for_update()
+    )
+    for replan in session.scalars(query).all():
+        if replans.place_of(replan) == row.id:
+            replans.withdraw(session, actor=actor, replan_id=replan.id, places=[row.id], now=now)
+
+
+def permits_changed(
+    session: Session, *, actor: Actor, row: Instrument, terms: Sequence[Term], now: datetime
+) -> tuple[list[Booking], Replan | None]:
+    """Give the bookings ahead that lack a permit by now, and have other places looked for.
+
+    :raises Forbidden: if the actor does not manage its facility
+    """
+    met = by_permits(session, row=row, terms=terms, now=now)
+    down = {row.id: subtract([Span(now, now + AHEAD)], _valid(session, row, terms, now))}
+    return met, _begin(session, actor, row.facility_id, Cause.PERMIT, met, down, now)
+
+
+def _valid(session: Session, row: Instrument, terms: Sequence[Term], now: datetime) -> list[Span]:
+    tz = zone(session.get_one(Facility, row.facility_id).zone)
+    # The last use ahead may begin before the end of this and end after it.
+    return permits.valid(terms, Span(now - AHEAD, now + 2 * AHEAD), tz)
 
 
 # --- what they share ------------------------------------------------------------------------------

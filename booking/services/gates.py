@@ -12,7 +12,14 @@ from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason
 from booking.domain.spans import Span
-from booking.services import approval_steps, credit, processes, qualification_needs, quotas
+from booking.services import (
+    approval_steps,
+    credit,
+    permit_needs,
+    processes,
+    qualification_needs,
+    quotas,
+)
 from models import Instrument
 
 _Read = TypeVar("_Read")
@@ -70,6 +77,7 @@ Gate = Callable[[Session, Wish], list[Reason]]
 
 GATES: tuple[Gate, ...] = (
     qualification_needs.to_book,
+    permit_needs.to_book,
     approval_steps.permits_missing,
     credit.banned,
     quotas.gate,
@@ -83,7 +91,7 @@ GATES: tuple[Gate, ...] = (
 CONDITIONS: tuple[Gate, ...] = (qualification_needs.to_start,)
 """What must come true before the start of a wish that is granted; told beforehand, asked again at check-in."""
 
-AT_CHECK_IN: tuple[Gate, ...] = (qualification_needs.to_use,)
+AT_CHECK_IN: tuple[Gate, ...] = (qualification_needs.to_use, permit_needs.to_use)
 """What is asked, besides the booking's own state, of those who come; the wish's `now` is the day of use."""
 
 

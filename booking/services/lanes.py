@@ -14,7 +14,7 @@ from booking.domain.policy import Timetable
 from booking.domain.resolution import problem
 from booking.domain.resolution.problem import SLOT
 from booking.domain.spans import Load, Span, busy, intersect
-from booking.services import availability, occupation, policies
+from booking.services import availability, occupation, permit_needs, policies
 from models import Instrument, Part
 
 _SLOT_MINUTES = int(SLOT.total_seconds() // 60)
@@ -127,6 +127,7 @@ def lanes(
         row.id: row.units for row in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))
     }
     hours = availability.hours_of(session, instruments)
+    permits = permit_needs.of(session, [row.id for row in instruments])
     found: list[problem.Instrument] = []
     of_lane: list[int] = []
     setup: list[int] = []
@@ -136,7 +137,7 @@ def lanes(
         opened = (
             open_spans(hours[row.id][1], future, zone(hours[row.id][0])) if future.start < future.end else []
         )
-        staffed = _inside(opened, over)
+        staffed = _inside(permit_needs.only_valid(permits, row.id, opened), over)
         kept = kept_free(staffed) if kept_free else ()
         loads = [*view.loads[row.id], *(_use(span, settings) for place, span in taken if place == row.id)]
         closed = [

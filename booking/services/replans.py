@@ -464,10 +464,10 @@ def under_way(session: Session, *, actor: Actor, facility_id: int) -> list[tuple
 
 def place_of(row: Replan) -> int | None:
     """Give the one instrument that is struck, None where it is the facility."""
-    if row.closure is not None:
+    if row.closure_id is not None and row.closure is not None:
         return row.closure.instrument_id
     places = {int(place) for place, _start, _end in (row.struck or {}).get("down", [])}
-    single = {Cause.WITHDRAWN, Cause.ELSEWHERE}
+    single = {Cause.WITHDRAWN, Cause.ELSEWHERE, Cause.PERMIT}
     return places.pop() if row.cause in single and len(places) == 1 else None
 
 
