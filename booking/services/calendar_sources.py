@@ -401,8 +401,17 @@ def claim(session: Session, *, source_id: UUID, now: datetime) -> Errand | None:
         zone=zone,
         floating=row.floating_zone,
         copy=zlib.decompress(packed) if packed is not None else None,
-        stale=row.read_at is None or now - row.read_at >= ANEW,
+        stale=row.read_at is None or now - row.read_at >= ANEW or _misses_some(session, row, now),
     )
+
+
+def _misses_some(session: Session, row: CalendarSource, now: datetime) -> bool:
+    """Tell whether instruments have come to the facility that a calendar for all of them does not block yet."""
+    if row.instruments:
+        return False
+    query = select(Occupation.instrument_id).where(Occupation.source_id == row.id, Occupation.ends_at > now)
+    blocked = set(session.scalars(query.distinct()))
+    return bool(blocked) and bool(set(_all_of(session, row.facility_id)) - blocked)
 
 
 def unchanged(session: Session, *, source_id: UUID, now: datetime) -> None:

@@ -12,7 +12,7 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, calendar_sources, replans
+from booking.services import bookings, calendar_sources, occupation, replans
 from booking.services.calendar_sources import state_of
 from models import CameFree, Event, Instrument, Membership, Occupation, OutsideEvent
 from tests import cast
@@ -130,10 +130,23 @@ def test_without_instruments_it_is_all_of_the_facility_those_of_later_too(
 ):
     source = add(session, tam, facility)
     take(session, source, entry(1, 3))
+    assert not calendar_sources.claim(session, source_id=source.id, now=source.next_at).stale
     later = make_instrument(session, facility=facility)
+    assert calendar_sources.claim(session, source_id=source.id, now=source.next_at).stale
     assert {row[0] for row in rows(session, source)} == {furnace.id, pool.id}
     take(session, source, entry(1, 3))
     assert {row[0] for row in rows(session, source)} == {furnace.id, pool.id, later.id}
+
+
+def test_of_an_instrument_with_more_or_fewer_units_all_are_taken(session, tam, ada, facility, pool):
+    source = add(session, tam, facility, pool)
+    take(session, source, entry(1, 3))
+    for units in (2, 6):
+        occupation.resize(session, instrument=pool, units=units, now=NOW)
+        session.flush()
+        assert session.scalar(select(Occupation.quantity).where(Occupation.source_id == source.id)) == units
+    with pytest.raises(Refused):
+        place(session, ada, pool)
 
 
 def test_only_differences_are_written_and_one_revision_counts_them(session, tam, facility, furnace, pool):
