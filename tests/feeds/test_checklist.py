@@ -132,15 +132,22 @@ CHECKS: dict[str, tuple[str, ...]] = {
         "domain/foreign_calendars whole_days_are_those_of_the_facility_where_the_clock_changes_too",
         "domain/foreign_calendars what_is_free_or_cancelled_takes_no_time",
         "domain/foreign_calendars dates_left_out_moved_cancelled_and_added",
+        "domain/calendar_files google_zones_overrides_and_whole_days_over_the_change_of_clocks",
+        "domain/calendar_files outlook_windows_zones_without_a_description_and_dates_named_by_their_midnight",
+        "domain/calendar_files apple_zones_with_old_summer_times_numbered_weekdays_and_alarms",
+        "domain/calendar_files proton_durations_a_cancelled_date_and_what_takes_no_time",
     ),
     "33 no address leads into our own network, no body is endless": (
         "jobs/fetch neither_an_address_nor_a_redirect_leads_into_our_own_network",
         "jobs/fetch a_body_that_unpacks_to_too_much_is_left_alone",
         "jobs/fetch a_server_that_dribbles_is_cut_off",
+        "jobs/pull_calendars the_last_good_copy_counts_while_it_cannot_be_fetched_or_read",
+        "services/calendar_sources failures_are_tried_again_the_later_the_more_and_told_once",
     ),
     "34 no rule expands without end": (
         "domain/foreign_calendars it_ends_soon_whatever_it_is_given",
         "domain/foreign_calendars a_rule_that_repeats_within_a_day_or_makes_no_sense_is_refused",
+        "jobs/calendar_reader whatever_it_is_given_it_ends_within_its_limits",
     ),
 }
 
