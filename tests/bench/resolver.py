@@ -1,27 +1,25 @@
-"""How well rounds are allocated: `python -m tests.bench resolver [S M L XL] [--seeds N]`.
+"""All tables of the resolver: `python -m tests.bench resolver [S M L XL] [--seeds N] [--only PART]`.
 
-Each line is a process of its own: greedy in three orders, and the engine with the seconds that its size is given.
-Ratios are objective ÷ certified bound of the engine. The table goes to the standard output and, between its two
-marks, into docs/resolver.md.
+Rounds: each line is a process of its own, greedy in three orders, and the engine with the seconds that its size is
+given; ratios are objective ÷ certified bound of the engine. Repairs and freed time, and the latencies with the database
+in the loop, follow. Tables go to the standard output and, between their marks, into docs/resolver.md.
 """
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Sequence
 
 from booking.domain.resolution import greedy, solve, tables
 from tests import pools
-from tests.bench.resolver_repair import markdown
+from tests.bench import resolver_alternatives, resolver_repair
+from tests.bench.resolver_page import conditions, keep, markdown
 
 SECONDS = {"S": 2.0, "M": 30.0, "L": 60.0, "XL": 300.0}
-PAGE = Path(__file__).parents[2] / "docs" / "resolver.md"
+PARTS = ("rounds", "repairs", "latency")
 BEGIN, END = "<!-- rounds: written by the benchmark -->", "<!-- rounds: end -->"
 HEAD = ("pool", "method", "objective", "bound", "ratio", "served", "floors miss, h", "CPU s", "wall s", "MiB")
 
@@ -82,32 +80,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench resolver", description=__doc__)
     parser.add_argument("sizes", nargs="*", default=["S", "M", "L"], metavar="S M L XL")
     parser.add_argument("--seeds", type=int, default=2, help="pools of each size")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these tables alone")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.one:
         size, seed, method = words.one
         print(json.dumps(measured(size, int(seed), method)))
         return
-    rows = [row for size in words.sizes for seed in range(1, words.seeds + 1) for row in rows_of(size, seed)]
+    for part in words.only or PARTS:
+        {"rounds": rounds, "repairs": repaired, "latency": latency}[part](words.sizes, words.seeds)
+
+
+def rounds(sizes: Sequence[str], seeds: int) -> None:
+    """Measure how rounds are allocated."""
+    rows = [row for size in sizes for seed in range(1, seeds + 1) for row in rows_of(size, seed)]
     table = f"{conditions()}\n\n{markdown(HEAD, rows)}"
-    print(table)
-    keep(table)
+    print(table, flush=True)
+    keep(table, BEGIN, END)
 
 
-def conditions() -> str:
-    """The machine, the day, and how busy it was: seconds mean nothing without."""
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores,"
-        f" Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f} at the end."
-    )
+def repaired(sizes: Sequence[str], _seeds: int) -> None:
+    """Measure repairs, freed time and standby."""
+    resolver_repair.main([*sizes])
 
 
-def keep(table: str) -> None:
-    """Put the table between its marks on the page."""
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# The resolver\n\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+def latency(_sizes: Sequence[str], _seeds: int) -> None:
+    """Measure what people wait for."""
+    resolver_alternatives.main([])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""How long a refusal with its alternatives takes, and a route, with the database in the loop at the largest size.
+"""How long a refusal with its alternatives takes, a route, and filling freed time, with the database in the loop.
 
 `python -m tests.bench.resolver_alternatives [memory|sqlite|postgresql …]`: in memory on pools of four sizes; with a
 database as many instruments and bookings of four weeks as the largest pool has, each request through the whole
-application, in this process. Milliseconds are the processor's in memory, and wall time beside the processor's else.
+application, and each turn of the waitlist's job, in a process of their own. The tables go to the standard output and,
+all of them together, between their marks into docs/resolver.md.
 """
 
+import json
 import random
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,8 +17,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 
 from booking import db
 from booking.app import create_app
@@ -24,15 +29,33 @@ from booking.domain import inventory
 from booking.domain.resolution import alternatives, greedy, routes, tables
 from booking.domain.resolution.alternatives import Taken
 from booking.domain.resolution.routes import Option, Stage
-from booking.services import scale
-from models import Instrument, Occupation
+from booking.domain.spans import Span
+from booking.jobs import waitlist as job
+from booking.services import bookings, scale, waitlist
+from models import Instrument, Occupation, Person, WaitlistOffer
 from tests import cast, pools
 from tests.bench import measure
 from tests.bench.__main__ import databases
+from tests.bench.resolver_page import conditions, keep, markdown
 
 INSTRUMENTS = 2000
 BOOKINGS = 120_000
 ASKED = 200
+FREED = 60
+BEGIN, END = "<!-- latency: written by the benchmark -->", "<!-- latency: end -->"
+HEAD = (
+    "engine",
+    "what",
+    "p50 ms",
+    "p95 ms",
+    "max ms",
+    "p50 CPU ms",
+    "p95 CPU ms",
+    "statements",
+    "found",
+    "peak MiB",
+)
+MEMORY_HEAD = ("pool", "look-up", "calendars CPU ms", "p50 CPU ms", "p95 CPU ms", "max CPU ms", "found")
 
 
 def fill(url: str, now: datetime) -> str:
@@ -92,25 +115,83 @@ def processes(now: datetime) -> list[dict[str, Any]]:
     return found
 
 
-def timed(send: Callable[[dict[str, Any]], Any], orders: Sequence[dict[str, Any]]) -> list[object]:
+def freed(now: datetime) -> list[UUID]:
+    """Let somebody wait for each of some bookings that are to be cancelled."""
+    query = select(Occupation.booking_id, Instrument.id, Occupation.use_starts_at, Occupation.use_ends_at)
+    with db.transaction() as session:
+        rows = session.execute(
+            query.join(Instrument, Instrument.id == Occupation.instrument_id)
+            .where(
+                Instrument.units == 1,
+                Occupation.booking_id.is_not(None),
+                Occupation.use_starts_at > now + timedelta(days=2),
+                Occupation.use_starts_at < now + timedelta(days=21),
+            )
+            .order_by(Occupation.id)
+        ).all()
+        chosen = random.Random(6).sample(rows, FREED)
+        crowd = [
+            Person(email=f"waiting{n}@example.org", name="Ada", created_at=now, locale=None)
+            for n in range(FREED)
+        ]
+        session.add_all(crowd)
+        session.flush()
+        for person, (_booking, instrument, start, end) in zip(crowd, chosen, strict=True):
+            waitlist.join(
+                session,
+                actor=cast.actor_of(session, person),
+                instrument_ids=[instrument],
+                window=Span(start, end),
+                minutes=int((end - start).total_seconds()) // 60,
+                now=now,
+            )
+    return [booking for booking, *_ in chosen]
+
+
+def given(booking: UUID, now: datetime) -> bool:
+    """Let the job of the waitlist see what came free; whether somebody has an offer for it."""
+    with db.reading() as session:
+        before = session.scalar(select(func.count()).select_from(WaitlistOffer))
+    job.turn("a key of benchmarks", lambda: False, now=now)
+    with db.reading() as session:
+        return session.scalar(select(func.count()).select_from(WaitlistOffer)) != before
+
+
+def cancelled(booking: UUID, now: datetime) -> None:
+    """Cancel a booking as the administrator."""
+    with db.transaction() as session:
+        root = cast.actor_of(session, cast.root(session))
+        bookings.cancel(session, actor=root, booking_id=booking, reason="Not needed any more", now=now)
+
+
+def timed(
+    send: Callable[[Any], Any], orders: Sequence[Any], before: Callable[[Any], object] = bool
+) -> list[object]:
     """Send each order once, after ten to warm up, and give percentiles in milliseconds."""
     for order in orders[:10]:
+        before(order)
         send(order)
-    seconds, statements, found = [], [0], 0
+    orders = orders[10:]
+    seconds, processor, statements, found = [], [], [0], 0
 
     def count(*_: object) -> None:
         statements[0] += 1
 
-    event.listen(db.engine(), "before_cursor_execute", count)
-    cpu = time.process_time()
     for order in orders:
-        began = time.perf_counter()
+        before(order)
+        event.listen(db.engine(), "before_cursor_execute", count)
+        began, cpu = time.perf_counter(), time.process_time()
         found += send(order)
+        processor.append(time.process_time() - cpu)
         seconds.append(time.perf_counter() - began)
-    cpu = 1000 * (time.process_time() - cpu) / len(orders)
-    event.remove(db.engine(), "before_cursor_execute", count)
-    middle, late, last = (1000 * measure.percentile(seconds, share) for share in (0.5, 0.95, 1.0))
-    return [middle, late, last, cpu, statements[0] / len(orders), f"{found}/{len(orders)}"]
+        event.remove(db.engine(), "before_cursor_execute", count)
+    return [
+        *(round(1000 * measure.percentile(seconds, share), 1) for share in (0.5, 0.95, 1.0)),
+        *(round(1000 * measure.percentile(processor, share), 1) for share in (0.5, 0.95)),
+        round(statements[0] / len(orders), 1),
+        f"{found}/{len(orders)}",
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    ]
 
 
 def in_memory() -> list[list[object]]:
@@ -134,6 +215,7 @@ def _on_pool(size: str) -> list[list[object]]:
     routed = [
         (chance.sample(kinds, min(3, len(kinds))), chance.randrange(pool.horizon // 2)) for _ in range(ASKED)
     ]
+    load = round(load, 1)
     return [
         [size, "alternatives", load, *_spent(lambda one: alternatives.alternatives(board, one), wishes)],
         [size, "route of three steps", load, *_spent(lambda one: _route(board, *one), routed)],
@@ -159,44 +241,77 @@ def _spent(look: Callable[[Any], Any], asked: Sequence[Any]) -> list[object]:
         found += bool(look(one))
         spent.append(1000 * (time.process_time() - began))
     shares = (0.5, 0.95, 1.0)
-    return [*(measure.percentile(spent, share) for share in shares), f"{found}/{len(asked)}"]
+    return [*(round(measure.percentile(spent, share), 2) for share in shares), f"{found}/{len(asked)}"]
 
 
-def run(engines: Sequence[str]) -> None:
-    """Measure on each engine and print a table."""
+def on_engine(engine: str) -> list[list[object]]:
+    """Measure on one engine, in this process."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    with databases(engines) as urls, tempfile.TemporaryDirectory() as folder:
-        rows: list[list[object]] = []
-        for engine, url in urls.items():
-            token = fill(url, now)
-            client = create_app(Settings(database_url=url, instance=Path(folder))).test_client()
-            headers = {"Authorization": f"Bearer {token}"}
+    with databases([engine]) as urls, tempfile.TemporaryDirectory() as folder:
+        url = urls[engine]
+        token = fill(url, now)
+        client = create_app(Settings(database_url=url, instance=Path(folder))).test_client()
+        headers = {"Authorization": f"Bearer {token}"}
 
-            def refused(order: dict[str, Any], client: Any = client, headers: Any = headers) -> bool:
-                answer = client.post("/api/v1/bookings", json=order, headers=headers)
-                assert answer.status_code == 409, answer.text
-                return any(one["why"] != "waitlist" for one in answer.json["alternatives"])
+        def refused(order: dict[str, Any]) -> bool:
+            answer = client.post("/api/v1/bookings", json=order, headers=headers)
+            assert answer.status_code == 409, answer.text
+            return any(one["why"] != "waitlist" for one in answer.json["alternatives"])
 
-            def routed(order: dict[str, Any], client: Any = client, headers: Any = headers) -> bool:
-                answer = client.post("/api/v1/routes", json=order, headers=headers)
-                assert answer.status_code == 200, answer.text
-                return bool(answer.json["items"])
+        def routed(order: dict[str, Any]) -> bool:
+            answer = client.post("/api/v1/routes", json=order, headers=headers)
+            assert answer.status_code == 200, answer.text
+            return bool(answer.json["items"])
 
-            rows.append([engine, "refusal with alternatives", *timed(refused, taken(now))])
-            rows.append([engine, "route of three steps", *timed(routed, processes(now))])
-            db.dispose()
-    heads = ("engine", "request", "p50 ms", "p95 ms", "max ms", "CPU ms", "statements", "found")
-    measure.show("P1 with the database in the loop", rows, *heads)
+        rows = [
+            [engine, "refusal with alternatives", *timed(refused, taken(now))],
+            [engine, "route of three steps", *timed(routed, processes(now))],
+            [
+                engine,
+                "freed time to who waits",
+                *timed(lambda one: given(one, now), freed(now), lambda one: cancelled(one, now)),
+            ],
+        ]
+        db.dispose()
+    return rows
+
+
+def apart(engine: str) -> list[list[object]]:
+    """Measure in a fresh process, so that its memory is its own."""
+    words = [sys.executable, "-m", "tests.bench.resolver_alternatives", "--one", engine]
+    last = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    rows: list[list[object]] = json.loads(last)
+    return rows
+
+
+def report(engines: Sequence[str] = ("sqlite", "postgresql")) -> str:
+    """Both tables: with calendars in memory, and with the database in the loop."""
+    return "\n\n".join(
+        (
+            conditions(),
+            "### Calendars in memory",
+            markdown(MEMORY_HEAD, in_memory()),
+            f"### With the database: {INSTRUMENTS:,} instruments, {BOOKINGS:,} bookings",
+            markdown(HEAD, [row for engine in engines for row in apart(engine)]),
+        )
+    )
 
 
 def main(wanted: Sequence[str]) -> None:
-    """Measure what is asked for, all of it without words."""
-    if "memory" in wanted or not wanted:
-        heads = ("pool", "look-up", "calendars ms", "p50 ms", "p95 ms", "max ms", "found")
-        measure.show("P1 with calendars in memory", in_memory(), *heads)
-    engines = [one for one in wanted if one != "memory"]
-    if engines or not wanted:
-        run(engines or ["sqlite", "postgresql"])
+    """Measure what is asked for; all of it, without words, goes to the page."""
+    if wanted[:1] == ["--one"]:
+        print(json.dumps(on_engine(wanted[1])))
+        return
+    if not wanted:
+        text = report()
+        print(text)
+        keep(text, BEGIN, END)
+        return
+    if "memory" in wanted:
+        print(markdown(MEMORY_HEAD, in_memory()))
+    for engine in wanted:
+        if engine != "memory":
+            print(markdown(HEAD, apart(engine)))
 
 
 if __name__ == "__main__":

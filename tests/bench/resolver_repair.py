@@ -9,9 +9,8 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
-from booking.domain.resolution import rebuild, solve
+from booking.domain.resolution import greedy, rebuild, solve, tables
 from booking.domain.resolution.outage import Outage
 from booking.domain.resolution.problem import DAY, Plan, Pool
 from booking.domain.resolution.refill import Waitlist, envies
@@ -19,14 +18,16 @@ from booking.domain.resolution.repair import repairs
 from booking.domain.resolution.standby import Booked, Standby, played, presence
 from tests import pools
 from tests.bench import measure
+from tests.bench.resolver_page import conditions, keep, markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "resolver.md"
 BEGIN, END = "<!-- repairs: written by the benchmark -->", "<!-- repairs: end -->"
 SECONDS = {"S": 2.0, "M": 15.0, "L": 60.0, "XL": 300.0}
 """How long the plans are allocated that are then repaired."""
 WORK = 20.0
 """What a repair may use, counted in seconds of a steady machine; three repairs are made of it."""
 OPEN = (34, 70)
+REFILLED = (1, 2, 3)
+"""The seeds of the pools of each size whose cancelled time is filled again."""
 
 REPAIR_HEAD = (
     "pool, event",
@@ -38,7 +39,7 @@ REPAIR_HEAD = (
     "groups proven",
     "cancelled / moved / neighbours",
     "other repairs",
-    "CPU s",
+    "CPU s: best / all",
 )
 REFILL_HEAD = (
     "pool",
@@ -58,12 +59,6 @@ STANDBY_HEAD = (
     "of clairvoyant",
     "bumped",
 )
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Lay a table out."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def outages(pool: Pool, plan: Plan, seed: int) -> list[Outage]:
@@ -106,8 +101,13 @@ def repair_rows(pool: Pool, plan: Plan, seed: int, *, work: float = WORK) -> lis
     rebuild.solver()
     rows = []
     for outage in outages(pool, plan, seed):
+        marks: dict[str, float] = {}
         began = time.process_time()
-        found = repairs(pool, plan, outage, work=work, seed=seed)
+
+        def tell(phase: str, _share: float, began: float = began, marks: dict[str, float] = marks) -> None:
+            marks.setdefault(phase, time.process_time() - began)
+
+        found = repairs(pool, plan, outage, work=work, seed=seed, on_progress=tell)
         spent = time.process_time() - began
         best, *others = found.ranked
         rows.append(
@@ -121,14 +121,18 @@ def repair_rows(pool: Pool, plan: Plan, seed: int, *, work: float = WORK) -> lis
                 f"{found.proven} / {found.groups}",
                 f"{best.cancelled} / {best.moved} / {best.bystanders}",
                 ", ".join(f"{one.emphasis} {one.cost}" for one in others) or "-",
-                f"{spent:.2f}",
+                f"{marks.get('keep_time', spent):.2f} / {spent:.2f}",
             ]
         )
     return rows
 
 
-def refill_row(pool: Pool, plan: Plan, seed: int) -> list[object]:
-    """A row: what is recovered of cancelled time with and without shifts; envy is counted in both."""
+def refill_row(pool: Pool, seed: int) -> list[object]:
+    """A row: what is recovered of cancelled time with and without shifts; envy is counted in both.
+
+    The calendar before it is that of who came first: the engine's plan leaves out only who fits nowhere.
+    """
+    plan = greedy.greedy(tables.tables(pool), "first_come").plan()
     waiting = [number for number in range(len(pool.wishes)) if number not in plan]
     start = Waitlist(pool, plan, waiting, shifts=False)
     start.fill(list(start.waiting), 0)
@@ -216,7 +220,10 @@ def standby_row(seed: int, days: int = 200) -> list[object]:
 def report(named: Sequence[tuple[Pool, Plan]], seed: int = 1) -> str:
     """The three tables for some pools with their plans."""
     repaired = [row for pool, plan in named for row in repair_rows(pool, plan, seed)]
-    refilled = [refill_row(pool, plan, seed) for pool, plan in named]
+    pool_names = [
+        (size, n) for size in {pool.name.rstrip("0123456789"): 0 for pool, _ in named} for n in REFILLED
+    ]
+    refilled = [refill_row(pools.pool(size, n), seed) for size, n in pool_names if size != "XL"]
     return "\n\n".join(
         (
             "### Repair after an outage",
@@ -229,30 +236,20 @@ def report(named: Sequence[tuple[Pool, Plan]], seed: int = 1) -> str:
     )
 
 
-def keep(text: str) -> None:
-    """Put the tables between their marks on the page of the resolver."""
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# The resolver\n"
-    if BEGIN not in page:
-        page += f"\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Parse the words, allocate pools, run, print and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.resolver_repair", description=__doc__)
     parser.add_argument("sizes", nargs="*", default=["S", "M", "L"], metavar="S M L XL")
     parser.add_argument("--seeds", type=int, default=1, help="pools of each size")
-    words = parser.parse_args()
+    words = parser.parse_args(given)
     named = []
     for size in words.sizes:
         for seed in range(1, words.seeds + 1):
             pool = pools.pool(size, seed)
             named.append((pool, solve.solve(pool, seconds=SECONDS[size], seed=seed).plan))
-    text = report(named)
-    print(text)
-    keep(text)
+    text = f"{conditions()}\n\n{report(named)}"
+    print(text, flush=True)
+    keep(text, BEGIN, END)
 
 
 if __name__ == "__main__":
