@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 import numpy as np
@@ -81,11 +82,11 @@ class Waitlist:
         """Serve some of those who wait, in their turn; what holders leave who shift may serve others, in theirs."""
         grants: list[Grant] = []
         self._known.clear()
-        asked = {number for number in numbers if number in self.waiting}
+        asked = [turn(self.pool, number) for number in numbers]
+        heapify(asked)
         while asked:
-            number = min(asked, key=partial(turn, self.pool))
-            asked.remove(number)
-            grant = self._grant(number, now)
+            number = heappop(asked)[-1]
+            grant = self._grant(number, now) if number in self.waiting else None
             if grant is None:
                 continue
             grant = self._claimed(grant, now)
@@ -93,10 +94,9 @@ class Waitlist:
             self._apply(grant)
             grants.append(grant)
             self._known.clear()
-            asked.discard(grant.wish)
-            asked |= {one for one in self.waiting if left and self._wants(one, left)}
-            if grant.wish != number:
-                asked.add(number)
+            again = [one for one in self.waiting if one == number or (left and self._wants(one, left))]
+            for one in again:
+                heappush(asked, turn(self.pool, one))
         return grants
 
     def _claimed(self, grant: Grant, now: int) -> Grant:
