@@ -97,6 +97,7 @@ def path_of(notice: Notice) -> str:
 
 _QUALIFICATIONS, _CREDIT = "/qualifications", "/credit"
 _CALENDARS = "/calendar-sources?facility={facility}"
+_PERMITS = "/instruments/{instrument}/service#permits"
 
 PATHS: Mapping[str, str] = {
     "booking.waiting": "/approvals",
@@ -138,6 +139,8 @@ PATHS: Mapping[str, str] = {
     "bookings.taken_over": "/bookings",
     "calendar_source.clashes": _CALENDARS,
     "calendar_source.failing": _CALENDARS,
+    "permit.expiring": _PERMITS,
+    "permit.over": _PERMITS,
     "credit.changed": _CREDIT,
     "ban.made": _CREDIT,
     "ban.lifted": _CREDIT,

@@ -167,6 +167,9 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "calendar_source.clashes": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "calendar_source.failing": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     "bookings.taken_over": (Telling(_PERSON, _T.BOOKINGS),),
+    # --- permits ---
+    "permit.expiring": (Telling(Hearer.MANAGERS, _T.FACILITY),),
+    "permit.over": (Telling(Hearer.MANAGERS, _T.FACILITY),),
     # --- credit ---
     "credit.changed": (Telling(_PERSON, _T.CREDIT),),
     "ban.made": (Telling(_PERSON, _T.CREDIT),),

@@ -23,6 +23,7 @@ from booking.jobs import (
     invitations,
     leader,
     mailbox,
+    permits,
     prune,
     pull_calendars,
     release_holds,
@@ -72,6 +73,7 @@ TIMETABLE = (
     Job("approvals", 60, approvals.run),
     Job("transfers", 60, transfers.run),
     Job("certificates", 3600, certificates.run),
+    Job("permits", 3600, permits.run),
     Job("calendars", 10, pull_calendars.run),
     Job("prune", 3600, prune.run),
 )

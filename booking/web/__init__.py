@@ -33,6 +33,7 @@ from booking.web import notices as notices  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
 from booking.web import organisations as organisations  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
+from booking.web import permits as permits  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402
 from booking.web import processes as processes  # noqa: E402
 from booking.web import programs as programs  # noqa: E402

@@ -1,9 +1,11 @@
-"""Opening: hours of a facility or an instrument, and whether it is offered; first it is shown whom that displaces."""
+"""Opening: hours of a facility or an instrument, whether it is offered, its permits; first whom that displaces."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from booking import wording
@@ -17,7 +19,8 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import name_of, ngettext
-from booking.services import displacements, facilities, instruments
+from booking.services import displacements, facilities, instruments, permits
+from booking.services.permits import Standing
 from booking.web import blueprint
 from booking.web.forms import said
 from models import Booking, Facility, Instrument, Replan
@@ -51,7 +54,7 @@ def set_facility_hours(code: str) -> Answer:
             return _page(facility, None, typed, met=met)
         with transaction() as session:
             met, replan = displacements.set_facility_hours(session, **given)
-            return _done(met, replan, url_for("web.facility_hours", code=code))
+            return done(met, replan, url_for("web.facility_hours", code=code))
     except Invalid as error:
         return _page(facility, None, typed, error=error)
 
@@ -87,9 +90,37 @@ def set_instrument_service(code: str) -> Answer:
             return _page(row.facility, row, typed, met=met)
         with transaction() as session:
             met, replan = displacements.set_instrument(session, **given)
-            return _done(met, replan, url_for("web.instrument_service", code=code))
+            return done(met, replan, url_for("web.instrument_service", code=code))
     except Invalid as error:
         return _page(row.facility, row, typed, error=error)
+
+
+def done(met: Sequence[Booking], replan: Replan | None, back: str) -> Redirect:
+    """Say what was done, where the other places are looked for."""
+    if not met:
+        flash(_("Kept. No booking is displaced."), "success")
+        return redirect(back, 303)
+    words = ngettext(
+        "Kept. %(num)d booking is displaced.", "Kept. %(num)d bookings are displaced.", len(met), num=len(met)
+    )
+    flash(words, "warning")
+    return redirect(back if replan is None else url_for("web.replan", replan_id=replan.id), 303)
+
+
+def service_page(
+    code: str,
+    *,
+    permit: Mapping[str, str] | None = None,
+    ending: tuple[UUID, str] | None = None,
+    met: Sequence[Booking] | None = None,
+    error: Invalid | None = None,
+) -> Answer:
+    """Show the page of an instrument's service with what was typed about its permits."""
+    with reading() as session:
+        row = _instrument(session, code)
+        text = _lines(facilities.own_hours(session, instrument_id=row.id))
+    kept = {"opening": text, "bookable": "yes" if row.bookable else "no"}
+    return _page(row.facility, row, kept, permit=permit, ending=ending, met=met, error=error)
 
 
 def _lines(hours: Sequence[WeeklyHours]) -> str:
@@ -108,18 +139,6 @@ def _instrument(session: Session, code: str) -> Instrument:
     return row
 
 
-def _done(met: Sequence[Booking], replan: Replan | None, back: str) -> Redirect:
-    """Say what was done, where the other places are looked for."""
-    if not met:
-        flash(_("Kept. No booking is displaced."), "success")
-        return redirect(back, 303)
-    words = ngettext(
-        "Kept. %(num)d booking is displaced.", "Kept. %(num)d bookings are displaced.", len(met), num=len(met)
-    )
-    flash(words, "warning")
-    return redirect(back if replan is None else url_for("web.replan", replan_id=replan.id), 303)
-
-
 def _page(
     facility: Facility,
     instrument: Instrument | None,
@@ -127,6 +146,8 @@ def _page(
     *,
     met: Sequence[Booking] | None = None,
     error: Invalid | None = None,
+    permit: Mapping[str, str] | None = None,
+    ending: tuple[UUID, str] | None = None,
 ) -> Answer:
     wrong = error.errors if error is not None else {}
     params = error.params if error is not None else {}
@@ -138,7 +159,41 @@ def _page(
         what=name_of(instrument or facility),
         typed=typed,
         met=met,
-        errors=said(wrong, {"opening": _("Opening hours")}),
+        errors=said(wrong, _labels()),
         problems=problems,
+        permits=_permits(instrument),
+        permit=_renewing(instrument) if permit is None else permit,
+        ending=ending,
     )
     return page, 422 if wrong else 200
+
+
+def _labels() -> dict[str, str]:
+    return {
+        "opening": _("Opening hours"),
+        "name": _("Permit"),
+        "number": _("Number"),
+        "valid_from": _("First day"),
+        "valid_until": _("Last day"),
+        "last_day": _("Last day"),
+        "note": _("Note"),
+    }
+
+
+def _permits(instrument: Instrument | None) -> list[Standing]:
+    if instrument is None:
+        return []
+    with reading() as session:
+        return permits.listing(session, actor=actor(), code=instrument.code, now=utc_now())
+
+
+def _renewing(instrument: Instrument | None) -> Mapping[str, str]:
+    """Fill the form with what follows the permit that the address names."""
+    blank = dict.fromkeys(("name", "number", "valid_from", "valid_until", "note"), "")
+    wanted = request.args.get("renew", "")
+    for one in _permits(instrument) if wanted else ():
+        if str(one.permit.id) == wanted:
+            first = one.permit.valid_until + timedelta(days=1)
+            found = {"name": one.permit.name, "number": one.permit.number, "valid_from": first.isoformat()}
+            return blank | found
+    return blank

@@ -8,7 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -73,6 +73,7 @@ from models import (
     Hold,
     HookKind,
     Instrument,
+    InstrumentPermit,
     KioskKind,
     Membership,
     MembershipRequest,
@@ -423,6 +424,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "transfer": str(transfer.id),
         **_asked_by_calendar(session, planned),
         **_calendar_elsewhere(session, facility, who, cast.actor_of(session, root)),
+        **_permitted(session, facility),
         "planned": str(planned.id),
         "process": str(process.id),
         "utility": steam.code,
@@ -583,6 +585,21 @@ def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper
         session, source_id=UUID(found["source"]), reading=_ELSEWHERE, data=b"", now=NOW
     )
     return found
+
+
+def _permitted(session: Session, facility: Facility) -> dict[str, str]:
+    """An instrument that may only run with a permit."""
+    place = make_instrument(session, facility)
+    row = InstrumentPermit(
+        instrument_id=place.id,
+        name="X",
+        valid_from=date(2026, 1, 1),
+        valid_until=date(2090, 1, 1),
+        created_at=NOW,
+    )
+    session.add(row)
+    session.flush()
+    return {"permit": str(row.id), "permitted": place.code}
 
 
 _PACKED = base64.b64encode(zlib.compress(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")).decode()
@@ -759,6 +776,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     code = {"instrument_id": hidden, **WINDOW}
     typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
     i = t.ids
+    permit = {"permit_id": i["permit"]}
     learnt = {"qualification_id": i["qualification"]}
     coded, paper = {"code": i["qualification"]}, {"certificate_id": i["certificate"]}
     handing = {"transfer_id": i["transfer"]}
@@ -801,6 +819,13 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"instrument_id": t.free},
             {"json": {"bookable": True, "hours": ""}},
         ),
+        "api-permits.listing": ({"instrument_id": hidden}, {}),
+        "api-permits.add": (
+            {"instrument_id": t.free},
+            {"json": {"name": "X", "valid_from": "2026-01-01", "valid_until": "2090-01-01"}},
+        ),
+        "api-permits.end": (permit | {"instrument_id": i["permitted"]}, {"json": {"last_day": "2080-01-01"}}),
+        "api-permits.strike": (permit | {"instrument_id": i["permitted"]}, {}),
         "api-facilities.lift": ({"facility_id": t.facility, "closure_id": i["closure"]}, {}),
         "api-bookings.place": ({}, {"json": wish}),
         "api-bookings.dry_run": (
@@ -1348,6 +1373,12 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.set_facility_hours": ({"code": t.facility}, {"data": {"opening": "always"}}),
         "web.instrument_service": ({"code": t.free}, {}),
         "web.set_instrument_service": ({"code": t.free}, {"data": {"bookable": "yes", "opening": ""}}),
+        "web.add_permit": (
+            {"code": t.free},
+            {"data": {"name": "X", "valid_from": "2026-01-01", "valid_until": "2090-01-01"}},
+        ),
+        "web.end_permit": (permit | {"code": i["permitted"]}, {"data": {"last_day": "2080-01-01"}}),
+        "web.strike_permit": (permit | {"code": i["permitted"]}, {}),
         "web.lift_closure": ({"closure_id": i["closure"]}, {"data": {}}),
         "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
         "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),

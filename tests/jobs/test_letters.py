@@ -547,6 +547,7 @@ DATES = {
 }
 LEARNT = {"name_zh": "高温炉上岗资质", "name_en": "Furnace licence", "until": "2027-11-05"}
 FAULT = {"comment": "It smells of <b>burning</b>", "stops_work": True}
+PERMIT = {"permit": "压力容器定期检验", "number": "粤-2026-7", "until": "2027-11-05"}
 LOST = {"deed": "no_show", "points": -10, "granted": True, "comment": "The train was late"}
 
 STORIES = {
@@ -612,6 +613,8 @@ STORIES = {
     "bookings.taken_over": said("bookings.taken_over", bookings=3),
     "calendar_source.clashes": of_calendar("calendar_source.clashes", bookings=3),
     "calendar_source.failing": of_calendar("calendar_source.failing", failure="status", figure="404"),
+    "permit.expiring": said("permit.expiring", "tam", days=30, **PERMIT),
+    "permit.over": said("permit.over", "tam", days=-1, **PERMIT),
     "fault.reported": said("fault.reported", "tam", **FAULT),
     "fault.confirmed": said("fault.confirmed", **FAULT),
     "fault.mended": said("fault.mended", **FAULT),
