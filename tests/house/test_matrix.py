@@ -589,6 +589,7 @@ def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper
 
 def _permitted(session: Session, facility: Facility) -> dict[str, str]:
     """An instrument that may only run with a permit."""
+    session.refresh(facility, ["organisation"])
     place = make_instrument(session, facility)
     row = InstrumentPermit(
         instrument_id=place.id,
