@@ -1379,7 +1379,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"data": {"name": "X", "valid_from": "2026-01-01", "valid_until": "2090-01-01"}},
         ),
         "web.end_permit": (permit | {"code": i["permitted"]}, {"data": {"last_day": "2080-01-01"}}),
-        "web.strike_permit": (permit | {"code": i["permitted"]}, {}),
+        "web.strike_permit": (permit | {"code": i["permitted"]}, {"data": {}}),
         "web.lift_closure": ({"closure_id": i["closure"]}, {"data": {}}),
         "web.decide_several": ({}, {"data": {**decided, "comment": ""}}),
         "web.approve_booking": ({"booking_id": i["asked"]}, {"data": {"comment": "", "version": "1"}}),
