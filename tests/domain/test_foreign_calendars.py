@@ -141,7 +141,8 @@ def test_dates_left_out_moved_cancelled_and_added():
         ("20261224T140000Z", "12-24 14:00", True),
     ]
     assert found.masters == {"w@example.org"}
-    assert not (found.cut or found.beyond)
+    assert not found.cut
+    assert not found.beyond
 
 
 def test_what_is_free_or_cancelled_takes_no_time():
