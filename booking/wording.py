@@ -1032,6 +1032,11 @@ def joined(words: Iterable[str]) -> str:
     return _(", ").join(words)
 
 
+def strung(phrases: Iterable[str]) -> str:
+    """Put phrases into a row that have commas of their own."""
+    return _("; ").join(phrases)
+
+
 def role_name(role: str) -> str:
     """Name what somebody is somewhere."""
     return {

@@ -156,7 +156,7 @@ def _plain(name: str) -> str:
 
 
 def _verdict(line: Mapping[str, Any], said: Mapping[str, Any]) -> Verdict:
-    instead = [_("Free instead:") + " " + "; ".join(said["instead"])] if said["instead"] else []
+    instead = [_("Free instead:") + " " + wording.strung(said["instead"])] if said["instead"] else []
     return Verdict(
         recurrence=line["recurrence"],
         span=Span(datetime.fromisoformat(line["start"]), datetime.fromisoformat(line["end"])),
@@ -192,7 +192,7 @@ def _line(line: Mapping[str, Any], zone: str, base: str) -> dict[str, Any]:
 
 def _other(other: Mapping[str, Any], zone: str) -> str:
     spans = [i18n.format_span(*map(datetime.fromisoformat, span), zone) for span in other["spans"]]
-    return _("%(what)s, %(when)s", what=other["instrument"], when="; ".join(spans))
+    return _("%(what)s, %(when)s", what=other["instrument"], when=wording.strung(spans))
 
 
 def _said(line: Mapping[str, Any], zone: str) -> str:

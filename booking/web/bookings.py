@@ -381,7 +381,7 @@ def _deed(line: HistoryLine, zone: str) -> Deed:
 def _value(name: str, value: Any, zone: str) -> str:
     """Say what a change was from or to, as the event keeps it."""
     if name == "items":
-        return "; ".join(
+        return wording.strung(
             _(
                 "%(what)s: %(note)s",
                 what=code,

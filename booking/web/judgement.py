@@ -259,7 +259,7 @@ def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) 
             Instead(
                 value=" ".join([one.code, *(local_time(at, zone) for span in one.spans for at in span)]),
                 name=f"{name_of(known[one.instrument_id])} · {name_of(place)}",
-                span="; ".join(i18n.format_span(*span, place.zone) for span in one.spans),
+                span=wording.strung(i18n.format_span(*span, place.zone) for span in one.spans),
                 why=wording.why_name(one.why),
                 start=one.start,
                 end=one.end,

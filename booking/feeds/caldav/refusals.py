@@ -74,7 +74,7 @@ def refused(error: Refused) -> Response:
     instead = [_offer(one) for one in problems.alternatives(problem, waiting=False)[:3]]
     words = " ".join(reasons)
     if instead:
-        words = _("%(reasons)s Possible instead: %(offers)s", reasons=words, offers="; ".join(instead))
+        words = _("%(reasons)s Possible instead: %(offers)s", reasons=words, offers=wording.strung(instead))
     return refusal(403, Y + ("resource-busy" if "taken" in codes else "refused"), words)
 
 
