@@ -93,11 +93,13 @@ def _text(text: str, longest: int) -> str | None:
 def _quantity(quantity: Decimal | None) -> str | None:
     if quantity is None:
         return None
-    if not quantity.is_finite() or round(quantity, PLACES) != quantity:
+    if not quantity.is_finite():
         return "malformed"
     if quantity <= 0:
         return "too_small"
-    return "too_large" if quantity > LARGEST else None
+    if quantity > LARGEST:  # before it is rounded, which numbers of more digits than there are cannot be
+        return "too_large"
+    return None if round(quantity, PLACES) == quantity else "malformed"
 
 
 def hazards_of(substances: Iterable[Substance]) -> frozenset[Hazard]:

@@ -56,6 +56,7 @@ FIELD_OF = {
 """The fields of the form by what the service calls them."""
 
 MOST_HOURS = 100_000
+MOST_YUAN = 10**12
 OFFERED = 200
 UNITS = {"hours": 60, "days": 24 * 60}
 
@@ -222,7 +223,8 @@ def _yuan(intake: Intake, name: str) -> Decimal | None:
         found = Decimal(intake.raw(name))
     except InvalidOperation:
         found = Decimal("NaN")
-    if not found.is_finite() or found != round(found, 2):
+    # In this order: what has more digits than there are cannot be rounded.
+    if not found.is_finite() or abs(found) >= MOST_YUAN or found != round(found, 2):
         intake.errors[name] = "malformed"
         return None
     return found

@@ -163,7 +163,7 @@ def _calendar_elsewhere(session: Session, now: datetime) -> str:
             name=name,
             url=f"https://calendars.example.org/{means}.ics",
             means=means,
-            instruments=[SEM],
+            instruments=["DG-SLAB-03"],
         )
         made.append(calendar_sources.add(session, actor=SYSTEM, draft=draft, now=now).id)
     day = timedelta(days=1)

@@ -37,12 +37,14 @@ class Quantity(fields.String):
             found = Decimal(str(value))
         except ArithmeticError:
             raise self.make_error("invalid") from None
-        if not found.is_finite() or found != round(found, PLACES):
+        if not found.is_finite():
             raise self.make_error("invalid")
         if found <= 0:
             raise ValidationError("too_small")
-        if found > LARGEST:
+        if found > LARGEST:  # before it is rounded, which numbers of more digits than there are cannot be
             raise ValidationError("too_large")
+        if found != round(found, PLACES):
+            raise self.make_error("invalid")
         return found
 
 
