@@ -145,6 +145,7 @@ BAD = {
     "words for hours": ({"cap": "many"}, "cap"),
     "a minute for all": ({"cap": "0.1"}, "cap"),
     "tenths of a fen": ({"budget": "1.001"}, "budget"),
+    "more digits than there are": ({"budget": "1e400"}, "budget"),
     "a debt": ({"budget": "-5"}, "budget"),
     "hours for nobody": ({"floor_3": "8"}, "kind_3"),
     "no such kind": ({"kind_1": "party"}, "kind_1"),
