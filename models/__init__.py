@@ -26,10 +26,13 @@ from models.delivery import Delivery, Reminder
 from models.event import Event
 from models.facility import Facility, OpeningRule
 from models.instrument import (
+    Audience,
     Capability,
     Category,
     Document,
+    FileSort,
     Instrument,
+    InstrumentFile,
     InstrumentKind,
     InstrumentPrice,
     InstrumentText,
@@ -85,6 +88,7 @@ __all__ = [
     "Appeal",
     "ApprovalStep",
     "Approver",
+    "Audience",
     "Badge",
     "Ban",
     "Base",
@@ -121,6 +125,7 @@ __all__ = [
     "Facility",
     "Fault",
     "FaultState",
+    "FileSort",
     "Freed",
     "Hold",
     "HookKind",
@@ -128,6 +133,7 @@ __all__ = [
     "ImportedEvent",
     "InboundMail",
     "Instrument",
+    "InstrumentFile",
     "InstrumentKind",
     "InstrumentPermit",
     "InstrumentPrice",

@@ -1,17 +1,17 @@
 """Facilities: pilot platforms with their instruments, opening hours and zone."""
 
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId
+from models.base import Base, BigId, UtcDateTime
 from models.network import Network, NetworkFacility
 from models.organisation import Organisation
 
 
 class Facility(Base):
-    """A pilot platform (中试平台)."""
+    """A pilot platform (中试平台); one that is withdrawn stands in no list, and its instruments are unpublished."""
 
     __tablename__ = "facility"
 
@@ -29,6 +29,7 @@ class Facility(Base):
     contact: Mapped[str] = mapped_column(String(300), default="")
     about_zh: Mapped[str] = mapped_column(Text, default="")
     about_en: Mapped[str] = mapped_column(Text, default="")
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     organisation: Mapped[Organisation] = relationship(lazy="raise")
     networks: Mapped[list[Network]] = relationship(

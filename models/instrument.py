@@ -3,8 +3,9 @@
 import enum
 from datetime import date, datetime
 from decimal import Decimal
+from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Numeric, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.domain.pricing import CustomerClass, Unit
@@ -195,3 +196,46 @@ class Document(Base):
     instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id", ondelete="CASCADE"), index=True)
     title: Mapped[str] = mapped_column(String(300))
     url: Mapped[str] = mapped_column(String(1000))
+
+
+class FileSort(enum.StrEnum):
+    """What a file of an instrument is."""
+
+    PHOTO = "photo"
+    DOCUMENT = "document"
+
+
+class Audience(enum.StrEnum):
+    """Who may read a file of an instrument, besides those who keep it."""
+
+    EVERYONE = "everyone"
+    SIGNED_IN = "signed_in"
+    STAFF = "staff"
+
+
+class InstrumentFile(Base):
+    """A photo or a document of an instrument, kept here; the first photo stands for it in lists.
+
+    Titles are captions; of a photo they say what it shows. `small` is a photo's small copy for lists.
+    """
+
+    __tablename__ = "instrument_file"
+    __table_args__ = (Index("ix_instrument_file_instrument_id", "instrument_id", "sort", "position"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    instrument_id: Mapped[int] = mapped_column(ForeignKey("instrument.id", ondelete="CASCADE"))
+    sort: Mapped[FileSort] = mapped_column(by_value(FileSort))
+    title_zh: Mapped[str] = mapped_column(String(300), default="")
+    title_en: Mapped[str] = mapped_column(String(300), default="")
+    audience: Mapped[Audience] = mapped_column(by_value(Audience), default=Audience.EVERYONE)
+    position: Mapped[int] = mapped_column(default=0)
+    media_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int] = mapped_column()
+    width: Mapped[int | None] = mapped_column()
+    height: Mapped[int | None] = mapped_column()
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    small: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    small_type: Mapped[str] = mapped_column(String(100), default="")
+    added_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
