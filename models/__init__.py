@@ -7,6 +7,7 @@ from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.working_days import DayKind
 from models import guards
 from models.account import Membership, MembershipRequest, Person, PersonState
+from models.announcement import Announcement, AnnouncementSeen
 from models.approval import (
     ApprovalStep,
     Approver,
@@ -23,6 +24,7 @@ from models.closure import Closure, ClosureKind
 from models.dav import DavCollection, DavObject
 from models.day import Appeal, Badge, Ban, CreditEntry, CreditRule, Fault, FaultState, Kiosk, KioskKind, Look
 from models.delivery import Delivery, Reminder
+from models.desk import Favourite, UtilisationTarget
 from models.event import Event
 from models.facility import Facility, OpeningRule
 from models.instrument import (
@@ -49,7 +51,7 @@ from models.invitation import (
     QuestionState,
 )
 from models.job import JobLease, JobRun
-from models.network import Network, NetworkFacility
+from models.network import Network, NetworkFacility, NetworkLogo
 from models.notice import HookKind, NoticeWish, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
@@ -84,6 +86,8 @@ from models.waitlist import (
 )
 
 __all__ = [
+    "Announcement",
+    "AnnouncementSeen",
     "ApiToken",
     "Appeal",
     "ApprovalStep",
@@ -125,6 +129,7 @@ __all__ = [
     "Facility",
     "Fault",
     "FaultState",
+    "Favourite",
     "FileSort",
     "Freed",
     "Hold",
@@ -151,6 +156,7 @@ __all__ = [
     "Need",
     "Network",
     "NetworkFacility",
+    "NetworkLogo",
     "NoticeWish",
     "Occupation",
     "OfferState",

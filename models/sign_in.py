@@ -38,6 +38,7 @@ class Purpose(enum.StrEnum):
     ANSWER_OFFER = "answer_offer"
     ANSWER_PROPOSAL = "answer_proposal"
     ANSWER_CALENDAR = "answer_calendar"
+    JOIN = "join"
 
 
 class OneTimeLink(Base):
