@@ -17,6 +17,13 @@ class Event(Base):
     __table_args__ = (
         Index("ix_event_booking", "booking_id", "id"),
         Index(
+            "ix_event_facility",
+            "facility_id",
+            "id",
+            sqlite_where=text("booking_id IS NULL"),
+            postgresql_where=text("booking_id IS NULL"),
+        ),
+        Index(
             "ix_event_undispatched",
             "id",
             sqlite_where=text("dispatched_at IS NULL"),

@@ -1,10 +1,10 @@
-"""Photos and documents of instruments, and facilities that are withdrawn."""
+"""Photos and documents of instruments, facilities that are withdrawn, and the way to what was changed at a place."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
@@ -39,8 +39,17 @@ def upgrade() -> None:
     op.create_index(
         "ix_instrument_file_instrument_id", "instrument_file", ["instrument_id", "sort", "position"]
     )
+    of_places = sa.text("booking_id IS NULL")
+    op.create_index(
+        "ix_event_facility",
+        "event",
+        ["facility_id", "id"],
+        sqlite_where=of_places,
+        postgresql_where=of_places,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_event_facility", "event")
     op.drop_table("instrument_file")
     op.drop_column("facility", "withdrawn_at")
