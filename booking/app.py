@@ -18,6 +18,7 @@ from booking.http import (
     limits,
     locale,
     logs,
+    maps,
     metrics,
     problems,
     routing,
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     metrics.init(app)
     locale.init(app, settings.default_locale)
     headers.init(app, production=settings.production)
+    maps.init(app)
     identity.init(app)
     intake.init(app)
     csrf.init(app)

@@ -1,6 +1,7 @@
 """Every setting of Yiqi, once: its name, type, default and what it does. All come from the environment."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -100,6 +101,11 @@ class Settings:
         "Other bounds for some feeds: scope=days back/days ahead/most events (facility=7/90/2000), comma-separated.",
     )
 
+    map_tiles: str = _setting(
+        "", "Address of map tiles, https://host/{z}/{x}/{y}.png; empty draws places on a plain ground."
+    )
+    map_attribution: str = _setting("", "Who made the tiles, as they ask to be named on the map.")
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings from the environment.
@@ -138,6 +144,7 @@ class Settings:
             ("public_url", self.public_url.startswith(("http://", "https://")), "an address, https://…"),
             ("reply_mailbox", _mailbox(self.reply_mailbox), "a plain mail address"),
             ("mail_domain", "@" not in self.mail_domain, "a domain without @"),
+            ("map_tiles", _tiles(self.map_tiles), "an address like https://host/{z}/{x}/{y}.png"),
             ("workers", self.workers >= 0, "0 or more"),
             ("threads", self.threads >= 1, "1 or more"),
             ("pool_size", self.pool_size >= 1, "1 or more"),
@@ -242,6 +249,12 @@ def _mailbox(address: str) -> bool:
     return not address or bool(
         local and host and "+" not in local and address.isprintable() and " " not in address
     )
+
+
+def _tiles(address: str) -> bool:
+    """Tell whether the address is one of tiles: its host goes into a header, so it is plain."""
+    wanted = all(name in address for name in ("{z}", "{x}", "{y}"))
+    return not address or bool(wanted and re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?/\S+", address))
 
 
 def _minutes(listed: str) -> bool:

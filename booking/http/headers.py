@@ -24,6 +24,7 @@ _ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_PLACE_ASKED = _ALWAYS["Permissions-Policy"].replace("geolocation=()", "geolocation=(self)")
 _HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -31,8 +32,10 @@ def init(app: Flask, *, production: bool) -> None:
     """Set the headers after every request, errors and static files included."""
 
     def _set(response: Response) -> Response:
-        # A view may be stricter, as for a download in a sandbox; it has no reason to be laxer.
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        # A view may be stricter, as for a download in a sandbox; only a page with a map is laxer, see maps.py.
+        response.headers.setdefault("Content-Security-Policy", _policy())
+        if g.get("asks_place"):
+            response.headers.setdefault("Permissions-Policy", _PLACE_ASKED)
         for name, value in _ALWAYS.items():
             response.headers.setdefault(name, value)
         if production:
@@ -41,6 +44,13 @@ def init(app: Flask, *, production: bool) -> None:
         return response
 
     app.after_request(_set)
+
+
+def _policy() -> str:
+    host = g.get("tiles_host")
+    if not host:
+        return CONTENT_SECURITY_POLICY
+    return CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self' {host}")
 
 
 def _keep_private(response: Response) -> None:

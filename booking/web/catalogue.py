@@ -35,7 +35,7 @@ from booking.web import abilities, blueprint, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
 from booking.web.forms import said
 from booking.web.words import facet_name
-from models import Instrument, InstrumentPrice
+from models import Facility, Instrument, InstrumentPrice
 
 Answer = str | Redirect | tuple[str, int]
 
@@ -297,13 +297,27 @@ def all_facilities() -> str:
         found = catalogue.search(session, actor=actor(), filters=Filters(), page_size=1)
         rows = facilities.listing(session)
         wholes = networks.listing(session)
+    counts = {facet.key: facet.count for facet in found.facets["facility"]}
     return render_template(
         "facilities/all.html",
         facilities=rows,
         networks=wholes,
-        counts={facet.key: facet.count for facet in found.facets["facility"]},
+        counts=counts,
         network_counts={facet.key: facet.count for facet in found.facets["network"]},
+        places=[
+            map_place(row, count, href=url_for("web.facility", code=row.code))
+            for row in rows
+            if (count := counts.get(row.code, 0))
+            if row.latitude is not None
+        ],
     )
+
+
+def map_place(row: Facility, count: int, **more: object) -> dict[str, object]:
+    """Give a facility as the map wants it, see templates/parts/map.html."""
+    note = i18n.ngettext("%(num)d instrument", "%(num)d instruments", count, num=count)
+    place = {"code": row.code, "name": i18n.name_of(row), "town": row.town, "count": count, "note": note}
+    return place | {"lat": row.latitude, "lon": row.longitude} | more
 
 
 @blueprint.get("/facilities/<code>")
