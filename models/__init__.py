@@ -208,6 +208,7 @@ __all__ = [
     "Transfer",
     "TransferState",
     "Usage",
+    "UtilisationTarget",
     "Utility",
     "WaitlistEntry",
     "WaitlistInstrument",
