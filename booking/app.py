@@ -108,6 +108,7 @@ def _shape_templates(app: Flask) -> None:
         may=lambda action, subject=access.NOTHING: access.may(identity.actor(), action, subject),
         could=lambda action: access.could(identity.actor(), action),
         name_of=i18n.name_of,
+        either=i18n.either,
         locales=i18n.LOCALES,
         current_locale=i18n.current_locale,
         language_tag=i18n.language_tag,
@@ -120,6 +121,7 @@ def _shape_templates(app: Flask) -> None:
         date=i18n.format_date,
         time=i18n.format_time,
         money=i18n.format_money,
+        large_money=i18n.format_large_money,
         number=i18n.format_number,
         duration=i18n.format_duration,
     )

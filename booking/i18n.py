@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 import babel.dates
 import babel.numbers
 
+from booking.domain.characters import traditional
+
 _log = logging.getLogger(__name__)
 
 LOCALES = {"zh_Hans_CN": "简体中文", "zh_Hant_HK": "繁體中文", "en": "English"}
@@ -38,6 +40,9 @@ _ENGLISH = {
     "time": "HH:mm",
     "datetime": "EEE d MMM y, HH:mm",
 }
+_MONEY = {"zh_Hans_CN": "#,##0.00元", "zh_Hant_HK": "人民幣#,##0.00元", "en": "¥#,##0.00"}
+_LARGE_MONEY = {"zh_Hans_CN": "#,##0.##万元", "zh_Hant_HK": "人民幣#,##0.##萬元"}
+TEN_THOUSAND = 10_000
 _PATTERNS = {"zh_Hans_CN": _CHINESE, "zh_Hant_HK": _CHINESE, "en": _ENGLISH}
 _TRADITIONAL = {"hant", "hk", "tw", "mo"}
 
@@ -88,7 +93,8 @@ def nearest(tags: Iterable[str]) -> str | None:
     for tag in tags:
         parts = tag.lower().replace("_", "-").split("-")
         if parts[0] == "zh":
-            return "zh_Hant_HK" if _TRADITIONAL & set(parts[1:]) else "zh_Hans_CN"
+            subtags = set(parts[1:])
+            return "zh_Hant_HK" if _TRADITIONAL & subtags and "hans" not in subtags else "zh_Hans_CN"
         if parts[0] == "en":
             return "en"
     return None
@@ -172,9 +178,16 @@ def mark(message: str) -> str:
 def name_of(thing: Any) -> str:
     """Give the name of a thing in the reader's language, or in the other one if it lacks it."""
     if hasattr(thing, "name_zh"):
-        chinese, english = str(thing.name_zh or ""), str(thing.name_en or "")
-        return chinese or english if current_locale().startswith("zh") else english or chinese
+        return either(thing.name_zh, thing.name_en)
     return str(thing.name)
+
+
+def either(chinese: object, english: object) -> str:
+    """Give what is in the reader's language, or the other where that lacks; Hong Kong reads Traditional characters."""
+    locale = current_locale()
+    in_order = (chinese, english) if locale.startswith("zh") else (english, chinese)
+    found = str(in_order[0] or in_order[1] or "")
+    return traditional(found) if locale == "zh_Hant_HK" else found
 
 
 def format_datetime(at: datetime, zone: str = "UTC", pattern: str = "datetime") -> str:
@@ -218,7 +231,20 @@ def format_money(amount: Decimal | None) -> str:
     if amount is None:
         return "–"
     # Babel says CN¥ to English readers; every price here is in yuan.
-    return babel.numbers.format_currency(amount, "CNY", "¥#,##0.00", locale=current_locale())
+    return babel.numbers.format_currency(amount, "CNY", _MONEY[current_locale()], locale=current_locale())
+
+
+def format_large_money(amount: Decimal) -> str:
+    """Say a large amount in yuan as each expects it: `123.5 万元`, `¥1,235,000`; one below 10,000 in full."""
+    if abs(amount) < TEN_THOUSAND:
+        return format_money(amount)
+    if current_locale().startswith("zh"):
+        return babel.numbers.format_decimal(
+            amount / TEN_THOUSAND, _LARGE_MONEY[current_locale()], locale=current_locale()
+        )
+    return babel.numbers.format_currency(
+        amount, "CNY", "¥#,##0", locale=current_locale(), currency_digits=False
+    )
 
 
 def format_number(number: float | Decimal) -> str:

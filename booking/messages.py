@@ -202,8 +202,7 @@ def _words(notice: Notice, public_url: str, link_url: str) -> dict[str, Any]:
 
 def _named(data: Mapping[str, Any]) -> str:
     """Give the name that the event's data carry in both languages."""
-    chinese, english = str(data.get("name_zh") or ""), str(data.get("name_en") or "")
-    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+    return i18n.either(data.get("name_zh"), data.get("name_en"))
 
 
 def _what(items: Sequence[Any]) -> str:

@@ -440,7 +440,7 @@ def region_name(code: str) -> str:
     known = vocabulary.REGIONS.get(code)
     if known is None:
         return code
-    return known.zh if i18n.current_locale().startswith("zh") else known.en
+    return i18n.either(known.zh, known.en)
 
 
 WHY: dict[str, Callable[[Params], str]] = {

@@ -246,12 +246,7 @@ def _appeal_settled(params: Params) -> str:
 
 def _called(params: Params, what: str = "name") -> str:
     """Name what the figures name in both languages; what they do not name is its code."""
-    return _either(params.get(f"{what}_zh"), params.get(f"{what}_en")) or str(params.get(what, ""))
-
-
-def _either(chinese: object, english: object) -> str:
-    in_order = (chinese, english) if i18n.current_locale().startswith("zh") else (english, chinese)
-    return str(in_order[0] or in_order[1] or "")
+    return i18n.either(params.get(f"{what}_zh"), params.get(f"{what}_en")) or str(params.get(what, ""))
 
 
 def _day(params: Params, name: str) -> str:
@@ -434,7 +429,7 @@ def _whose_rule(params: Params) -> Iterator[str]:
 
 def exception(over: Params) -> str:
     """Say who may override a rule."""
-    names = [_either(name["zh"], name["en"]) for name in over["names"]]
+    names = [i18n.either(name["zh"], name["en"]) for name in over["names"]]
     if len(names) == 1:
         return _("A manager of %(facility)s may make an exception.", facility=names[0])
     return _("Only who manages all of these may make an exception: %(facilities)s.", facilities=joined(names))
@@ -444,7 +439,7 @@ def _place_name(params: Params) -> str:
     """Name the place at which a rule stands."""
     name = _called(params, "at")
     if params["place"] == "category":
-        name = " ".join([name, *(_either(*term) for term in vocabulary.class_names(params["at"])[-1:])])
+        name = " ".join([name, *(i18n.either(*term) for term in vocabulary.class_names(params["at"])[-1:])])
     return {
         "instrument": _("the instrument %(name)s", name=name),
         "category": _("the class %(name)s", name=name),

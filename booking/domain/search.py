@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from booking.domain.characters import simplified
+
 LONGEST_QUERY = 200
 MOST_WORDS = 8
 
@@ -53,9 +55,12 @@ _BETWEEN = re.compile(r"[\s,;、，；。()\[\]{}（）【】\"'“”‘’《�
 
 
 def words(query: str) -> list[str]:
-    """Give the words of a query: NFKC, lower case, without controls and punctuation, the first eight."""
+    """Give the words of a query: NFKC, lower case, without controls and punctuation, the first eight.
+
+    Words in Traditional characters become Simplified ones, as `text` writes them too.
+    """
     plain = "".join(" " if unicodedata.category(ch)[0] == "C" else ch for ch in query[:LONGEST_QUERY])
-    folded = unicodedata.normalize("NFKC", plain).lower()
+    folded = simplified(unicodedata.normalize("NFKC", plain).lower())
     return list(dict.fromkeys(word for word in _BETWEEN.split(folded) if word))[:MOST_WORDS]
 
 
@@ -86,9 +91,11 @@ def sounds(name: str) -> list[str]:
 def text(names: Sequence[str], others: Iterable[str]) -> str:
     """Give the text that words are looked for in: lower case, a space before and after every word.
 
-    `names` are also found by their pinyin and initials; both they and the others by their synonyms.
+    Traditional characters become Simplified ones. `names` are also found by their pinyin and initials; both they
+    and the others by their synonyms.
     """
-    plain = [unicodedata.normalize("NFKC", part).lower() for part in (*names, *others) if part]
+    written = [unicodedata.normalize("NFKC", part).lower() for part in (*names, *others) if part]
+    plain = list(dict.fromkeys(simplified(part) for part in written))
     known = " ".join(plain)
     more = sorted({word for group in SYNONYMS if _mentions(known, group) for word in group})
     heard = [sound for name in names for sound in sounds(name)]

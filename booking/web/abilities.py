@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 from booking.domain import needs, vocabulary
 from booking.domain.needs import Need
-from booking.i18n import current_locale, format_number
+from booking.i18n import either, format_number
 from booking.i18n import gettext as _
 from booking.web.forms import Intake
 
@@ -24,12 +24,12 @@ def names(suffix: str = "") -> tuple[str, ...]:
 
 def options() -> Options:
     """Give all abilities to choose from: those with a figure by the unit, then those without."""
-    zh = current_locale().startswith("zh")
 
     def word(tag: str) -> str:
         term = vocabulary.ability_name(tag)
         unit = vocabulary.UNITS.get(tag, "")
-        return f"{term.zh if zh else term.en} ({unit})" if unit else (term.zh if zh else term.en)
+        name = either(term.zh, term.en)
+        return f"{name} ({unit})" if unit else name
 
     groups = (
         (_("With a figure"), [tag for tag in vocabulary.ABILITIES if tag in vocabulary.UNITS]),
@@ -99,7 +99,7 @@ def words(text: str) -> str:
     if need is None:
         return text
     term = vocabulary.ability_name(need.tag)
-    name = term.zh if current_locale().startswith("zh") else term.en
+    name = either(term.zh, term.en)
     if need.figure is None:
         return name
     figure = f"{format_number(need.figure)} {vocabulary.UNITS.get(need.tag, '')}".rstrip()

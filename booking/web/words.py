@@ -10,7 +10,7 @@ from booking import plan_words
 from booking.domain import vocabulary
 from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.vocabulary import Term
-from booking.i18n import current_locale, format_number
+from booking.i18n import either, format_number
 from booking.i18n import gettext as _
 from booking.services.catalogue import Facet
 from booking.web import abilities
@@ -50,10 +50,7 @@ def sort_of_instrument(kind: str) -> str:
 
 def facet_name(facet: Facet) -> str:
     """Name a facet in the reader's language, or in the other one if it lacks it."""
-    names = [facet.label_en, facet.label_zh]
-    if current_locale().startswith("zh"):
-        names.reverse()
-    return names[0] or names[1] or facet.key
+    return either(facet.label_zh, facet.label_en) or facet.key
 
 
 def operator_need(need: str) -> str:
@@ -145,4 +142,4 @@ def _word(words: Mapping[str, Term], code: str) -> str:
     term = words.get(str(code))
     if term is None:
         return str(code).replace("_", " ")
-    return term.zh if current_locale().startswith("zh") else term.en
+    return either(term.zh, term.en)

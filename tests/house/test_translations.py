@@ -1,12 +1,15 @@
-"""Every sentence of code and templates has its Chinese, with the same places to fill."""
+"""Every sentence of code and templates has its Chinese, of both kinds, with the same places to fill."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+
+from tests.house import hong_kong
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYWORDS: dict[str, Any] = {
@@ -18,12 +21,13 @@ KEYWORDS: dict[str, Any] = {
 }
 METHODS = [("booking/**.py", "python"), ("templates/**", "jinja2")]
 PLACES = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
-LOCALES = ["zh_Hans_CN"]
+LOCALES = ["zh_Hans_CN", "zh_Hant_HK"]
 
 Key = tuple[str, str]
 """The context, which most sentences do without, and the sentence, the first of its forms."""
 
 
+@cache
 def sentences() -> dict[Key, str]:
     """Give every sentence by its key, the last of its forms."""
     found = {}
@@ -85,3 +89,27 @@ def test_a_percent_sign_is_written_twice(locale):
         *((key, form) for key, forms in translated(locale).items() for form in forms),
     ]
     assert [(key, form) for key, form in said if lone.search(form.replace("%%", ""))] == []
+
+
+def test_the_catalogue_of_hong_kong_is_as_the_simplified_one_makes_it():
+    stale = "python -m tests.house.hong_kong writes it anew"
+    assert hong_kong.HONG_KONG.read_bytes() == hong_kong.derived(), stale
+
+
+def test_hong_kong_reads_no_simplified_characters():
+    wrong = [
+        (form, character)
+        for forms in translated("zh_Hant_HK").values()
+        for form in forms
+        for character in form
+        if "\u3400" <= character <= "\u9fff" and not _is_of_hong_kong(character)
+    ]
+    assert wrong == []
+
+
+def _is_of_hong_kong(character: str) -> bool:
+    try:
+        character.encode("big5hkscs")
+    except UnicodeEncodeError:
+        return False
+    return True

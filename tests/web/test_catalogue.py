@@ -352,3 +352,14 @@ def test_all_facilities_and_networks(visitor):
     page = read(visitor, "/facilities")
     for words in ("Materials lab", "Other platform", "Example network", "3 instruments", "1 instrument"):
         assert words in page
+
+
+def test_a_reader_from_hong_kong_searches_and_reads_traditional_characters(world: Flask):
+    client = world.test_client()
+    found = client.get("/instruments?q=電子顯微鏡", headers={"Accept-Language": "zh-HK"}).text
+    assert "掃描電子顯微鏡" in found
+    assert "材料實驗室" in found
+    assert "扫描电子显微镜" not in found
+    page = client.get("/instruments/SEM", headers={"Accept-Language": "zh-HK"}).text
+    assert 'lang="zh-Hant-HK"' in page
+    assert "人民幣350.00元" in page

@@ -57,8 +57,15 @@ def test_a_span_says_its_day_once():
 
 
 def test_money_is_yuan():
-    assert in_each(i18n.format_money, Decimal("1234.50"))[:2] == ["¥1,234.50"] * 2
+    assert in_each(i18n.format_money, Decimal("1234.50")) == ["¥1,234.50", "1,234.50元", "人民幣1,234.50元"]
     assert in_each(i18n.format_money, None) == ["–"] * 3
+
+
+def test_large_amounts_are_said_in_ten_thousands_in_chinese():
+    said = in_each(i18n.format_large_money, Decimal(1234500))
+    assert said == ["¥1,234,500", "123.45万元", "人民幣123.45萬元"]
+    assert in_each(i18n.format_large_money, Decimal(20_000))[1:] == ["2万元", "人民幣2萬元"]
+    assert in_each(i18n.format_large_money, Decimal(9999)) == ["¥9,999.00", "9,999.00元", "人民幣9,999.00元"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +85,7 @@ def test_lengths_are_said_in_days_hours_and_minutes(length, said):
 
 def test_names_fall_back_on_the_other_language():
     both = SimpleNamespace(name_zh="显微镜", name_en="Microscope")
-    assert in_each(i18n.name_of, both) == ["Microscope", "显微镜", "显微镜"]
+    assert in_each(i18n.name_of, both) == ["Microscope", "显微镜", "顯微鏡"]
     assert in_each(i18n.name_of, SimpleNamespace(name_zh="显微镜", name_en=""))[0] == "显微镜"
     assert in_each(i18n.name_of, SimpleNamespace(name_zh="", name_en="Microscope"))[1] == "Microscope"
     assert in_each(i18n.name_of, SimpleNamespace(name="Ada")) == ["Ada"] * 3
@@ -90,7 +97,7 @@ def test_names_fall_back_on_the_other_language():
         (["zh-TW"], "zh_Hant_HK"),
         (["zh-Hant-MO"], "zh_Hant_HK"),
         (["zh"], "zh_Hans_CN"),
-        (["zh-Hans-HK"], "zh_Hant_HK"),
+        (["zh-Hans-HK"], "zh_Hans_CN"),
         (["de", "en-US"], "en"),
         (["de", "*"], None),
         ([], None),
