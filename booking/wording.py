@@ -164,6 +164,15 @@ def _not_open_yet(params: Params) -> str:
     return _("It is too early: check-in opens at %(opens)s.", opens=_time(params, "opens"))
 
 
+def _nothing_to_undo(params: Params) -> str:
+    return i18n.ngettext(
+        "There is nothing of yours to take back: more than %(num)d minute has passed, or it was changed since.",
+        "There is nothing of yours to take back: more than %(num)d minutes have passed, or it was changed since.",
+        params["minutes"],
+        num=params["minutes"],
+    )
+
+
 def _already_started(params: Params) -> str:
     del params
     return _("The booking has already begun; ask the facility to end it.")
@@ -361,6 +370,28 @@ def _no_papers_any_more(_params: Params) -> str:
 
 def _too_many_papers(params: Params) -> str:
     return _("A booking takes at most %(most)s papers.", most=params["most"])
+
+
+def _too_many_files(params: Params) -> str:
+    return _("An instrument takes at most %(most)s photos and documents.", most=params["most"])
+
+
+def _bookings_ahead(params: Params) -> str:
+    return ngettext(
+        "%(num)d booking lies ahead. Move or cancel it first.",
+        "%(num)d bookings lie ahead. Move or cancel them first.",
+        params["count"],
+    )
+
+
+def _changed_meanwhile(_params: Params) -> str:
+    return _(
+        "Somebody has changed this since you opened the page. Look at what it says now, then change it again."
+    )
+
+
+def _facility_withdrawn(params: Params) -> str:
+    return _("The facility %(facility)s is withdrawn. Open it again first.", facility=params["facility"])
 
 
 def _transfer_open(_params: Params) -> str:
@@ -643,11 +674,16 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "wrong_state": _wrong_state,
     "not_open_yet": _not_open_yet,
     "already_started": _already_started,
+    "nothing_to_undo": _nothing_to_undo,
     "own_account": _own_account,
     "permit_missing": _permit_missing,
     "already_decided": _already_decided,
     "no_papers_any_more": _no_papers_any_more,
     "too_many_papers": _too_many_papers,
+    "too_many_files": _too_many_files,
+    "bookings_ahead": _bookings_ahead,
+    "changed_meanwhile": _changed_meanwhile,
+    "facility_withdrawn": _facility_withdrawn,
     "permit_over": _permit_over,
     "qualification_missing": _qualification_missing,
     "training_before_start": _training_before_start,
@@ -720,6 +756,9 @@ ERRORS: dict[str, str] = {
     "wrong_cas": mark("This is no CAS number: its form or its check digit is wrong."),
     "too_large_file": mark("The file is too large; 10 MB are allowed."),
     "unknown_file": mark("Only PDF, PNG, JPEG and plain text are kept; this file is none of them."),
+    "unknown_picture": mark("Only PNG, JPEG and WebP pictures are kept; this file is none of them."),
+    "too_large_picture": mark("The picture is too large; 500 kB are allowed."),
+    "not_a_colour": mark("Write the colour as # and six digits, such as #0b5a7d."),
     "common": mark("This password is too common."),
     "wrong": mark("This is not right."),
     "taken": mark("This is already in use."),
@@ -730,6 +769,11 @@ ERRORS: dict[str, str] = {
     "not_a_calendar_address": mark("The address must begin with https://, http:// or webcal://."),
     "not_public": mark("This address does not lead into the public internet."),
     "past": mark("These days have passed."),
+    "booked": mark("Bookings lie ahead; move or cancel them first."),
+    "line_in_line": mark("A line cannot be a station of a line."),
+    "other_facility": mark("This stands at another facility."),
+    "not_a_photo": mark("A photo must be a JPEG, PNG or WebP picture."),
+    "too_large_photo": mark("The photo is too large; 5 MB and 8,000 pixels on a side are allowed."),
     **plan_words.ERRORS,
 }
 """Every code of what may be wrong with a field, and its sentence before it is translated."""
@@ -1140,14 +1184,14 @@ def event_sentence(kind: str, data: Params) -> str:
         "series.cancelled": _("Dates of a series cancelled"),
         "series.decided": _("Dates of a series decided"),
         "series.expired": _("Dates of a series expired"),
-        "booking.placed": _("Booked"),
+        "booking.placed": _("Booked again after it was given up") if data.get("undo") else _("Booked"),
         "booking.requested": _("Asked for; awaiting approval"),
-        "booking.changed": _("Changed"),
+        "booking.changed": _("Changed back") if data.get("undo") else _("Changed"),
         "booking.made_room": _("Made room for somebody who waited"),
         "booking.approved": _("Approved"),
         "booking.rejected": _("Rejected"),
-        "booking.cancelled": _("Cancelled"),
-        "booking.withdrawn": _("Withdrawn"),
+        "booking.cancelled": _("Taken back") if data.get("undo") else _("Cancelled"),
+        "booking.withdrawn": _("Taken back") if data.get("undo") else _("Withdrawn"),
         "booking.expired": _("Expired without approval"),
         "booking.checked_in": _("Checked in"),
         "booking.ended": _("Checked out"),

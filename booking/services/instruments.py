@@ -423,7 +423,7 @@ def edit(
     """
     found = by_code(session, actor=actor, code=code)
     require(actor, "instrument.edit", Subject(facility_id=found.facility_id))
-    stated = _read_changes(session, changes)
+    stated = read_changes(session, changes)
     today = now.astimezone(zone(found.facility.zone)).date()
     if not draft(state_of(session, found), stated, today=today).changed:
         return found
@@ -465,7 +465,11 @@ def state_of(session: Session, row: Instrument) -> State:
     return State(row, tuple(hours), tuple(session.scalars(query)))
 
 
-def _read_changes(session: Session, changes: Mapping[str, Any]) -> dict[str, Any]:
+def read_changes(session: Session, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what an instrument is to have, by the columns of a sheet.
+
+    :raises Invalid: with a code for each value that it may not have
+    """
     stated: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for name, value in changes.items():
@@ -495,8 +499,14 @@ def _check(session: Session, state: State, found: Draft, now: datetime) -> list[
         errors["parts"] = wrong[1]
     elif codes and found.values["units"] > min(known[code].units for code in codes):
         errors["units"] = "too_large"
-    if "parts" in found.changed and has_claims(session, instrument_id=state.row.id, now=now):
+    booked = has_claims(session, instrument_id=state.row.id, now=now)
+    if "parts" in found.changed and booked:
         errors["parts"] = "booked"
+    if "kind" in found.changed and "line" in found.changed["kind"]:
+        if booked:
+            errors["kind"] = "booked"
+        elif session.scalar(select(Part.line_id).where(Part.station_id == state.row.id).limit(1)):
+            errors["kind"] = "line_in_line"
     if errors:
         raise Invalid(errors)
     return [known[code].id for code in codes]
