@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from booking.domain.rounds import PinKind, RoundState, WishState
+from booking.domain.rounds import PinKind, RoundState, Weights, WishState
 from models.account import Person
 from models.base import Base, Json, Money, UtcDateTime, by_value
 from models.facility import Facility
@@ -19,8 +19,8 @@ class Round(Base):
     """The time of a facility from `first_day` to `last_day`, both local and both in it, that is allotted at once.
 
     Wishes are taken from `opens_at` to `closes_at`. `cap_minutes` limits each organisation, `budget` the subsidies in
-    yuan; `reserve_percent` of the open time stays free for what life brings. `plan` is the draft that people see, and
-    `draft_run_id` the run that made it.
+    yuan; `reserve_percent` of the open time stays free for what life brings. `weights` say what counts how much, none
+    for the usual ones. `draft_run_id` is the run that made the draft that people see.
     """
 
     __tablename__ = "round"
@@ -42,6 +42,7 @@ class Round(Base):
     cap_minutes: Mapped[int | None] = mapped_column()
     budget: Mapped[Decimal | None] = mapped_column(Money)
     reserve_percent: Mapped[int] = mapped_column(default=3)
+    weights: Mapped[dict[str, int]] = mapped_column(Json, default=dict)
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -52,6 +53,11 @@ class Round(Base):
     shares: Mapped[list["RoundShare"]] = relationship(
         lazy="raise", cascade="all, delete-orphan", order_by="RoundShare.id"
     )
+
+    @property
+    def counts(self) -> Weights:
+        """What counts how much, the usual where nothing else was set."""
+        return Weights(**self.weights)
 
 
 class RoundShare(Base):

@@ -62,6 +62,10 @@ class WaitlistEntry(Base):
     `windows` are the parts of the window in which the use may lie, none for anywhere in it. With `at_once` what is
     found is booked without being offered first, and with `may_move` that booking may make room for others. `reasons`
     say in codes with figures why nothing was found, once the window is over.
+
+    `filters` are the words, classes and abilities by which its instruments are found anew, none where they were named.
+    `steps` are those of a process, none for a single use: its instruments are all on which any step may be done, and
+    its minutes the least that it can take from the first start to the last end.
     """
 
     __tablename__ = "waitlist_entry"
@@ -98,6 +102,8 @@ class WaitlistEntry(Base):
     at_once: Mapped[bool] = mapped_column(default=False)
     may_move: Mapped[bool] = mapped_column(default=False)
     reasons: Mapped[list[dict[str, object]]] = mapped_column(Json, default=list)
+    filters: Mapped[dict[str, str]] = mapped_column(Json, default=dict)
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
     state: Mapped[EntryState] = mapped_column(by_value(EntryState))
     joined_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -134,7 +140,11 @@ class OfferState(enum.StrEnum):
 
 
 class WaitlistOffer(Base):
-    """Freed time that is held for one person of the line until the deadline; an entry has one open offer at most."""
+    """Freed time that is held for one person of the line until the deadline; an entry has one open offer at most.
+
+    Of a process `instrument_id` and `starts_at` are where its first step goes, `ends_at` is the end of its last, and
+    `following` where each further step goes: an instrument's id, its start and its end.
+    """
 
     __tablename__ = "waitlist_offer"
     __table_args__ = (
@@ -159,6 +169,7 @@ class WaitlistOffer(Base):
     hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id", ondelete="SET NULL"))
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    following: Mapped[list[list[Any]]] = mapped_column(Json, default=list)
     state: Mapped[OfferState] = mapped_column(by_value(OfferState))
     offered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deadline: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -3,20 +3,48 @@
 import enum
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 HALF_LIFE = timedelta(days=28)
 """After so long, use that was made counts half."""
 
-LEAST_SHARE = 0.25
-"""Whoever has used much keeps at least this part of what their wishes are worth."""
-
-WEIGHTS = {1: 1, 2: 2, 3: 4, 4: 8}
-"""What the priority of a wish multiplies its worth by."""
+LIMITS = {
+    "floor_points": (0, 100_000),
+    "priority_factor": (1, 5),
+    "late_percent": (0, 100),
+    "rank_percent": (0, 20),
+    "fair_percent": (0, 100),
+}
+"""The least and the most that each weight of a round may be."""
 
 MARGIN = Fraction(11, 10)
 """An annual promise is shared over the rounds left, with a tenth on top since some wishes will fall through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What counts how much in a round: its manager may set each.
+
+    An hour that a floor misses costs `floor_points`; a priority multiplies the worth of the one below it by
+    `priority_factor`. Of the worth of a wish, waiting over its whole window costs `late_percent`, each instrument that
+    is liked more `rank_percent`, and whoever has used much lately keeps at least `fair_percent`.
+    """
+
+    floor_points: int = 1000
+    priority_factor: int = 2
+    late_percent: int = 10
+    rank_percent: int = 2
+    fair_percent: int = 25
+
+    @property
+    def wrong(self) -> list[str]:
+        """Name the weights that are out of their limits."""
+        return [name for name, (least, most) in LIMITS.items() if not least <= getattr(self, name) <= most]
+
+
+USUAL = Weights()
 
 
 class RoundState(enum.StrEnum):
@@ -89,23 +117,23 @@ def quota_class(kind: str, region_code: str, promised: Iterable[str | None]) -> 
     return f"{kind}@{own}" if own else kind
 
 
-def worth(*, slots: int, priority: int, fair: float) -> int:
+def worth(*, slots: int, priority: int, fair: float, factor: int = USUAL.priority_factor) -> int:
     """Give the points of a wish: by priority and fair share, a long use a little less than twice one half as long.
 
     The power 0.85 lets two short wishes outbid a long one of the same length together; eight slots are the worth of
     being served at all.
     """
-    return round(100 * WEIGHTS[priority] * fair * (8 + math.pow(slots, 0.85))) + 50
+    return round(100 * math.pow(factor, priority - 1) * fair * (8 + math.pow(slots, 0.85))) + 50
 
 
-def lateness(value: int, window: int) -> int:
-    """Give the points that each slot of waiting costs: over the whole window a tenth of the worth."""
-    return int(0.1 * value / max(1, window))
+def lateness(value: int, window: int, percent: int = USUAL.late_percent) -> int:
+    """Give the points that each slot of waiting costs: over the whole window so many per cent of the worth."""
+    return int(percent / 100 * value / max(1, window))
 
 
-def penalty(value: int, rank: int) -> int:
-    """Give the points that an instrument costs which is liked less: two hundredths of the worth a rank."""
-    return round(0.02 * value * rank)
+def penalty(value: int, rank: int, percent: int = USUAL.rank_percent) -> int:
+    """Give the points that an instrument costs which is liked less: so many per cent of the worth a rank."""
+    return round(percent / 100 * value * rank)
 
 
 def decayed(uses: Iterable[tuple[datetime, float]], now: datetime) -> float:
@@ -113,14 +141,14 @@ def decayed(uses: Iterable[tuple[datetime, float]], now: datetime) -> float:
     return sum(hours * math.pow(0.5, (now - at) / HALF_LIFE) for at, hours in uses)
 
 
-def fair_share(usage: float, total: float, parties: int) -> float:
-    """Give the factor 2^(-usage/share), at least a quarter, of a party that used so much of what all used.
+def fair_share(usage: float, total: float, parties: int, percent: int = USUAL.fair_percent) -> float:
+    """Give the factor 2^(-usage/share), at least so many per cent, of a party that used so much of what all used.
 
     The share is an equal part for each of the parties.
     """
     if total <= 0 or parties < 1:
         return 1.0
-    return max(LEAST_SHARE, math.pow(2, -usage * parties / total))
+    return max(percent / 100, math.pow(2, -usage * parties / total))
 
 
 def promised(*, annual: int, delivered: int, rounds_left: int) -> int:

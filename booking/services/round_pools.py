@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import HOLDS
 from booking.domain.occupation import Item
 from booking.domain.resolution.problem import DAY, SLOTS_AN_HOUR, Floor, Pool, Step, Wish
-from booking.domain.rounds import PinKind, WishState
+from booking.domain.rounds import PinKind, Weights, WishState
 from booking.domain.spans import Span
 from booking.services import availability, lanes, organisations, round_steps
 from booking.services.lanes import Draws, Grid, Lanes
@@ -40,9 +40,6 @@ MEMORY = figures.HALF_LIFE * 6
 """Use that lies further behind counts for nothing: less than a sixty-fourth of it would be left."""
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-SHORT = 250
-"""Points that each slot of a missed floor costs, 1,000 an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,11 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         kept_free=lambda staffed: figures.kept_free(staffed, percent=row.reserve_percent, week=WEEK),
         now=now,
     )
+    weights = row.counts
     case = _Case(
         over,
         read,
+        weights=weights,
         fair=_fair(session, row, wishes, now),
         parties=_parties(wishes),
         classes=_classes(session, row, wishes),
@@ -100,7 +99,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         floors=tuple(_floors(session, row, pinned, case, groups)),
         caps=_caps(row, free, pinned, case),
         budget=_budget(row, pinned, case),
-        short=SHORT,
+        short=-(-weights.floor_points // SLOTS_AN_HOUR),
         utilities=case.draws.utilities,
     )
     names = {
@@ -114,6 +113,7 @@ def pose(session: Session, *, row: Round, pins: Mapping[UUID, RoundPin], now: da
         ],
         "organisations": {str(case.parties[wish.id]): wish.organisation_id for wish in free},
         "floors": [[floor.quota_class, floor.group] for floor in pool.floors],
+        "weights": asdict(weights),
     }
     return Posed(pool, names)
 
@@ -141,6 +141,7 @@ class _Case:
 
     over: Grid
     lanes: Lanes
+    weights: Weights
     fair: Mapping[int | None, float]
     parties: Mapping[UUID, int]
     classes: Mapping[int | None, str]
@@ -173,13 +174,18 @@ def _instruments(session: Session, wishes: Iterable[RoundWish]) -> dict[int, Ins
 def _wish(wish: RoundWish, case: _Case) -> Wish:
     stages = round_steps.stages(wish)
     slots = sum(-(-stage.minutes // SLOT_MINUTES) for stage in stages)
-    value = figures.worth(slots=slots, priority=wish.priority, fair=case.fair.get(wish.organisation_id, 1.0))
+    value = figures.worth(
+        slots=slots,
+        priority=wish.priority,
+        fair=case.fair.get(wish.organisation_id, 1.0),
+        factor=case.weights.priority_factor,
+    )
     window = case.over.inside(Span(wish.window_starts_at, wish.window_ends_at)) or (0, 0)
     return Wish(
         steps=tuple(_step(stage, value, case) for stage in stages),
         window=window,
         value=value,
-        late=figures.lateness(value, window[1] - window[0]),
+        late=figures.lateness(value, window[1] - window[0], case.weights.late_percent),
         organisation=case.parties[wish.id],
         quota_class=case.classes.get(wish.organisation_id, ""),
         priority=wish.priority,
@@ -194,7 +200,7 @@ def _step(stage: Stage, value: int, case: _Case) -> Step:
     return Step(
         -(-stage.minutes // SLOT_MINUTES),
         tuple(
-            (lane, figures.penalty(value, rank))
+            (lane, figures.penalty(value, rank, case.weights.rank_percent))
             for rank, place in enumerate(stage.instrument_ids)
             for lane in case.lanes.by_instrument.get(place, ())
         ),
@@ -311,9 +317,9 @@ def _fair(
         uses.setdefault(organisation, []).append((start, Span(start, end).minutes / 60))
     usage = {organisation: figures.decayed(found, now) for organisation, found in uses.items()}
     parties = {wish.organisation_id for wish in wishes} | usage.keys()
-    total = sum(usage.values())
+    total, least = sum(usage.values()), row.counts.fair_percent
     return {
-        organisation: figures.fair_share(usage.get(organisation, 0.0), total, len(parties))
+        organisation: figures.fair_share(usage.get(organisation, 0.0), total, len(parties), least)
         for organisation in parties
     }
 

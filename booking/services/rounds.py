@@ -1,7 +1,7 @@
 """Rounds: opened, amended, closed, cancelled; what each promises."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may, require
 from booking.domain.hours import instant, zone
-from booking.domain.rounds import MOVES, RoundAction, RoundState, WishState, prefix
+from booking.domain.rounds import MOVES, USUAL, RoundAction, RoundState, Weights, WishState, prefix
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.services import events, organisations, solver_runs
@@ -53,6 +53,7 @@ class Terms:
     cap_minutes: int | None = None
     budget: Decimal | None = None
     reserve_percent: int = 3
+    weights: Weights = USUAL
     shares: Sequence[ShareTerms] = ()
 
 
@@ -292,6 +293,7 @@ def _apply(row: Round, terms: Terms) -> None:
         "reserve_percent",
     ):
         setattr(row, name, getattr(terms, name))
+    row.weights = asdict(terms.weights)
     row.shares = [
         RoundShare(
             organisation_kind=share.organisation_kind,
@@ -331,6 +333,7 @@ def _check(session: Session, facility: Facility, terms: Terms, now: datetime) ->
         wrong["budget"] = "out_of_range"
     if not 0 <= terms.reserve_percent <= 50:
         wrong["reserve_percent"] = "out_of_range"
+    wrong |= dict.fromkeys(terms.weights.wrong, "out_of_range")
     wrong |= _wrong_shares(session, terms.shares)
     if wrong:
         raise Invalid(wrong)

@@ -12,6 +12,7 @@ from booking import plan_words, wording
 from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Subject, require
+from booking.domain.rounds import LIMITS, USUAL, Weights
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.domain.vocabulary import REGIONS
@@ -39,7 +40,7 @@ SHARE_FIELDS = ("kind", "region", "category", "floor", "annual", "left", "subsid
 ROUND_FIELDS = (
     *("facility", "name", "note", "first_day", "last_day"),
     *("opens_date", "opens_time", "closes_date", "closes_time"),
-    *("cap", "budget", "reserve", "version"),
+    *("cap", "budget", "reserve", "version", *LIMITS),
     *(f"{name}_{number}" for number in range(1, ROWS + 1) for name in SHARE_FIELDS),
 )
 WISH_FIELDS = (
@@ -81,6 +82,7 @@ def show_new_round() -> Answer:
         "closes_date": (monday - timedelta(days=3)).isoformat(),
         "closes_time": "17:00",
         "reserve": "3",
+        **{name: str(getattr(USUAL, name)) for name in LIMITS},
     }
     return _round_form(facility, typed)
 
@@ -155,7 +157,7 @@ def _terms(typed: Mapping[str, str], facility: Facility) -> Terms:
     name = intake.text("name", longest=rounds.LONGEST_NAME)
     note = intake.text("note", longest=rounds.LONGEST_NOTE, lines=True)
     cap, reserve = _hours(intake, "cap"), intake.whole("reserve", least=0, most=50, default=0)
-    budget = _yuan(intake, "budget")
+    budget, weights = _yuan(intake, "budget"), _weights(intake)
     shares = [one for number in range(1, ROWS + 1) if (one := _share(intake, number)) is not None]
     intake.demand()
     if first is None or last is None or opens is None or closes is None:
@@ -170,8 +172,18 @@ def _terms(typed: Mapping[str, str], facility: Facility) -> Terms:
         cap_minutes=cap,
         budget=budget,
         reserve_percent=reserve or 0,
+        weights=weights,
         shares=shares,
     )
+
+
+def _weights(intake: Intake) -> Weights:
+    """Read what counts how much; what is left empty is as usual."""
+    found = {
+        name: intake.whole(name, least=least, most=most, default=getattr(USUAL, name))
+        for name, (least, most) in LIMITS.items()
+    }
+    return Weights(**{name: figure for name, figure in found.items() if figure is not None})
 
 
 def _share(intake: Intake, number: int) -> ShareTerms | None:
@@ -242,6 +254,7 @@ def _typed(row: Round) -> dict[str, str]:
         "budget": "" if row.budget is None else str(row.budget),
         "reserve": str(row.reserve_percent),
         "version": str(row.version),
+        **{name: str(getattr(row.counts, name)) for name in LIMITS},
     }
     for name, at in (("opens", row.opens_at), ("closes", row.closes_at)):
         wall = at.astimezone(zone)
@@ -285,6 +298,11 @@ def _round_form(
         "closes_date": _("Wishes until"),
         "cap": _("Most for one organisation"),
         "reserve": _("Kept free"),
+        "floor_points": _("Points for a missed hour"),
+        "priority_factor": _("Each priority over the one below"),
+        "late_percent": _("Waiting"),
+        "rank_percent": _("Second choices"),
+        "fair_percent": _("Past use"),
         "kind_1": _("Promises"),
         "budget": _("Budget for subsidies"),
     }
@@ -296,6 +314,7 @@ def _round_form(
         facility=facility,
         typed=typed,
         rows=range(1, ROWS + 1),
+        usual=all(typed[name] in {"", str(getattr(USUAL, name))} for name in LIMITS),
         filled={1, *(number for number in range(1, ROWS + 1) if _filled(typed, number))},
         kinds=[
             ("", _("Nobody")),

@@ -104,6 +104,19 @@ def test_a_round_is_amended_until_its_draft_is_published(world: World):
     again = world.ask("PUT", f"/rounds/{row}", json=terms(name="Summer", budget="5000.50"), who="tam")
     assert (again.json["name"], again.json["budget"], again.json["version"]) == ("Summer", "5000.50", 2)
     assert world.get("/rounds", who="cleo").json["items"][0]["name"] == "Summer"
+    assert again.json["weights"]["floor_points"] == 1000
+    weighed = terms(name="Summer", weights={"floor_points": 2500, "fair_percent": 100})
+    again = world.ask("PUT", f"/rounds/{row}", json=weighed, who="tam")
+    assert again.json["weights"] == {
+        "floor_points": 2500,
+        "priority_factor": 2,
+        "late_percent": 10,
+        "rank_percent": 2,
+        "fair_percent": 100,
+    }
+    wrong = terms(weights={"priority_factor": 6})
+    answer = world.ask("PUT", f"/rounds/{row}", json=wrong, who="tam")
+    assert answer.json["errors"] == {"weights.priority_factor": "too_large"}
     assert world.get("/rounds", who=None).status_code == 401
     for action, status in (("publish", 422), ("reopen", 409), ("cancel", 200), ("close", 409)):
         answer = world.post(f"/rounds/{row}/actions", json={"action": action}, who="tam")

@@ -21,6 +21,27 @@ def test_a_higher_priority_is_worth_more_and_a_longer_use_too(slots, priority, f
     assert 2 * here >= rounds.worth(slots=slots * 2, priority=priority, fair=fair)
 
 
+@given(st.integers(1, 480), st.integers(1, 5), st.integers(0, 100), st.integers(0, 20))
+def test_weights_scale_what_they_name_and_the_usual_ones_are_those_of_old(slots, factor, late, rank):
+    low = rounds.worth(slots=slots, priority=1, fair=1.0, factor=factor)
+    assert rounds.worth(slots=slots, priority=4, fair=1.0, factor=factor) - 50 == pytest.approx(
+        factor**3 * (low - 50), abs=factor**3
+    )
+    assert rounds.penalty(low, 3, rank) == round(low * 3 * rank / 100)
+    assert 0 <= rounds.lateness(low, 96, late) * 96 <= low * late / 100
+    assert rounds.worth(slots=16, priority=2, fair=1.0) == 3761
+    assert rounds.fair_share(100, 100, 4, 100) == 1
+
+
+def test_weights_out_of_their_limits_are_named():
+    assert rounds.Weights().wrong == []
+    assert rounds.Weights(floor_points=-1, priority_factor=6, fair_percent=101).wrong == [
+        "floor_points",
+        "priority_factor",
+        "fair_percent",
+    ]
+
+
 def test_use_counts_half_after_four_weeks():
     assert rounds.decayed([(NOW - timedelta(days=28), 10.0)], NOW) == pytest.approx(5)
     assert rounds.decayed([(NOW, 10.0), (NOW - timedelta(days=56), 8.0)], NOW) == pytest.approx(12)

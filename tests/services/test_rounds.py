@@ -11,7 +11,7 @@ from booking.domain.access import Actor, Forbidden, NotFound, Role
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.resolution.answers import answer
-from booking.domain.rounds import RoundAction, RoundState, WishState
+from booking.domain.rounds import RoundAction, RoundState, Weights, WishState
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.i18n import use_locale
@@ -320,6 +320,43 @@ def test_caps_floors_and_budget_are_those_of_the_terms(session, tam, ada, cleo, 
     put = round_drafts.places(run, [*mine, theirs])
     assert sum(one.id in put for one in mine) == 1
     assert theirs.id in put
+
+
+def test_what_an_hour_of_a_promise_is_worth_is_for_the_round_to_say(session, tam, ada, cleo, reactor, twin):
+    company = ShareTerms(OrganisationKind.ENTERPRISE, floor_minutes=240)
+    row = rounds.make(
+        session, actor=tam, facility_id=reactor.facility_id, terms=terms(shares=[company]), now=NOW
+    )
+    within = Span(at(0, 9), at(0, 13))
+    mine = wish(session, ada, row, reactor, twin, minutes=240, window=within)
+    theirs = wish(session, cleo, row, reactor, minutes=240, window=within)
+    other = wish(session, ada, row, twin, minutes=240, window=within)
+    round_wishes.rank(session, actor=tam, wish_id=mine.id, priority=4, reason="National project", now=NOW)
+    round_wishes.rank(session, actor=tam, wish_id=other.id, priority=3, reason="Thesis", now=NOW)
+
+    def put(**weights):
+        given = terms(shares=[company], weights=Weights(**weights))
+        rounds.amend(session, actor=tam, round_id=row.id, terms=given, version=None, now=NOW)
+        run = solved(session, tam, row)
+        assert run.names["weights"] == row.weights
+        places = round_drafts.places(run, [mine, theirs, other])
+        return run, {
+            one.id: places[one.id].instrument_id for one in (mine, theirs, other) if one.id in places
+        }
+
+    # Two of the three find room: an hour that the promise misses is worth that much, or nothing.
+    dear, kept = put(floor_points=2000)
+    assert kept == {mine.id: twin.id, theirs.id: reactor.id}
+    cheap, missed = put(floor_points=0)
+    assert missed == {mine.id: reactor.id, other.id: twin.id}
+    assert dear.fingerprint != cheap.fingerprint
+    # Where priorities count alike, the one that keeps the promise is worth its place again.
+    _, alike = put(floor_points=4, priority_factor=1)
+    assert theirs.id in alike
+
+    with pytest.raises(Invalid) as error:
+        put(rank_percent=21)
+    assert error.value.errors == {"rank_percent": "out_of_range"}
 
 
 def test_the_same_round_gives_the_same_plan_and_fingerprint(session, tam, ada, cleo, week, reactor, twin):

@@ -147,6 +147,8 @@ BAD = {
     "tenths of a fen": ({"budget": "1.001"}, "budget"),
     "more digits than there are": ({"budget": "1e400"}, "budget"),
     "a debt": ({"budget": "-5"}, "budget"),
+    "an hour beyond price": ({"floor_points": "100001"}, "floor_points"),
+    "second choices for a song": ({"rank_percent": "21"}, "rank_percent"),
     "hours for nobody": ({"floor_3": "8"}, "kind_3"),
     "no such kind": ({"kind_1": "party"}, "kind_1"),
     "two promises in one": ({"kind_1": "company", "floor_1": "8", "annual_1": "80"}, "kind_1"),
@@ -178,8 +180,17 @@ def test_terms_are_changed_until_a_draft_is_published(lab):
     assert "This has changed meanwhile" in late.text
     assert (value_of(late.text, "name"), value_of(late.text, "version")) == ("Autumn", "2")
     assert lab.send("tam", f"{where}/change", **terms(name="", version="2")).status_code == 422
+    page = lab.get("tam", f"{where}/change").text
+    assert (value_of(page, "floor_points"), value_of(page, "fair_percent")) == ("1000", "25")
+    weighed = {"floor_points": "2500", "fair_percent": "100", "version": "2"}
+    assert lab.send("tam", f"{where}/change", **terms(**weighed)).status_code == 303
+    assert value_of(lab.get("tam", f"{where}/change").text, "floor_points") == "2500"
     wish(lab, where)
     published(lab, where, 9)
+    board = text_of(lab.get("tam", where).text)
+    assert "Each hour that a promise misses costs 2,500 points." in board
+    assert "Each priority counts 2 times the one below." in board
+    assert "Past use does not count." in board
     settled = lab.send("tam", f"{where}/change", **terms(name="Winter"))
     assert settled.status_code == 409
     assert "The draft of this round is published; take it back first." in settled.text

@@ -9,7 +9,7 @@ from booking.api.schemas.approvals import Quantity
 from booking.api.schemas.bookings import PersonOut
 from booking.api.schemas.fields import Choice, Flag, In, Instant, Key, Length, Money, Out, Text, Whole, span
 from booking.api.schemas.replans import RunOut
-from booking.domain.rounds import RoundAction
+from booking.domain.rounds import LIMITS, USUAL, RoundAction, Weights
 from booking.services.round_drafts import FIRST_SEED, USUAL_SECONDS
 from booking.services.round_steps import MOST_STEPS
 from booking.services.round_wishes import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS
@@ -66,6 +66,29 @@ class ShareIn(In):
         return ShareTerms(category_code=data.pop("category"), region_code=data.pop("region") or None, **data)
 
 
+def _weight(name: str, description: str) -> Whole:
+    least, most = LIMITS[name]
+    return Whole(
+        least=least, most=most, load_default=getattr(USUAL, name), metadata={"description": description}
+    )
+
+
+class WeightsIn(In):
+    """What counts how much in the points of a plan."""
+
+    floor_points = _weight("floor_points", "What each hour costs that a promise misses, rounded up to fours.")
+    priority_factor = _weight("priority_factor", "Each priority counts so many times the one below.")
+    late_percent = _weight("late_percent", "What waiting until the end of its window costs of a wish.")
+    rank_percent = _weight(
+        "rank_percent", "What each instrument liked more that it does not have costs of it."
+    )
+    fair_percent = _weight("fair_percent", "What whoever has used much lately keeps of it at least.")
+
+    @post_load
+    def _weights(self, data: dict[str, Any], **_: Any) -> Weights:
+        return Weights(**data)
+
+
 class RoundIn(In):
     """The terms of a round; the days are local to the facility, and both belong to it."""
 
@@ -88,6 +111,12 @@ class RoundIn(In):
         most=50,
         load_default=3,
         metadata={"description": "So much of each week's open time stays free, at its end."},
+    )
+    weights = fields.Nested(
+        WeightsIn,
+        load_default=USUAL,
+        metadata={"description": "Without them, the usual ones."},
+        error_messages={"null": "required", "invalid": "malformed"},
     )
     shares = fields.List(
         fields.Nested(ShareIn),
@@ -128,6 +157,16 @@ class ShareOut(Out):
     subsidy_percent = fields.Integer(required=True)
 
 
+class WeightsOut(Out):
+    """What counts how much in the points of a plan."""
+
+    floor_points = fields.Integer(required=True)
+    priority_factor = fields.Integer(required=True)
+    late_percent = fields.Integer(required=True)
+    rank_percent = fields.Integer(required=True)
+    fair_percent = fields.Integer(required=True)
+
+
 class RoundOut(Out):
     """A round."""
 
@@ -143,6 +182,7 @@ class RoundOut(Out):
     cap_minutes = fields.Integer(required=True, allow_none=True)
     budget = Money(required=True, allow_none=True)
     reserve_percent = fields.Integer(required=True)
+    weights = fields.Nested(WeightsOut, required=True, attribute="counts")
     shares = fields.List(fields.Nested(ShareOut), required=True)
     version = fields.Integer(required=True)
 
