@@ -74,6 +74,9 @@ class Settings:
         "1440,60", "How many minutes before a booking starts its owner is reminded, comma-separated."
     )
     default_locale: str = _setting("zh_Hans_CN", "Language when neither person nor browser says.")
+    pseudo_locale: bool = _setting(
+        False, "Stretch and accent all English, to see on pages what is cut or not translated."
+    )
     hook_networks: str = _setting(
         "",
         "Networks (192.0.2.0/28) and host names inside your own network that webhooks may reach, comma-separated.",

@@ -17,6 +17,7 @@ import babel.dates
 import babel.numbers
 
 from booking.domain.characters import traditional
+from booking.domain.pseudo import pseudo
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ _chosen: ContextVar[str | Callable[[], str] | None] = ContextVar("locale", defau
 
 class _Default:
     locale = SOURCE
+    pseudo = False
 
 
 def set_default(locale: str) -> None:
@@ -61,6 +63,12 @@ def set_default(locale: str) -> None:
     if locale not in LOCALES:
         raise ValueError(f"no such language: {locale}; there are {', '.join(LOCALES)}")
     _Default.locale = locale
+
+
+def pretend(on: bool) -> None:
+    """Stretch and accent all English from now on, so that people see what is cut or not translated."""
+    _Default.pseudo = on
+    catalogue.cache_clear()
 
 
 def choose(locale: str | Callable[[], str] | None) -> None:
@@ -109,12 +117,25 @@ def language_tag(locale: str | None = None) -> str:
 def catalogue(locale: str) -> NullTranslations:
     """Read a language's translations; Traditional Chinese falls back on Simplified, all on the source."""
     path = TRANSLATIONS / locale / "LC_MESSAGES" / "messages.po"
-    found: NullTranslations = NullTranslations()
+    found: NullTranslations = _Pseudo() if locale == SOURCE and _Default.pseudo else NullTranslations()
     if path.exists():
         found = _compiled(path, locale)
     if locale == "zh_Hant_HK":
         found.add_fallback(catalogue("zh_Hans_CN"))
     return found
+
+
+class _Pseudo(NullTranslations):
+    """English that nobody speaks."""
+
+    def gettext(self, message: str) -> str:
+        return pseudo(message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return pseudo(msgid1 if n == 1 else msgid2)
+
+    def pgettext(self, context: str, message: str) -> str:  # noqa: ARG002 - the context is for translators
+        return pseudo(message)
 
 
 def _compiled(path: Path, locale: str) -> GNUTranslations:
@@ -187,6 +208,8 @@ def either(chinese: object, english: object) -> str:
     locale = current_locale()
     in_order = (chinese, english) if locale.startswith("zh") else (english, chinese)
     found = str(in_order[0] or in_order[1] or "")
+    if locale == SOURCE and _Default.pseudo:
+        return pseudo(found)
     return traditional(found) if locale == "zh_Hant_HK" else found
 
 

@@ -9,9 +9,10 @@ from booking.http.identity import actor
 COOKIE = "yiqi_locale"
 
 
-def init(app: Flask, default: str) -> None:
+def init(app: Flask, default: str, *, pseudo: bool = False) -> None:
     """Choose each request's language: the person's choice, the cookie, the browser's wish, the default."""
     i18n.set_default(default)
+    i18n.pretend(pseudo)
     app.before_request(_begin)
     app.teardown_request(_end)
 

@@ -3,7 +3,7 @@
 Each visit also leaves a picture in `test-artefacts/` for people to look at.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -118,6 +118,11 @@ MADE: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def server(databases: Databases) -> Iterator[str]:
+    yield from serving(databases, {})
+
+
+def serving(databases: Databases, env: Mapping[str, str]) -> Iterator[str]:
+    """Serve the demo with something on every page, and say where."""
     url = databases.clone("sqlite")
     now = datetime.now(UTC)
     db.init(url)
@@ -129,7 +134,7 @@ def server(databases: Databases) -> Iterator[str]:
         MADE.update(plans.make(session, now))
         MADE["elsewhere"] = _calendar_elsewhere(session, now)
     db.dispose()
-    with GunicornServer(url, workers=1) as running:
+    with GunicornServer(url, workers=1, env=env) as running:
         yield running.base_url
     databases.drop(url)
 

@@ -183,3 +183,13 @@ def test_a_broken_translation_is_said_in_the_source_and_logged_once(monkeypatch,
 def test_a_sentence_that_the_program_itself_breaks_is_no_translators_fault():
     with use_locale("en"), pytest.raises(KeyError):
         i18n.gettext("%(name)s left", who="Ada")
+
+
+def test_all_english_can_be_stretched_to_see_what_is_cut(request):
+    request.addfinalizer(lambda: i18n.pretend(False))
+    both = SimpleNamespace(name_zh="显微镜", name_en="Microscope")
+    i18n.pretend(True)
+    assert in_each(i18n.gettext, "Book")[0] == "⟦Bôôôôķ⟧"
+    assert in_each(i18n.name_of, both) == ["⟦Mîîçŕôôšçôôpé⟧", "显微镜", "顯微鏡"]
+    with use_locale("en"):
+        assert i18n.ngettext("%(num)d day", "%(num)d days", 2, num=2) == "⟦2 dààýš⟧"
