@@ -45,6 +45,7 @@ from booking.services import (
     bookings,
     facilities,
     instruments,
+    undoing,
     waitlist,
 )
 from booking.services.approval_steps import Foretold
@@ -261,6 +262,25 @@ def cancel(wanted: dict[str, Any], booking_id: UUID) -> Answer:
             version=etags.version_wanted(),
             override=wanted["override_reason"],
             now=utc_now(),
+        )
+    return _told(booking)
+
+
+@blp.post("/bookings/<uuid:booking_id>/undo")
+@needs("booking.change")
+@blp.arguments(NothingIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409, 412)
+def undo(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
+    """Take back the last thing one did
+
+    For ten minutes, while nobody has done anything to the booking since and it has not begun. What was placed is given
+    up without notice or penalty; what was changed is as it was; what was cancelled is placed again with the same data,
+    as a booking of another id, if its time is still free.
+    """
+    with transaction() as session:
+        booking = undoing.undo(
+            session, actor=actor(), booking_id=booking_id, version=etags.version_wanted(), now=utc_now()
         )
     return _told(booking)
 

@@ -2,9 +2,10 @@
 
 import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from booking.domain.rules import Invalid
 
@@ -117,6 +118,18 @@ def told(one: Substance) -> dict[str, str | list[str]]:
         "hazards": sorted(one.hazards),
         "permit_number": one.permit_number,
     }
+
+
+def kept(data: Mapping[str, Any]) -> Substance:
+    """Give the substance of which `told` made what an event keeps."""
+    return Substance(
+        name=data["name"],
+        cas=data["cas"],
+        quantity=Decimal(data["quantity"]) if data["quantity"] else None,
+        unit=data["unit"],
+        hazards=frozenset(Hazard(one) for one in data["hazards"]),
+        permit_number=data["permit_number"],
+    )
 
 
 def unpermitted(substances: Iterable[Substance], wanting: Iterable[Hazard]) -> list[Substance]:

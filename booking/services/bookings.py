@@ -62,6 +62,8 @@ MOST_ITEMS = 50
 LEAST_WORDS, MOST_WORDS = 3, 500
 """So many letters a reason for setting rules aside has."""
 KEY_LIFE = timedelta(hours=24)
+AS_IT_WAS = frozenset({"notice", "horizon", "notice_to_change", "off_step", "too_short", "too_long"})
+"""What does not stand against a change that is taken back: it was so minutes ago."""
 AT_ONCE = frozenset({"notice", "off_step"})
 """What does not stand against who is called from standby: they begin when the time comes free."""
 
@@ -152,6 +154,7 @@ def place(
     override: str = "",
     at_once: bool = False,
     needed_by: date | None = None,
+    undo: UUID | None = None,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
@@ -164,7 +167,7 @@ def place(
     With `booked_for` it is another person's booking, by whose rules it is judged; both may change it. A repeated
     `key` gives the booking that it made before. `series` is the series of which the booking is a
     date, and which; `series_id` names the one that is placed as a whole, of which people hear once. `why` is the
-    code of what their letter tells beside it.
+    code of what their letter tells beside it. `undo` is the booking whose cancellation it takes back.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: with every reason, if any rule stands against it
@@ -219,7 +222,7 @@ def place(
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
     # Nobody did it themselves that came of a wish: its owner reads of it as of news.
     by = SYSTEM if why else actor
-    _record(session, by, kind, booking, now, **_told_together(series_id, why), **overrode)
+    _record(session, by, kind, booking, now, **_told_together(series_id, why, undo), **overrode)
     set_committed_value(booking, "person", session.get(Person, booking.person_id))
     agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
     set_committed_value(booking, "booked_by", agent)
@@ -330,12 +333,14 @@ def change(
     series_id: UUID | None = None,
     why: str = "",
     override: str = "",
+    undo: State | None = None,
     now: datetime,
 ) -> Booking:
     """Move, lengthen, shorten or amend a booking, under the same rules as a new one; `override` as in `place`.
 
     Where an instrument needs approval, a change that takes more than before asks for it anew. `series_id` names
-    the series that is changed as a whole; `why` as in `place`.
+    the series that is changed as a whole; `why` as in `place`. With `undo`, the state that it had before, a change is
+    taken back: how soon or how far ahead one books is not asked again, nor for what was approved.
 
     :raises NotFound: if there is no such booking or instrument for this actor
     :raises Forbidden: if the actor may see but not change it
@@ -350,7 +355,7 @@ def change(
     items = None if items is None else processes.inherited(items, booking.items)
     if items is not None and list(items) != _items(booking):
         _check_items(items)
-        more, overrode = _retime(session, actor, booking, items, locked, now, chemicals, override)
+        more, overrode = _retime(session, actor, booking, items, locked, now, chemicals, override, undo)
     if chemicals is not None:
         more |= _redeclare(session, actor, booking, chemicals, now)
     if purpose is not None:
@@ -361,14 +366,17 @@ def change(
     if told == before:
         return booking
     booking.apply(Action.CHANGE)
-    steps = _steps_anew(session, actor, booking, locked.instruments, now) if more else []
-    if steps and booking.state is State.CONFIRMED:
+    asks = more and undo is not State.CONFIRMED
+    steps = _steps_anew(session, actor, booking, locked.instruments, now) if asks else []
+    again = bool(steps) and booking.state is State.CONFIRMED
+    if again:
         booking.apply(Action.RESUBMIT)
     booking.version += 1
     booking.sequence += 1
     booking.updated_at = now
     changes = {name: [old, new] for name, old in before.items() if (new := told[name]) != old}
-    together = _told_together(series_id, why) | overrode
+    together = _told_together(series_id, why, booking_id if undo else None) | overrode
+    together |= {"asks_again": True} if again else {}
     _record(session, actor, "booking.changed", booking, now, changes=changes, **together)
     if more and booking.state is State.REQUESTED:
         _ask_anew(session, actor, booking, steps, now)
@@ -1119,6 +1127,7 @@ def _retime(
     now: datetime,
     chemicals: Sequence[Substance] | None,
     override: str,
+    undo: State | None = None,
 ) -> tuple[bool, dict[str, Any]]:
     """Give the booking other items; tell whether it takes more than before, and which rules were set aside."""
     before = _spans(booking)
@@ -1131,7 +1140,8 @@ def _retime(
     )
     wish = wish_for(session, actor, booking, items, case.instruments, booking.project_id, now, chemicals)
     wish = replace(wish, held=case.held)
-    stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
+    rules = refusals(items, case.claims, case.facts, now, before=before)
+    stand = [*(one for one in rules if not (undo and one.code in AS_IT_WAS)), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
     grows = any(not _within(item, booking.items) for item in items)
     occupation.release(session, booking_id=booking.id, now=now)
@@ -1257,10 +1267,10 @@ def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: da
     )
 
 
-def _told_together(series_id: UUID | None, why: str = "") -> dict[str, str]:
+def _told_together(series_id: UUID | None, why: str = "", undo: UUID | None = None) -> dict[str, str]:
     """Mark an event as one of a whole series, of which its people hear in one message, and keep why it came about."""
     told = {} if series_id is None else {"series": str(series_id)}
-    return told | ({"why": why} if why else {})
+    return told | ({"why": why} if why else {}) | ({"undo": str(undo)} if undo else {})
 
 
 def _manages(actor: Actor, booking: Booking) -> bool:

@@ -120,6 +120,21 @@ def note(
     return points
 
 
+def give_back(session: Session, *, actor: Actor, booking_id: UUID, deed: Deed, now: datetime) -> None:
+    """Give the points of a deed back that was undone, and let its person book again if that is enough."""
+    query = select(CreditEntry).where(
+        CreditEntry.booking_id == booking_id,
+        CreditEntry.deed == deed.value,
+        CreditEntry.appeal == Appeal.NONE,
+    )
+    for entry in session.scalars(query).all():
+        _lock_person(session, entry.person_id)
+        entry.appeal, entry.answered_by, entry.answered_at = Appeal.GRANTED, actor.person_id, now
+        session.flush()
+        if entry.facility_id is not None:
+            _lift_if_enough(session, actor, entry.person_id, entry.facility_id, now)
+
+
 def noted(booking_id: Any, deed: Deed) -> ColumnElement[bool]:
     """Give the condition that a deed on a booking has its entry."""
     return exists().where(CreditEntry.booking_id == booking_id, CreditEntry.deed == deed.value)

@@ -52,6 +52,7 @@ from booking.web import series_lists as series_lists  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
 from booking.web import standby as standby  # noqa: E402
 from booking.web import transfers as transfers  # noqa: E402
+from booking.web import undo as undo  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402
 from booking.web import week_sheets as week_sheets  # noqa: E402
 from booking.web import words as words  # noqa: E402

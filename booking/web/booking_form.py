@@ -55,6 +55,7 @@ from booking.web.forms import (
     said,
     typed_local,
     typed_span,
+    with_undo,
 )
 from booking.web.judgement import Judgement, Wish, judge
 from booking.web.papers import beside
@@ -497,6 +498,7 @@ def submit_change(booking_id: UUID) -> Answer:
                 now=now,
             )
             same, state = changed.version == version_of(typed["version"]), changed.state
+            ahead = changed.starts_at > now
     except Refused as refusal:
         with reading() as session:
             judged = judge(session, wish, places, typed, now, booking_id=booking_id, refusal=refusal)
@@ -511,9 +513,10 @@ def submit_change(booking_id: UUID) -> Answer:
     if same:
         flash(_("Nothing was changed."), "message")
     elif state is State.REQUESTED:
-        flash(_("Changed. The facility has to approve it; the time is held until then."), "success")
+        words = _("Changed. The facility has to approve it; the time is held until then.")
+        flash(with_undo(words, changed) if ahead else words, "success")
     else:
-        flash(_("Changed."), "success")
+        flash(with_undo(_("Changed."), changed) if ahead else _("Changed."), "success")
     return redirect(url_for("web.booking", booking_id=booking_id), 303)
 
 

@@ -51,6 +51,7 @@ from booking.web.forms import (
     labels,
     said,
     with_link,
+    with_undo,
 )
 from booking.web.judgement import sentences
 from booking.web.papers import Beside, beside
@@ -465,14 +466,14 @@ def cancel_booking(booking_id: UUID) -> Answer:
         )
 
     def done(booking: Booking) -> Any:
-        words = (
+        words: Any = (
             _("The request is withdrawn and its time is free again.")
             if booking.state is State.WITHDRAWN
             else _("The booking is cancelled and its time is free again.")
         )
-        if booking.person_id != actor().person_id:
-            return words
-        return with_link(words, book_again(booking, now), _("Book it again"))
+        if booking.person_id == actor().person_id:
+            words = with_link(words, book_again(booking, now), _("Book it again"))
+        return with_undo(words, booking, form["back"]) if booking.starts_at > now else words
 
     return carry_out(booking_id, do, done, form["back"])
 

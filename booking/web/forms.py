@@ -12,6 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from flask import url_for
 from markupsafe import Markup
 
 from booking import wording
@@ -19,6 +20,7 @@ from booking.domain.hours import DAY_MINUTES, instant
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
 from booking.i18n import gettext as _
+from models import Booking
 
 LONGEST_TEXT = 4000
 LONGEST_NOTE = 500
@@ -272,6 +274,12 @@ def labels(suffixes: Iterable[str] = ("",)) -> dict[str, str]:
 def with_link(words: str, href: str, label: str) -> Markup:
     """Give a message that ends in a link."""
     return Markup('{} <a href="{}">{}</a>').format(words, href, label)
+
+
+def with_undo(words: str, booking: Booking, back: str = "") -> dict[str, str | int]:
+    """Give a message with a button that takes back what was done to a booking."""
+    where = url_for("web.undo_booking", booking_id=booking.id)
+    return {"words": words, "undo": where, "version": booking.version, "back": back}
 
 
 def _plain(text: str) -> str:

@@ -898,3 +898,53 @@ def test_a_use_in_parts_is_taken_with_one_click_and_becomes_one_booking(lab):
     assert wrong.status_code == 422
     booking = lab.booking(placed(lab.send("ada", "/bookings/new", **parts)))
     assert [(row.starts_at, row.ends_at) for row in booking.items] == [(at(8), at(9)), (at(10), at(12))]
+
+
+# --- taking back ----------------------------------------------------------------------------------
+
+
+def undo_form(page: str) -> dict[str, str]:
+    """The first form of the page that takes something back: where it goes and what it sends."""
+    found = re.search(r'<form[^>]*action="([^"]+/undo)">(.*?)</form>', page, re.DOTALL)
+    assert found, "nothing to take back"
+    sent = dict(re.findall(r'name="(version|back)" value="([^"]*)"', found[2]))
+    return {"action": found[1], **sent}
+
+
+def take_back(lab, who: str, page: str):
+    sent = undo_form(page)
+    return lab.send(who, sent.pop("action"), **sent)
+
+
+def test_a_change_and_a_cancellation_are_taken_back_from_where_they_were_said(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11), purpose="films")
+    where = f"/bookings/{booking}"
+    lab.send("ada", f"{where}/change", **typed(at(13), at(14)), instrument="SEM", version="1", purpose="x")
+    answer = take_back(lab, "ada", lab.get("ada", where).text)
+    assert answer.headers["Location"] == where
+    assert "Changed back:" in text_of(lab.get("ada", where).text)
+    assert (lab.booking(booking).starts_at, lab.booking(booking).purpose) == (at(9), "films")
+    lab.send("ada", f"{where}/cancellation", reason="", version="3")
+    answer = take_back(lab, "ada", lab.get("ada", where).text)
+    again = placed(answer)
+    assert again != str(booking)
+    assert lab.booking(again).purpose == "films"
+    assert "Booked again, as it was." in text_of(lab.get("ada", f"/bookings/{again}").text)
+
+
+def test_time_that_is_gone_is_not_had_back_and_the_page_says_why(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    lab.send("ada", f"/bookings/{booking}/cancellation", reason="", version="1")
+    said = lab.get("ada", f"/bookings/{booking}").text
+    lab.book("ben", "SEM", at(9), at(11))
+    answer = take_back(lab, "ada", said)
+    assert answer.status_code == 409
+    assert "This cannot be taken back any more" in text_of(answer.text)
+    assert "already taken" in text_of(answer.text)
+
+
+def test_an_undo_of_an_older_page_takes_nothing_back(lab):
+    booking = lab.book("ada", "SEM", at(9), at(11))
+    answer = lab.send("ada", f"/bookings/{booking}/undo", version="7")
+    assert answer.status_code == 412
+    assert lab.booking(booking).state is State.CONFIRMED
