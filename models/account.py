@@ -32,6 +32,8 @@ class Person(Base):
     zone: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     email_confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    toured_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When they were shown round, or would rather not be."""
 
     memberships: Mapped[list["Membership"]] = relationship(
         lazy="raise", back_populates="person", cascade="all, delete-orphan"

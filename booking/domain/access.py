@@ -43,7 +43,8 @@ class Relation(enum.StrEnum):
 class Actor:
     """Somebody who asks, with all that decides what they may do.
 
-    `person_id` is None for a visitor; `scopes` is None for a person at the page, who has them all.
+    `person_id` is None for a visitor; `scopes` is None for a person at the page, who has them all. A newcomer has
+    neither been shown round nor declined it.
     """
 
     person_id: UUID | None = None
@@ -57,6 +58,7 @@ class Actor:
     manages: frozenset[int] = frozenset()
     officer_of: frozenset[int] = frozenset()
     scopes: frozenset[Scope] | None = None
+    newcomer: bool = False
 
     @property
     def signed_in(self) -> bool:
@@ -103,6 +105,8 @@ RULES: dict[str, Rule] = {
     "availability.read": _rule(Scope.READ, _R.ANYONE),
     "instrument.see_unpublished": _rule(Scope.READ, *_STAFF, _R.OFFICER),
     "instrument.edit": _rule(Scope.MANAGE, _R.MANAGER),
+    "facility.make": _rule(Scope.MANAGE, _R.OFFICER),
+    "facility.edit": _rule(Scope.MANAGE, _R.MANAGER),
     "booking.place": _rule(Scope.BOOK, _R.SIGNED_IN),
     "booking.place_for": _rule(Scope.BOOK, _R.LEADER, *_STAFF),
     "booking.list": _rule(Scope.READ, _R.SIGNED_IN),
@@ -137,6 +141,8 @@ RULES: dict[str, Rule] = {
     "rule.override": _rule(Scope.MANAGE, _R.MANAGER),
     "working_day.edit": _rule(Scope.MANAGE),
     "organisation.keep": _rule(Scope.MANAGE),
+    "network.keep": _rule(Scope.MANAGE, _R.OFFICER),
+    "announcement.keep": _rule(Scope.MANAGE, _R.MANAGER, _R.OFFICER),
     "closure.make": _rule(Scope.MANAGE, _R.MANAGER),
     "calendar_source.keep": _rule(Scope.MANAGE, _R.MANAGER),
     "facility.desk": _rule(Scope.READ, *_STAFF),
@@ -169,6 +175,9 @@ RULES: dict[str, Rule] = {
     "notice.keep": _rule(Scope.BOOK, _R.SIGNED_IN),
     "webhook.keep": _rule(None, _R.SIGNED_IN),
     "membership.grant": _rule(None, _R.LEADER),
+    "role.list": _rule(None, *_STAFF, _R.OFFICER),
+    "role.give_operator": _rule(None, _R.MANAGER, _R.OFFICER),
+    "role.give_manager": _rule(None, _R.OFFICER),
     "person.administer": _rule(None),
     "event.read": _rule(None),
 }

@@ -414,6 +414,12 @@ def change_locale(session: Session, *, actor: Actor, locale: str) -> None:
     session.execute(update(Person).where(Person.id == actor.person_id).values(locale=locale))
 
 
+def end_tour(session: Session, *, actor: Actor, now: datetime) -> None:
+    """Note that the actor was shown round, or would rather not be."""
+    require(actor, "account.keep")
+    session.execute(update(Person).where(Person.id == actor.person_id).values(toured_at=now))
+
+
 def change_password(session: Session, *, actor: Actor, password_hash: PasswordHash, now: datetime) -> None:
     """Set the actor's password, whose old one the caller has checked; every session ends, this one too."""
     _set_password(session, actor, own(session, actor=actor), password_hash, now)

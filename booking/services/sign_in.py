@@ -23,6 +23,7 @@ PERSON_COLUMNS = (
     _person.email,
     _person.locale,
     _person.zone,
+    _person.toured_at,
     _membership.role,
     _membership.organisation_id,
     _membership.facility_id,
@@ -119,6 +120,7 @@ def actor_of_rows(rows: Sequence[Any], scopes: Iterable[Scope] | None = None) ->
         name=first.name,
         email=first.email,
         locale=first.locale,
+        newcomer=first.toured_at is None,
         scopes=None if scopes is None else frozenset(scopes),
     )
 
