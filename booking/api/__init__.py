@@ -23,6 +23,7 @@ def _modules() -> tuple[ModuleType, ...]:
     # One a line: a new part of the API is a new line here.
     from booking.api import (  # noqa: PLC0415 - these load marshmallow, which the jobs never need
         accounts,
+        announcements,
         approvals,
         availability,
         bookings,
@@ -33,6 +34,7 @@ def _modules() -> tuple[ModuleType, ...]:
         faults,
         holds,
         instruments,
+        networks,
         notices,
         organisations,
         permits,
@@ -69,6 +71,8 @@ def _modules() -> tuple[ModuleType, ...]:
         credit,
         facilities,
         organisations,
+        networks,
+        announcements,
         permits,
         calendars,
         calendar_sources,

@@ -1,7 +1,6 @@
-"""Announcements: who reads which, and where."""
+"""Announcements: who reads which, and when."""
 
 import enum
-from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,7 +23,7 @@ class Shown(enum.StrEnum):
 
     EVERYWHERE = "everywhere"
     PLACE = "place"
-    """Pages of the facility, or of the network's facilities, and of their instruments."""
+    """Pages of the facility, or of the network and its facilities, and of their instruments."""
     DESK = "desk"
 
 
@@ -34,15 +33,12 @@ class Audience(enum.StrEnum):
     EVERYONE = "everyone"
     SIGNED_IN = "signed_in"
     STAFF = "staff"
-    """Who works at the facility, at one of the network, or at any."""
+    """Who works at the facility, at one of the network's, or at any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An announcement as pages need it; without facility and network it is of the whole installation.
-
-    `places` are the ids of the facilities that it is about, None for all.
-    """
+    """An announcement as pages need it; `places` are the ids of the facilities that it is about, None for all."""
 
     id: UUID
     version: int
@@ -70,13 +66,3 @@ class Announcement:
             return True
         works = actor.operates | actor.manages
         return bool(works if self.places is None else works & self.places)
-
-    def stands_on(self, *, places: Container[int] | None, desk: bool) -> bool:
-        """Tell whether it stands on a page: of a facility with this id, None for another one, or of the desk."""
-        if self.shown is Shown.EVERYWHERE:
-            return True
-        if self.shown is Shown.DESK:
-            return desk
-        if places is None:
-            return False
-        return self.places is None or any(one in places for one in self.places)

@@ -6,13 +6,14 @@ from flask import Request, Response
 
 from booking.domain.papers import LARGEST, MEGABYTE, file_name
 
-UPLOADS = frozenset({"application/octet-stream", "application/pdf", "image/png", "image/jpeg"})
+UPLOADS = frozenset({"application/octet-stream", "application/pdf", "image/png", "image/jpeg", "image/webp"})
 """What the API takes as a file: types that no other site can send without asking."""
 
 _ROUTES = frozenset(
     {
         *("api-approvals.add", "api-series.add_paper", "web.add_paper", "web.add_series_paper"),
         *("api-working-days.sheet", "web.announce_days"),
+        *("api-networks.set_logo", "web.set_network_logo"),
     }
 )
 _SANDBOX = "default-src 'none'; sandbox"

@@ -7,6 +7,7 @@ blueprint = Blueprint("web", __name__)
 # They need the blueprint above. One a line: a new file of pages is a new line here.
 from booking.web import absences as absences  # noqa: E402
 from booking.web import accounts as accounts  # noqa: E402
+from booking.web import announcements as announcements  # noqa: E402
 from booking.web import approval_rules as approval_rules  # noqa: E402
 from booking.web import approvals as approvals  # noqa: E402
 from booking.web import availability as availability  # noqa: E402
@@ -32,6 +33,7 @@ from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
 from booking.web import organisations as organisations  # noqa: E402
+from booking.web import networks as networks  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import permits as permits  # noqa: E402
 from booking.web import process_settings as process_settings  # noqa: E402

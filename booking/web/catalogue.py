@@ -359,11 +359,14 @@ def network(code: str) -> str:
     """Show a network: its facilities and what they have."""
     with reading() as session:
         row = networks.by_code(session, code=code)
+        look = networks.brand(session, code=code)
         found = catalogue.search(session, actor=actor(), filters=Filters(network=code), page_size=1)
         places = [place for place in facilities.listing(session) if row.id in {n.id for n in place.networks}]
     return render_template(
         "facilities/network.html",
         network=row,
+        look=look,
+        keeps=networks.keeps(actor(), row),
         found=found,
         facilities=places,
         counts={facet.key: facet.count for facet in found.facets["facility"]},

@@ -11,10 +11,13 @@ from booking import i18n
 from booking.db import Unavailable, reading
 from booking.domain import access
 from booking.domain.access import Actor
+from booking.domain.announcements import Announcement
+from booking.http import site
 from booking.http.context import settings
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.i18n import gettext as _
 from booking.services import accounts, approvals, notifications
+from booking.services.networks import Brand
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ PAGES = (
                 "web.facility",
                 "web.all_facilities",
                 "web.network",
+                "web.network_settings",
                 "web.day",
                 "web.rules",
                 "web.rules_of_instrument",
@@ -130,6 +134,8 @@ ACCOUNT = (
     Page(
         "web.rounds",
         lambda: _("Rounds"),
+DESK = next(page for page in PAGES if page.endpoint == "web.desk")
+
         _signed_in,
         frozenset({"web.round", "web.new_round", "web.change_round", "web.new_wish"}),
     ),
@@ -160,6 +166,12 @@ ACCOUNT = (
         lambda: _("People"),
         lambda who: access.could(who, "person.administer"),
         frozenset({"web.person"}),
+    Page(
+        "web.announcements",
+        lambda: _("Announcements"),
+        lambda who: access.could(who, "announcement.keep"),
+        frozenset({"web.new_announcement", "web.change_announcement"}),
+    ),
     ),
 )
 BELL = Page("web.notices", lambda: _("Notices"), _signed_in)
@@ -200,7 +212,14 @@ class Frame:
 
 def register(blueprint: Blueprint) -> None:
     """Give every page of the application its frame, pages of errors included."""
-    blueprint.app_context_processor(lambda: {"frame": frame()})
+    blueprint.app_context_processor(lambda: {"frame": frame(), "either": either})
+
+
+def either(chinese: str, english: str) -> str:
+    """Give what the reader reads of a text in both languages, the other one where theirs is empty."""
+    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+    brand: Brand | None
+    banners: list[Announcement]
 
 
 def frame() -> Frame:
@@ -226,6 +245,8 @@ def frame() -> Frame:
 
 def _who() -> Actor:
     try:
+        brand=site.brand(),
+        banners=site.banners(who, desk=_shown() == DESK.endpoint or _shown() in DESK.beside),
         return actor()
     except (Unavailable, UnknownToken):  # the page that tells of it has a frame too
         return access.VISITOR

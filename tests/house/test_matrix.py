@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import secrets
 import shutil
 import sqlite3
@@ -27,6 +28,7 @@ from booking import db
 from booking.config import Settings
 from booking.domain import one_time, recurrence
 from booking.domain.access import Actor, Role
+from booking.domain.announcements import Audience, Level, Shown
 from booking.domain.calendar_sources import Entry, Means, Reading
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
@@ -57,6 +59,7 @@ from booking.services import (
     waitlist,
 )
 from models import (
+    Announcement,
     ApiToken,
     Appeal,
     Ban,
@@ -415,7 +418,19 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([limit, step_rule])
     session.flush()
     things.ids = {
+    announced = Announcement(
+        facility_id=facility.id,
+        level=Level.INFO,
+        shown=Shown.DESK,
+        audience=Audience.STAFF,
+        text_en="Hello",
+        begins_at=NOW - timedelta(days=1),
+        created_at=NOW,
+    )
+    session.add(announced)
+    session.flush()
         "rule": str(limit.id),
+        "announcement": str(announced.id),
         "step_rule": str(step_rule.id),
         "paper": str(paper.id),
         "delegation": str(away.id),
@@ -937,6 +952,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-organisations.listing": ({}, {}),
         "api-organisations.change": ({"code": "UNI"}, {"json": {"region": "450100"}}),
         "web.organisations": ({}, {}),
+        **_of_networks(case, t),
         "web.register_organisation": ({"code": "UNI"}, {"data": {"region": "450100"}}),
         "api-working-days.announce": ({}, {"json": {"days": [{"day": "2031-01-01", "kind": "holiday"}]}}),
         "api-working-days.sheet": (
@@ -1494,6 +1510,44 @@ def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str
     i = t.ids
     days = {
         f"{name}_day": (SOON.date() + timedelta(days=n)).isoformat()
+def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """What is sent to the addresses of networks and announcements."""
+    net, picture = {"network_id": "NET"}, b"\x89PNG\r\n\x1a\n"
+    member = {**net, "facility_id": "HALL" if case.thing else "LAB"}
+    told = {"text_en": "No power", "begins_at": rfc(NOW)}
+    typed = {"text_en": "No power", "text_zh": "", "level": "info", "shown": "desk", "audience": "staff"}
+    typed |= {"begins_date": NOW.date().isoformat(), "begins_time": "00:00", "ends_date": "", "ends_time": ""}
+    one = {"announcement_id": t.ids["announcement"]}
+    binary = {"data": picture, "content_type": "application/octet-stream"}
+    return {
+        "api-networks.one": (net, {}),
+        "api-networks.change": (net, {"json": {"contact": "1 Lake Road"}}),
+        "api-networks.set_logo": (net, binary),
+        "api-networks.drop_logo": (net, {}),
+        "api-networks.take_in": (member, {}),
+        "api-networks.let_leave": (member, {}),
+        "api-announcements.make": ({}, {"json": told | {"facility_id": t.facility}}),
+        "api-announcements.change": (one, {"json": told}),
+        "api-announcements.end": (one, {}),
+        "web.accent": ({"colour": "0b5a7d"}, {}),
+        "web.network_logo": ({"code": "NET"}, {}),
+        "web.network_settings": ({"code": "NET"}, {}),
+        "web.set_network": ({"code": "NET"}, {"data": {"name_zh": "网", "contact": "1 Lake Road"}}),
+        "web.set_network_logo": (
+            {"code": "NET"},
+            {"data": {"file": (io.BytesIO(picture), "a.png")}, "content_type": "multipart/form-data"},
+        ),
+        "web.drop_network_logo": ({"code": "NET"}, {"data": {}}),
+        "web.add_to_network": ({"code": "NET"}, {"data": {"facility": "HALL"}}),
+        "web.remove_from_network": ({"code": "NET", "facility": "LAB"}, {"data": {}}),
+        "web.make_announcement": ({}, {"data": typed | {"place": f"facility:{t.facility}"}}),
+        "web.change_announcement": (one, {}),
+        "web.submit_announcement": (one, {"data": typed}),
+        "web.end_announcement": (one, {"data": {}}),
+        "web.put_away": (one, {"data": {"version": "1", "next": "/"}}),
+    }
+
+
         for name, n in (("first", 3), ("last", 9))
     }
     terms = {"name": "Summer", **days, "opens_at": rfc(NOW), "closes_at": rfc(NOW + timedelta(days=1))}
