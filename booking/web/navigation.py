@@ -129,13 +129,13 @@ PAGES = (
 )
 """The pages of the header, in its order; `beside` are the pages that belong under one."""
 
+DESK = next(page for page in PAGES if page.endpoint == "web.desk")
+
 ACCOUNT = (
     Page("web.waitlist", lambda: _("My wishes"), _signed_in, frozenset({"web.new_place"})),
     Page(
         "web.rounds",
         lambda: _("Rounds"),
-DESK = next(page for page in PAGES if page.endpoint == "web.desk")
-
         _signed_in,
         frozenset({"web.round", "web.new_round", "web.change_round", "web.new_wish"}),
     ),
@@ -208,6 +208,10 @@ class Frame:
     sign_in: str | None
     sign_up: str | None
     sign_out: str | None
+    tour: Place | None
+    welcome: list[Tour]
+    brand: Brand | None
+    banners: list[Announcement]
 
 
 def register(blueprint: Blueprint) -> None:
@@ -218,8 +222,6 @@ def register(blueprint: Blueprint) -> None:
 def either(chinese: str, english: str) -> str:
     """Give what the reader reads of a text in both languages, the other one where theirs is empty."""
     return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
-    brand: Brand | None
-    banners: list[Announcement]
 
 
 def frame() -> Frame:
@@ -240,13 +242,15 @@ def frame() -> Frame:
         sign_in=_address("web.sign_in", **_back()),
         sign_up=_address("web.sign_up") if settings().sign_up else None,
         sign_out=_address("web.sign_out"),
+        tour=tours.place(who),
+        welcome=tours.offered(who) if who.newcomer and _shown() == "web.home" else [],
+        brand=site.brand(),
+        banners=site.banners(who, desk=_shown() == DESK.endpoint or _shown() in DESK.beside),
     )
 
 
 def _who() -> Actor:
     try:
-        brand=site.brand(),
-        banners=site.banners(who, desk=_shown() == DESK.endpoint or _shown() in DESK.beside),
         return actor()
     except (Unavailable, UnknownToken):  # the page that tells of it has a frame too
         return access.VISITOR
