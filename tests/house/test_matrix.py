@@ -386,6 +386,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([told, hook])
     session.flush()
     things.free, things.hidden = free.code, hidden.code
+    things.ids["free_row"] = str(free.id)
     learnt = _taught(session, facility, owner, root)
     handed = book(given, SOON, SOON + hours, placed=NOW)
     transfer = transfers.offer(
@@ -417,7 +418,6 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     )
     session.add_all([limit, step_rule])
     session.flush()
-    things.ids = {
     announced = Announcement(
         facility_id=facility.id,
         level=Level.INFO,
@@ -429,8 +429,9 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     )
     session.add(announced)
     session.flush()
-        "rule": str(limit.id),
+    things.ids = {
         "announcement": str(announced.id),
+        "rule": str(limit.id),
         "step_rule": str(step_rule.id),
         "paper": str(paper.id),
         "delegation": str(away.id),
@@ -951,8 +952,8 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-working-days.of_year": ({"year": 2026}, {}),
         "api-organisations.listing": ({}, {}),
         "api-organisations.change": ({"code": "UNI"}, {"json": {"region": "450100"}}),
-        "web.organisations": ({}, {}),
         **_of_networks(case, t),
+        "web.organisations": ({}, {}),
         "web.register_organisation": ({"code": "UNI"}, {"data": {"region": "450100"}}),
         "api-working-days.announce": ({}, {"json": {"days": [{"day": "2031-01-01", "kind": "holiday"}]}}),
         "api-working-days.sheet": (
@@ -1239,6 +1240,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "web.read_notice": ({"notice_id": i["notice"]}, {"data": {}}),
         "web.read_all_notices": ({}, {"data": {"until": NOW.isoformat()}}),
+        "web.tour": ({"name": "booking"}, {}),
         "web.choose_notices": ({}, {"data": {"quiet_begins": "22:00", "quiet_ends": "07:00"}}),
         "web.add_webhook": (
             {},
@@ -1258,6 +1260,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.new_booking": ({"instrument": i["planned_at"]}, {}),
         "web.place_booking": ({}, {"data": typed | {"purpose": "x"}}),
         "web.booking": ({"booking_id": i["planned"]}, {}),
+        "web.timeline_card": ({"booking_id": i["planned"]}, {}),
         "web.booking_file": ({"booking_id": i["planned"]}, {}),
         "web.change_booking": ({"booking_id": i["planned"]}, {}),
         "web.submit_change": (
@@ -1361,6 +1364,15 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"data": {"day": SERIES_DAYS[1].isoformat()}},
         ),
         "web.desk": ({"facility": t.facility}, {}),
+        "web.targets": ({"facility": t.facility}, {}),
+        "web.set_target": (
+            {},
+            {"data": {"facility": t.facility, "instrument": "", "measure": "percent", "value": "60"} | _FROM},
+        ),
+        "web.drop_target": ({"target_id": i["target"]}, {"data": {"facility": t.facility}}),
+        "web.resource_timeline": ({"facility": t.facility}, {}),
+        "web.timeline_rows": ({"ids": i["free_row"]}, {}),
+        "web.timeline_news": ({"facility": t.facility}, {}),
         "web.closures": ({"facility": t.facility}, {}),
         "web.new_closure": ({"facility": t.facility}, {}),
         "web.make_closure": (
@@ -1505,11 +1517,6 @@ def _of_caldav(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[st
     }
 
 
-def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """What is sent to the addresses of rounds, repairs and proposals."""
-    i = t.ids
-    days = {
-        f"{name}_day": (SOON.date() + timedelta(days=n)).isoformat()
 def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """What is sent to the addresses of networks and announcements."""
     net, picture = {"network_id": "NET"}, b"\x89PNG\r\n\x1a\n"
@@ -1548,6 +1555,11 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
     }
 
 
+def _of_plans(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """What is sent to the addresses of rounds, repairs and proposals."""
+    i = t.ids
+    days = {
+        f"{name}_day": (SOON.date() + timedelta(days=n)).isoformat()
         for name, n in (("first", 3), ("last", 9))
     }
     terms = {"name": "Summer", **days, "opens_at": rfc(NOW), "closes_at": rfc(NOW + timedelta(days=1))}
