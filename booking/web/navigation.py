@@ -162,16 +162,16 @@ ACCOUNT = (
         lambda who: access.could(who, "credit.keep_all"),
     ),
     Page(
-        "web.people",
-        lambda: _("People"),
-        lambda who: access.could(who, "person.administer"),
-        frozenset({"web.person"}),
-    Page(
         "web.announcements",
         lambda: _("Announcements"),
         lambda who: access.could(who, "announcement.keep"),
         frozenset({"web.new_announcement", "web.change_announcement"}),
     ),
+    Page(
+        "web.people",
+        lambda: _("People"),
+        lambda who: access.could(who, "person.administer"),
+        frozenset({"web.person"}),
     ),
 )
 BELL = Page("web.notices", lambda: _("Notices"), _signed_in)
