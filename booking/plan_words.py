@@ -193,6 +193,7 @@ def cause_name(cause: Cause) -> str:
     """Name what displaces bookings."""
     return {
         Cause.CLOSURE: _("Closure"),
+        Cause.CLOSURES: _("Several instruments closed together"),
         Cause.HOURS: _("Other opening hours"),
         Cause.WORKING_DAYS: _("Other working days"),
         Cause.WITHDRAWN: _("Instrument withdrawn"),

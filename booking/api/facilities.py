@@ -141,15 +141,15 @@ def quiet(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
     The times at which closing disturbs the least, with whom each displaces; nothing is closed. One that displaces
     nobody comes first; of those that displace the same bookings the earliest is told.
     """
-    who, code = actor(), wanted["instrument_id"]
+    who, codes = actor(), wanted["instruments"]
     with reading() as session:
         place = facilities.by_code(session, code=facility_id)
-        ids = instruments.by_codes(session, actor=who, codes=[code]) if code is not None else {}
+        ids = instruments.by_codes(session, actor=who, codes=codes) if codes else {}
         found = quiet_times.find(
             session,
             actor=who,
             facility_id=place.id,
-            instrument_id=ids[code] if code is not None else None,
+            instrument_ids=[ids[code] for code in codes],
             length=wanted["length"],
             within=wanted["within"],
             in_hours=wanted["in_hours"],

@@ -14,9 +14,13 @@ FLEX = timedelta(days=1)
 
 
 class Cause(enum.StrEnum):
-    """What displaces bookings: closures, other hours or days off, an instrument withdrawn, busy elsewhere, a permit."""
+    """What displaces bookings: closures, other hours or days off, an instrument withdrawn, busy elsewhere, a permit.
+
+    Several instruments that are closed together are one cause: what stands on any of them is put elsewhere at once.
+    """
 
     CLOSURE = "closure"
+    CLOSURES = "closures"
     HOURS = "hours"
     WORKING_DAYS = "working_days"
     WITHDRAWN = "withdrawn"

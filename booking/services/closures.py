@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -56,56 +57,94 @@ def make(
     :raises Forbidden: if the actor does not manage the facility
     :raises Refused: if a planned closure meets bookings, or the span has passed
     """
+    made, met = make_all(
+        session,
+        actor=actor,
+        facility_id=facility_id,
+        instrument_ids=[instrument_id],
+        span=span,
+        kind=kind,
+        reason=reason,
+        imposed=imposed,
+        now=now,
+    )
+    return made[0], met
+
+
+def make_all(
+    session: Session,
+    *,
+    actor: Actor,
+    facility_id: int,
+    instrument_ids: Sequence[int | None],
+    span: Span,
+    kind: ClosureKind,
+    reason: str,
+    imposed: bool,
+    now: datetime,
+) -> tuple[list[Closure], list[Booking]]:
+    """Close some instruments, or by None all of a facility, for one span: all of them or none.
+
+    Whoever has booked several of them hears of it once.
+
+    :raises Forbidden: if the actor does not manage the facility
+    :raises NotFound: if an instrument is not the facility's
+    :raises Refused: if planned closures meet bookings, or the span has passed
+    """
     require(actor, "closure.make", Subject(facility_id=facility_id))
     availability.check_window(span)
     if span.end <= now:
         raise Refused([Reason("past", {"now": now})])
-    struck = places(session, facility_id, instrument_id)
-    locked = {
-        place: row for place, row in occupation.lock(session, struck).instruments.items() if place in struck
-    }
-    met = bookings.displaced(session, instrument_ids=struck, span=span)
+    struck = {one: places(session, facility_id, one) for one in instrument_ids}
+    every = sorted({place for some in struck.values() for place in some})
+    instruments = occupation.lock(session, every).instruments
+    met = bookings.displaced(session, instrument_ids=every, span=span)
     if met and not imposed:
         figures = {"bookings": len(met), "start": span.start, "end": span.end}
         raise Refused([Reason("meets_bookings", figures, overridable=True)])
-    occupation.drop_expired(session, struck, now=now)
-    closure = Closure(
-        facility_id=facility_id,
-        instrument_id=instrument_id,
-        kind=kind,
-        starts_at=span.start,
-        ends_at=span.end,
-        reason=reason,
-        imposed=imposed,
-        created_by=actor.person_id,
-        created_at=now,
-    )
-    session.add(closure)
+    occupation.drop_expired(session, every, now=now)
+    made = []
+    for instrument_id, some in struck.items():
+        closure = Closure(
+            facility_id=facility_id,
+            instrument_id=instrument_id,
+            kind=kind,
+            starts_at=span.start,
+            ends_at=span.end,
+            reason=reason,
+            imposed=imposed,
+            created_by=actor.person_id,
+            created_at=now,
+        )
+        session.add(closure)
+        session.flush()
+        closed = {place: instruments[place] for place in some}
+        occupation.close(session, closure=closure, instruments=closed, kind=KINDS[kind])
+        _record(session, actor, "closure.made", closure, now, imposed=imposed)
+        made.append(closure)
+    for booking in met:
+        _record(session, actor, "booking.displaced", _meeting(booking, made), now, booking=booking)
     session.flush()
-    occupation.close(session, closure=closure, instruments=locked, kind=KINDS[kind])
+    return made, met
+
+
+def _meeting(booking: Booking, made: Sequence[Closure]) -> Closure:
+    """Give the first of the closures that meets a booking; one of a station or line may meet it by its parts."""
+    own = {item.instrument_id for item in booking.items}
+    return next((one for one in made if one.instrument_id in own), made[0])
+
+
+def _record(session: Session, actor: Actor, kind: str, closure: Closure, now: datetime, **data: Any) -> None:
     events.record(
         session,
         actor=actor,
-        kind="closure.made",
+        kind=kind,
         now=now,
-        facility_id=facility_id,
+        facility_id=closure.facility_id,
         subject=str(closure.id),
-        reason=reason,
-        imposed=imposed,
+        reason=closure.reason,
+        **data,
     )
-    for booking in met:
-        events.record(
-            session,
-            actor=actor,
-            kind="booking.displaced",
-            now=now,
-            booking=booking,
-            facility_id=facility_id,
-            subject=str(closure.id),
-            reason=reason,
-        )
-    session.flush()
-    return closure, met
 
 
 def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> Closure:
@@ -118,7 +157,7 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
         raise NotFound("closure", closure_id)
     require(actor, "closure.make", Subject(facility_id=closure.facility_id))
     struck = places(session, closure.facility_id, closure.instrument_id)
-    replans.withdraw_of(session, actor=actor, closure_id=closure_id, places=struck, now=now)
+    left = replans.withdraw_of(session, actor=actor, closure=closure, places=struck, now=now)
     occupation.lock(session, struck)
     session.refresh(closure)
     if closure.lifted_at is None:
@@ -134,6 +173,7 @@ def lift(session: Session, *, actor: Actor, closure_id: UUID, now: datetime) -> 
         )
         _stand_again(session, actor, closure, struck, now)
     session.flush()
+    replans.begin_together(session, actor=actor, closures=left, now=now)
     return closure
 
 

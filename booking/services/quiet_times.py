@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor, Subject, require
@@ -14,7 +15,7 @@ from booking.domain.pricing import CustomerClass
 from booking.domain.resolution.effort import Effort
 from booking.domain.resolution.problem import SLOT
 from booking.domain.rules import Invalid, Reason, Refused
-from booking.domain.spans import Span
+from booking.domain.spans import Span, intersect
 from booking.services import availability, closures, facilities, repair_pools, replans
 from booking.services.lanes import Grid
 from booking.services.repair_pools import LONGEST, Ground
@@ -51,19 +52,20 @@ def find(
     *,
     actor: Actor,
     facility_id: int,
-    instrument_id: int | None,
+    instrument_ids: Sequence[int] = (),
     length: timedelta,
     within: Span,
     in_hours: bool,
     now: datetime,
 ) -> list[QuietTime]:
-    """Give the times in a span at which closing an instrument, or the whole facility, disturbs the least.
+    """Give the times in a span at which closing some instruments, or by none the whole facility, disturbs the least.
 
-    With `in_hours` each lies within opening hours. A time that displaces nobody comes first; of those that displace the
-    same bookings the earliest is told. Bookings of several items and those that have begun are never displaced.
+    Several instruments are closed at the same time. With `in_hours` each lies within opening hours. A time that
+    displaces nobody comes first; of those that displace the same bookings the earliest is told. Bookings of several
+    items and those that have begun are never displaced.
 
     :raises Forbidden: if the actor does not manage the facility
-    :raises NotFound: if the instrument is not the facility's
+    :raises NotFound: if an instrument is not the facility's
     :raises Invalid: if the length does not fit the span, or the span is over or too long
     """
     from booking.domain.resolution.repair import quietest  # noqa: PLC0415 - NumPy: only who asks loads it
@@ -76,7 +78,8 @@ def find(
     if not SLOT <= length <= within.duration:
         raise Invalid({"length": "out_of_range"})
     facility = session.get_one(Facility, facility_id)
-    places = closures.places(session, facility_id, instrument_id)
+    chosen: list[int | None] = [*instrument_ids] or [None]
+    places = sorted({place for one in chosen for place in closures.places(session, facility_id, one)})
     ground = repair_pools.survey(session, facility=facility, instrument_ids=places, span=within, now=now)
     over, read = ground.over, ground.read
     span = over.inside(within)
@@ -90,7 +93,7 @@ def find(
         -(-length // SLOT),
         span,
         later={lane: read.setup[lane] for lane in lanes},
-        inside=_inside(session, facility, instrument_id, over) if in_hours else None,
+        inside=_inside(session, facility, instrument_ids, over) if in_hours else None,
         most=MOST,
         # A page waits: each gets the nearest place. The replan of what is chosen has the exact solver think about it.
         effort=Effort(work=0),
@@ -99,13 +102,17 @@ def find(
 
 
 def _inside(
-    session: Session, facility: Facility, instrument_id: int | None, over: Grid
+    session: Session, facility: Facility, instrument_ids: Sequence[int], over: Grid
 ) -> list[tuple[int, int]]:
-    hours: Sequence[WeeklyHours] = facilities.hours(session, facility_id=facility.id)
-    if instrument_id is not None:
-        row = session.get_one(Instrument, instrument_id)
-        hours = availability.hours_of(session, [row])[instrument_id][1]
-    spans = (over.inside(span) for span in open_spans(hours, over.span, zone(facility.zone)))
+    """Give when all of some instruments, or by none the facility, are open."""
+    rows = session.scalars(select(Instrument).where(Instrument.id.in_(instrument_ids))).all()
+    weeks: list[Sequence[WeeklyHours]] = [
+        hours for _zone, hours in availability.hours_of(session, rows).values()
+    ]
+    open_ = [over.span]
+    for week in weeks or [facilities.hours(session, facility_id=facility.id)]:
+        open_ = intersect(open_, list(open_spans(week, over.span, zone(facility.zone))))
+    spans = (over.inside(span) for span in open_)
     return [span for span in spans if span is not None]
 
 
@@ -125,23 +132,25 @@ def close(
     *,
     actor: Actor,
     facility_id: int,
-    instrument_id: int | None,
+    instrument_ids: Sequence[int] = (),
     span: Span,
     displaces: int,
     kind: ClosureKind,
     reason: str,
     now: datetime,
-) -> tuple[Closure, Replan | None]:
+) -> tuple[list[Closure], Replan | None]:
     """Close at a time that was found, and have other places looked for; `displaces` is how many it was to displace.
+
+    Of several instruments each gets its closure, and what any of them displaces is looked at together.
 
     :raises Forbidden: if the actor does not manage the facility
     :raises Refused: if it meets more bookings by now, or the time has passed
     """
-    closure, met = closures.make(
+    made, met = closures.make_all(
         session,
         actor=actor,
         facility_id=facility_id,
-        instrument_id=instrument_id,
+        instrument_ids=sorted(set(instrument_ids)) or [None],
         span=span,
         kind=kind,
         reason=reason,
@@ -153,9 +162,11 @@ def close(
             [Reason("meets_bookings", {"bookings": len(met), "start": span.start, "end": span.end})]
         )
     if not met:
-        return closure, None
+        return made, None
+    if len(made) > 1:
+        return made, replans.begin_together(session, actor=actor, closures=made, now=now)
     try:
         with session.begin_nested():
-            return closure, replans.begin(session, actor=actor, closure_id=closure.id, now=now)
+            return made, replans.begin(session, actor=actor, closure_id=made[0].id, now=now)
     except Refused:  # only people can move them
-        return closure, None
+        return made, None

@@ -128,6 +128,42 @@ def begin_for(
     return row
 
 
+def begin_together(
+    session: Session, *, actor: Actor, closures: Sequence[Closure], now: datetime
+) -> Replan | None:
+    """Have repairs looked for of what several closures displace together; None if nothing of it can be moved.
+
+    :raises Forbidden: if the actor does not manage the facility
+    """
+    standing = [one for one in closures if one.lifted_at is None and one.ends_at > now]
+    down = {
+        place: [Span(max(one.starts_at, now), one.ends_at)]
+        for one in standing
+        for place in _places(session, one)
+    }
+    met = {
+        booking.id: booking
+        for place, spans in down.items()
+        for booking in bookings.displaced(session, instrument_ids=[place], span=spans[0])
+        if booking.state in repair_pools.MOVABLE
+    }
+    if not met:
+        return None
+    row = begin_for(
+        session,
+        actor=actor,
+        facility_id=standing[0].facility_id,
+        cause=Cause.CLOSURES,
+        met=list(met.values()),
+        down=down,
+        now=now,
+    )
+    if row is not None:
+        row.struck = {**(row.struck or {}), "closures": [str(one.id) for one in standing]}
+        session.flush()
+    return row
+
+
 def again(session: Session, *, actor: Actor, replan_id: UUID, now: datetime) -> Replan:
     """Look for repairs anew, of what is displaced by now.
 
@@ -399,23 +435,39 @@ def withdraw(
             proposals.note(session, actor, "proposal.withdrawn", row, now, booking=one.booking, **whom)
     row.state, row.over_at = ReplanState.OVER, now
     row.version += 1
+    solver_runs.stop_all(session, kind=RunKind.REPAIR, subject=row.id)
     session.flush()
     proposals.note(session, actor, "replan.withdrawn", row, now)
     return row
 
 
 def withdraw_of(
-    session: Session, *, actor: Actor, closure_id: UUID, places: Collection[int], now: datetime
-) -> None:
+    session: Session, *, actor: Actor, closure: Closure, places: Collection[int], now: datetime
+) -> list[Closure]:
     """Take back what is still open of the repairs of a closure, which is being lifted; there may be none.
 
+    Of repairs of several closures together all is taken back: given are those that stand on, to be looked at anew.
     The places of the closure are not locked yet: whoever answers locks the replan first, and instruments after it.
 
     :raises Forbidden: if the actor does not manage the facility
     """
-    known = session.scalar(select(Replan.id).where(Replan.closure_id == closure_id))
+    known = session.scalar(select(Replan.id).where(Replan.closure_id == closure.id))
     if known is not None:
         withdraw(session, actor=actor, replan_id=known, places=places, tell=False, now=now)
+    together = select(Replan.id, Replan.struck).where(
+        Replan.facility_id == closure.facility_id,
+        Replan.cause == Cause.CLOSURES,
+        Replan.state != ReplanState.OVER,
+    )
+    others: set[UUID] = set()
+    for replan_id, struck in session.execute(together.order_by(Replan.id)).all():
+        named = {UUID(one) for one in (struck or {}).get("closures", [])}
+        if closure.id in named:
+            left = named - {closure.id}
+            withdraw(session, actor=actor, replan_id=replan_id, places=places, tell=bool(left), now=now)
+            others |= left
+    standing = select(Closure).where(Closure.id.in_(others), Closure.lifted_at.is_(None))
+    return list(session.scalars(standing.order_by(Closure.instrument_id))) if others else []
 
 
 # --- reading --------------------------------------------------------------------------------------

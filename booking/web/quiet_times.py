@@ -13,6 +13,7 @@ from booking.domain.hours import instant
 from booking.domain.pricing import CustomerClass
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
+from booking.http.forms import choices as ticked
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
@@ -28,7 +29,7 @@ from models import ClosureKind, Facility, Instrument
 
 Answer = str | Redirect | tuple[str, int]
 
-ASKED = ("facility", "instrument", "hours", "first", "last", "in_hours")
+ASKED = ("facility", "hours", "first", "last", "in_hours")
 CHOSEN = ("start", "end", "displaces", "kind", "reason")
 DAYS = 14
 """So many days are looked at unless others are said."""
@@ -40,40 +41,42 @@ MOST_HOURS = 24 * 14
 @needs("closure.make")
 def show_quiet_times() -> Answer:
     """Ask how long it takes; once that is said, show when it disturbs the least."""
-    return _page({name: request.args.get(name, "") for name in ASKED})
+    typed = {name: request.args.get(name, "") for name in ASKED}
+    return _page(typed, [as_code(code) for code in request.args.getlist("instrument") if code])
 
 
 @blueprint.post("/closures/quiet-times", endpoint="close_quietly")
 @needs("closure.make")
 def close_quietly() -> Answer:
     """Close at one of these times, and look for other places for those whom it displaces."""
-    typed = fields(*ASKED, *CHOSEN)
+    typed = fields(*ASKED, *CHOSEN, many=("instrument",))
+    chosen = [as_code(code) for code in ticked("instrument") if code]
     with reading() as session:
-        facility, all_of = place_of(session, typed["facility"], typed["instrument"])
+        facility, all_of = place_of(session, typed["facility"], next(iter(chosen), ""))
     intake = Intake(typed)
     kind = intake.choice("kind", ClosureKind, ClosureKind.MAINTENANCE)
     reason = intake.text("reason", longest=LONGEST_NOTE)
     displaces = intake.whole("displaces", least=0, most=10_000, default=0)
     span = _span(typed)
-    instrument_id = _instrument(intake, all_of)
+    instrument_ids = _instruments(intake, all_of, chosen)
     if intake.errors or kind is None or displaces is None or span is None:
-        return _page(typed, errors=intake.errors, status=422)
+        return _page(typed, chosen, errors=intake.errors, status=422)
     try:
         with transaction() as session:
-            closure, replan = quiet_times.close(
+            closed, replan = quiet_times.close(
                 session,
                 actor=actor(),
                 facility_id=facility.id,
-                instrument_id=instrument_id,
+                instrument_ids=instrument_ids,
                 span=span,
                 displaces=displaces,
                 kind=kind,
                 reason=reason,
                 now=utc_now(),
             )
-            made, begun = closure.id, replan.id if replan is not None else None
+            made, begun = closed[0].id, replan.id if replan is not None else None
     except Refused as refusal:
-        return _page(typed, reasons=sentences(refusal.reasons, facility.zone), status=409)
+        return _page(typed, chosen, reasons=sentences(refusal.reasons, facility.zone), status=409)
     if begun is not None:
         flash(_("Closed. Those who are displaced are being told; other places are looked for."), "success")
         return redirect(url_for("web.replan", replan_id=begun), 303)
@@ -83,6 +86,7 @@ def close_quietly() -> Answer:
 
 def _page(
     typed: Mapping[str, str],
+    chosen: Sequence[str],
     *,
     errors: Mapping[str, str] | None = None,
     reasons: Sequence[Said] = (),
@@ -90,27 +94,26 @@ def _page(
 ) -> Answer:
     now = utc_now()
     with reading() as session:
-        facility, all_of = place_of(session, typed["facility"], typed["instrument"])
+        facility, all_of = place_of(session, typed["facility"], next(iter(chosen), ""))
         filled = _filled(typed, facility, now)
         intake = Intake(filled)
-        found = _found(session, intake, facility, all_of, now) if typed["hours"] else None
+        places = _instruments(intake, all_of, chosen)
+        found = _found(session, intake, facility, places, now) if typed["hours"] else None
     wrong = {**intake.errors, **(errors or {})}
     labels = {
         "hours": _("Hours"),
         "first": _("First day"),
         "last": _("Last day"),
-        "instrument": _("What is closed"),
+        "instrument": _("Instruments"),
         "reason": _("Reason"),
     }
     page = render_template(
         "closures/quiet.html",
         facility=facility,
-        choices=[
-            ("", _("The whole facility")),
-            *((one.code, f"{name_of(one)} · {one.code}") for one in all_of),
-        ],
-        typed=filled,
-        found=None if found is None else [(one, _in_full(facility, filled, one)) for one in found],
+        choices=[(one.code, f"{name_of(one)} · {one.code}") for one in all_of],
+        chosen=chosen,
+        typed={**filled, "instrument": chosen[0] if len(chosen) == 1 else ""},
+        found=None if found is None else [(one, _in_full(facility, chosen, one)) for one in found],
         external=CustomerClass.EXTERNAL,
         internal=CustomerClass.INTERNAL,
         reasons=reasons,
@@ -133,11 +136,10 @@ def _filled(typed: Mapping[str, str], facility: Facility, now: datetime) -> dict
 
 
 def _found(
-    session: Session, intake: Intake, facility: Facility, all_of: Sequence[Instrument], now: datetime
+    session: Session, intake: Intake, facility: Facility, instrument_ids: Sequence[int], now: datetime
 ) -> list[QuietTime] | None:
     length = intake.whole("hours", least=1, most=MOST_HOURS)
     first, last = intake.day("first"), intake.day("last")
-    instrument_id = _instrument(intake, all_of)
     if first is not None and last is not None and last < first:
         intake.errors["last"] = "inverted"
     if intake.errors or length is None or first is None or last is None:
@@ -148,7 +150,7 @@ def _found(
             session,
             actor=actor(),
             facility_id=facility.id,
-            instrument_id=instrument_id,
+            instrument_ids=instrument_ids,
             length=timedelta(hours=length),
             within=Span(instant(first, 0, tz), instant(last + timedelta(days=1), 0, tz)),
             in_hours=bool(intake.typed.get("in_hours")),
@@ -160,25 +162,27 @@ def _found(
         return None
 
 
-def _in_full(facility: Facility, typed: Mapping[str, str], one: QuietTime) -> str:
-    """Give the address of the form in which all that can be said of a closure is said."""
+def _in_full(facility: Facility, chosen: Sequence[str], one: QuietTime) -> str:
+    """Give the address of the form in which all that can be said of a closure is said; it is for one or for all."""
+    if len(chosen) > 1:
+        return ""
     zone = hours.zone(facility.zone)
     return url_for(
         "web.new_closure",
         facility=facility.code,
-        instrument=typed.get("instrument") or None,
+        instrument=chosen[0] if chosen else None,
         start=local_time(one.span.start, zone),
         end=local_time(one.span.end, zone),
         way=(Way.AT_ONCE if one.met else Way.PLANNED).value,
     )
 
 
-def _instrument(intake: Intake, all_of: Sequence[Instrument]) -> int | None:
-    code = as_code(intake.typed.get("instrument", ""))
+def _instruments(intake: Intake, all_of: Sequence[Instrument], chosen: Sequence[str]) -> list[int]:
+    """Give the chosen instruments; none of them means the whole facility."""
     places = {one.code: one.id for one in all_of}
-    if code and code not in places:
+    if any(code not in places for code in chosen):
         intake.errors["instrument"] = "unknown"
-    return places.get(code)
+    return [places[code] for code in chosen if code in places]
 
 
 def _span(typed: Mapping[str, str]) -> Span | None:

@@ -24,6 +24,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Bookings that several closures displaced together hear nothing more of other places.
+    ours = "SELECT id FROM replan WHERE cause = 'closures'"
+    op.execute(sa.text(f"DELETE FROM proposal WHERE replan_id IN ({ours})"))  # noqa: S608 - ours
+    op.execute(sa.text("DELETE FROM replan WHERE cause = 'closures'"))
     op.drop_column("waitlist_offer", "following")
     op.drop_column("waitlist_entry", "steps")
     op.drop_column("waitlist_entry", "filters")

@@ -115,6 +115,9 @@ def test_quiet_times_are_told_with_whom_they_displace(world: World):
     assert second["displaced"] == [booking["id"]]
     assert (second["moved"], second["without_place"]) == (1, 0)
     assert second["by_class"] == {"internal": 0, "external": 1}
+    several = asked | {"instrument_id": "SEM, SEM-2"}
+    found = world.get("/facilities/LAB/closures/quiet-times", query_string=several, who="tam").json
+    assert found["items"][0]["start"] == at(11)
     wrong = world.get(
         "/facilities/LAB/closures/quiet-times", query_string=asked | {"length": "PT9H"}, who="tam"
     )

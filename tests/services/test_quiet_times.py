@@ -3,13 +3,15 @@
 import pytest
 from sqlalchemy import select
 
-from booking.domain.access import Actor, Forbidden, Role
+from booking.domain.access import Actor, Forbidden, NotFound, Role
 from booking.domain.hours import WeeklyHours
 from booking.domain.occupation import Item
 from booking.domain.pricing import CustomerClass
+from booking.domain.replanning import Cause, ReplanState
 from booking.domain.rules import Invalid, Refused
-from booking.services import bookings, quiet_times
-from models import Closure, ClosureKind, Event, Instrument, Membership, Replan
+from booking.services import bookings, closures, quiet_times, solver_runs
+from booking.services.solver_runs import Progress
+from models import Closure, ClosureKind, Event, Instrument, Membership, Replan, RunState, SolverRun
 from tests import cast
 from tests.factories import make_facility, make_instrument
 from tests.services.test_replans import HOUR, NOW, place, span
@@ -37,7 +39,7 @@ def find(session, actor, instrument, hours, first, last, *, facility_id=None, in
         session,
         actor=actor,
         facility_id=facility_id or instrument.facility_id,
-        instrument_id=instrument.id if instrument else None,
+        instrument_ids=[instrument.id] if instrument else [],
         length=hours * HOUR,
         within=span(first, last),
         in_hours=in_hours,
@@ -108,12 +110,12 @@ def test_what_makes_no_sense_and_who_may_not(session, tam, ada, sem):
         find(session, ada, sem, 4, 0, 24)
 
 
-def close(session, tam, sem, found, displaces=None):
+def close(session, tam, sem, found, displaces=None, also=()):
     return quiet_times.close(
         session,
         actor=tam,
         facility_id=sem.facility_id,
-        instrument_id=sem.id,
+        instrument_ids=[sem.id, *(one.id for one in also)],
         span=found.span,
         displaces=len(found.met) if displaces is None else displaces,
         kind=ClosureKind.MAINTENANCE,
@@ -125,10 +127,10 @@ def close(session, tam, sem, found, displaces=None):
 def test_closing_then_looks_for_other_places_at_once(session, tam, ada, sem):
     place(session, ada, sem, 1, 23)
     [found] = find(session, tam, sem, 10, 0, 24)
-    closure, replan = close(session, tam, sem, found)
+    [closure], replan = close(session, tam, sem, found)
     assert (closure.imposed, replan.closure_id) == (True, closure.id)
     [quiet, *_] = find(session, tam, sem, 4, 24, 48)
-    closure, replan = close(session, tam, sem, quiet)
+    [closure], replan = close(session, tam, sem, quiet)
     assert (closure.imposed, replan) == (False, None)
 
 
@@ -145,3 +147,77 @@ def test_a_time_that_meets_more_by_now_is_not_closed(session, tam, ada, sem):
     assert session.scalars(select(Closure)).all() == []
     assert session.scalars(select(Replan)).all() == []
     assert session.scalars(select(Event).where(Event.kind == "closure.made")).all() == []
+
+
+# --- several instruments --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(session, tam, ada, sem):
+    """Two instruments that are free together from 8 to 10 only, and what Ada has on them."""
+    twin = make_instrument(session, sem.facility)
+    first, second = place(session, ada, sem, 1, 8), place(session, ada, twin, 10, 23)
+    return twin, first, second
+
+
+def together(session, tam, sem, twin, hours, first, last):
+    return quiet_times.find(
+        session,
+        actor=tam,
+        facility_id=sem.facility_id,
+        instrument_ids=[sem.id, twin.id],
+        length=hours * HOUR,
+        within=span(first, last),
+        in_hours=False,
+        now=NOW,
+    )
+
+
+def test_several_instruments_are_quiet_only_where_all_are(session, tam, ada, sem, pair):
+    twin, first, second = pair
+    third = make_instrument(session, sem.facility)
+    place(session, ada, third, 0, 24)
+    assert hours_of(find(session, tam, sem, 2, 1, 23))[0] == (8, 10)
+    found = together(session, tam, sem, twin, 2, 1, 23)
+    assert (hours_of(found)[0], found[0].met) == ((8, 10), ())
+    found = together(session, tam, sem, twin, 9, 1, 23)
+    assert all(set(one.met) & {first, second} for one in found)
+    elsewhere = make_instrument(session)
+    with pytest.raises(NotFound):
+        together(session, tam, sem, elsewhere, 2, 1, 23)
+
+
+def test_what_several_closures_displace_is_looked_at_together(session, tam, ada, sem, pair):
+    twin, first, second = pair
+    ben = place(session, ada, sem, 10, 11)
+    [found] = together(session, tam, sem, twin, 22, 1, 23)
+    assert set(found.met) == {first, second, ben}
+    made, replan = close(session, tam, sem, found, also=[twin])
+    assert [(one.instrument_id, one.imposed) for one in made] == [(sem.id, True), (twin.id, True)]
+    assert (replan.cause, replan.closure_id) == (Cause.CLOSURES, None)
+    assert set(replan.struck["bookings"]) == {str(one.id) for one in (first, second, ben)}
+    told = session.scalars(select(Event.booking_id).where(Event.kind == "booking.displaced")).all()
+    assert sorted(told) == sorted([first.id, second.id, ben.id])
+    run = session.get_one(SolverRun, replan.run_id)
+    assert (run.state, len(run.names["bookings"])) == (RunState.QUEUED, 3)
+
+    # Where one of them opens again, the other is looked at anew, and what was queued is not solved any more.
+    closures.lift(session, actor=tam, closure_id=made[0].id, now=NOW)
+    session.refresh(run)
+    assert (replan.state, run.state) == (ReplanState.OVER, RunState.STOPPED)
+    [anew] = session.scalars(select(Replan).where(Replan.state == ReplanState.OPEN))
+    assert (anew.cause, list(anew.struck["bookings"])) == (Cause.CLOSURES, [str(second.id)])
+    working = solver_runs.take_up(session, now=NOW)
+    assert working.id == anew.run_id
+    closures.lift(session, actor=tam, closure_id=made[1].id, now=NOW)
+    assert session.scalars(select(Replan).where(Replan.state == ReplanState.OPEN)).all() == []
+    assert solver_runs.beat(session, run_id=working.id, progress=Progress("", 0), now=NOW) is False
+
+
+def test_several_are_closed_all_or_none(session, tam, ada, sem, pair):
+    twin, *_ = pair
+    [found, *_] = together(session, tam, sem, twin, 2, 1, 23)
+    place(session, ada, twin, 8, 9)
+    with pytest.raises(Refused), session.begin_nested():
+        close(session, tam, sem, found, also=[twin])
+    assert session.scalars(select(Closure)).all() == []

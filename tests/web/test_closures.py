@@ -211,11 +211,12 @@ def quiet(lab, hours="2", **more):
     return lab.get("tam", "/closures/quiet-times", **asked)
 
 
-def hidden(page: str, number: int) -> dict[str, str]:
+def hidden(page: str, number: int) -> dict[str, str | list[str]]:
     """What the form of one of the times sends."""
     form = page.split('action="/closures/quiet-times"')[number + 2]
-    found = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', form))
-    return {name: value for name, value in found.items() if name != "csrf_token"}
+    found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', form)
+    sent: dict[str, str | list[str]] = {name: value for name, value in found if name != "csrf_token"}
+    return sent | {"instrument": [value for name, value in found if name == "instrument"]}
 
 
 def test_a_quiet_time_is_closed_in_one_click(lab):
@@ -236,6 +237,25 @@ def test_a_quiet_time_is_closed_in_one_click(lab):
     sent = lab.send("tam", "/closures/quiet-times", **hidden(page, 0))
     assert sent.headers["Location"].startswith("/replans/")
     assert "Other places for what is displaced" in lab.get("tam", sent.headers["Location"]).text
+
+
+def test_several_instruments_are_ticked_and_closed_together(lab):
+    lab.book("ada", "SEM", at(0), at(12))
+    lab.book("cleo", "SEM2", at(14), at(23))
+    page = quiet(lab, "2", instrument=["SEM", "SEM2"]).text
+    assert page.count('type="checkbox" id="instrument') >= 4
+    assert page.count(" checked") == 2
+    assert "12:00 – 14:00" in text_of(page)
+    # A closure of several has no other form.
+    assert "Say the reason, or change the time" not in page
+    sent = lab.send("tam", "/closures/quiet-times", **hidden(page, 0))
+    assert sent.status_code == 303
+    assert sorted((one.starts_at, one.ends_at) for one in closures(lab)) == [(at(12), at(14))] * 2
+    page = quiet(lab, "10", instrument=["SEM", "SEM2"]).text
+    sent = lab.send("tam", "/closures/quiet-times", **hidden(page, 0))
+    assert "Several instruments closed together" in text_of(lab.get("tam", sent.headers["Location"]).text)
+    wrong = quiet(lab, "2", instrument=["SEM", "NONE"])
+    assert wrong.status_code == 422
 
 
 def test_a_time_that_is_no_longer_quiet_is_shown_anew(lab):

@@ -128,10 +128,22 @@ class QuietTimesIn(WindowIn):
     """How long a maintenance takes, of what, and between when it may be."""
 
     instrument_id = Text(
-        longest=40, allow_none=True, load_default=None, metadata={"description": "None: the whole facility."}
+        longest=2000,
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "None: the whole facility. Several with commas between: closed at the same time.",
+            "example": "SEM-01,SEM-02",
+        },
     )
     length = Length(required=True, metadata={"example": "PT4H"})
     in_hours = Flag(in_query=True, load_default=False, metadata={"description": "Only within opening hours."})
+
+    @post_load
+    def _several(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        codes = (data.pop("instrument_id") or "").split(",")
+        data["instruments"] = list(dict.fromkeys(code.strip() for code in codes if code.strip()))
+        return data
 
 
 class QuietTimeOut(Out):
