@@ -18,6 +18,7 @@ from booking.web import calendar_sources as calendar_sources  # noqa: E402
 from booking.web import calendars as calendars  # noqa: E402
 from booking.web import cards as cards  # noqa: E402
 from booking.web import catalogue as catalogue  # noqa: E402
+from booking.web import charts as charts  # noqa: E402
 from booking.web import closures as closures  # noqa: E402
 from booking.web import credit as credit  # noqa: E402
 from booking.web import day as day  # noqa: E402
@@ -53,6 +54,7 @@ from booking.web import series_beside as series_beside  # noqa: E402
 from booking.web import series_lists as series_lists  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
 from booking.web import standby as standby  # noqa: E402
+from booking.web import targets as targets  # noqa: E402
 from booking.web import transfers as transfers  # noqa: E402
 from booking.web import undo as undo  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402
@@ -63,6 +65,7 @@ from booking.web import working_days as working_days  # noqa: E402
 navigation.register(blueprint)
 words.register(blueprint)
 cards.register(blueprint)
+charts.register(blueprint)
 
 
 def register(app: Flask) -> None:

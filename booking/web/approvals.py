@@ -378,7 +378,7 @@ def _requests(session: Session, groups: Sequence[Sequence[Asked]], now: datetime
             papers=attached.get(booking.id, 0),
             zone=booking.items[0].instrument.facility.zone,
             estimate=Estimate(tuple(line for one in dates[booking.id] for line in estimates[one.id].lines)),
-            waits=_roughly(max(timedelta(0), now - of[booking.id].asked_at)),
+            waits=roughly(max(timedelta(0), now - of[booking.id].asked_at)),
             over=booking.ends_at <= now,
             strip=strips.get(booking.id),
             dates=dates[booking.id] if len(dates[booking.id]) > 1 else (),
@@ -387,7 +387,7 @@ def _requests(session: Session, groups: Sequence[Sequence[Asked]], now: datetime
     ]
 
 
-def _roughly(length: timedelta) -> timedelta:
+def roughly(length: timedelta) -> timedelta:
     """Give a length in whole days, hours or minutes: nobody needs the age of a request more exactly."""
     for unit in (timedelta(days=1), timedelta(hours=1)):
         if length >= unit:

@@ -110,6 +110,7 @@ PAGES = (
                 "web.faults",
                 "web.kiosks",
                 "web.facility_credit",
+                "web.targets",
             }
         ),
     ),

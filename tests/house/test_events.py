@@ -46,6 +46,7 @@ NOBODY = {
         *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
         *("calendar_source.removed", "calendar.imported"),
         *("permit.added", "permit.ended", "permit.struck"),
+        *("target.set", "target.dropped"),
     },
     "what one does to one's own account": {
         *(

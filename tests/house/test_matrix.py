@@ -33,6 +33,7 @@ from booking.domain.calendar_sources import Entry, Means, Reading
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
+from booking.domain.utilisation import Measure
 from booking.gateways import calendar_reader, hooks
 from booking.http.guard import guards
 from booking.services import (
@@ -93,6 +94,7 @@ from models import (
     Series,
     SignIn,
     SolverRun,
+    UtilisationTarget,
     Utility,
     Webhook,
 )
@@ -441,6 +443,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         **_asked_by_calendar(session, planned),
         **_calendar_elsewhere(session, facility, who, cast.actor_of(session, root)),
         **_permitted(session, facility),
+        **_aimed(session, facility),
         "planned": str(planned.id),
         "process": str(process.id),
         "utility": steam.code,
@@ -617,6 +620,20 @@ def _permitted(session: Session, facility: Facility) -> dict[str, str]:
     session.add(row)
     session.flush()
     return {"permit": str(row.id), "permitted": place.code}
+
+
+def _aimed(session: Session, facility: Facility) -> dict[str, str]:
+    """A target of utilisation for all of the facility."""
+    row = UtilisationTarget(
+        facility_id=facility.id,
+        measure=Measure.PERCENT,
+        value=50,
+        valid_from=date(2026, 1, 1),
+        created_at=NOW,
+    )
+    session.add(row)
+    session.flush()
+    return {"target": str(row.id)}
 
 
 _PACKED = base64.b64encode(zlib.compress(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")).decode()
@@ -1367,7 +1384,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.targets": ({"facility": t.facility}, {}),
         "web.set_target": (
             {},
-            {"data": {"facility": t.facility, "instrument": "", "measure": "percent", "value": "60"} | _FROM},
+            {
+                "data": {"facility": t.facility, "instrument": "", "measure": "percent", "value": "60"}
+                | {"valid_from": "2026-02-01"}
+            },
         ),
         "web.drop_target": ({"target_id": i["target"]}, {"data": {"facility": t.facility}}),
         "web.resource_timeline": ({"facility": t.facility}, {}),
