@@ -46,6 +46,13 @@ def of_request() -> str | None:
     return None if view is None else _guard(view, request.method)
 
 
+def may_open(endpoint: str) -> bool:
+    """Tell whether the reader gets into the page of an endpoint."""
+    view = current_app.view_functions.get(endpoint)
+    wanted = None if view is None else _guard(view, "GET")
+    return wanted == OPEN or (wanted is not None and access.could(actor(), wanted))
+
+
 def guards(app: Flask) -> Iterator[tuple[str, str, str | None]]:
     """Give (endpoint, method, guard) of every route; the guard is an action, `open`, or None if missing."""
     for rule in app.url_map.iter_rules():

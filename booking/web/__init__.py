@@ -55,6 +55,7 @@ from booking.web import series_lists as series_lists  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
 from booking.web import standby as standby  # noqa: E402
 from booking.web import targets as targets  # noqa: E402
+from booking.web import tours as tours  # noqa: E402
 from booking.web import transfers as transfers  # noqa: E402
 from booking.web import undo as undo  # noqa: E402
 from booking.web import waitlist as waitlist  # noqa: E402

@@ -18,6 +18,8 @@ from booking.http.identity import UnknownToken, actor, utc_now
 from booking.i18n import gettext as _
 from booking.services import accounts, approvals, notifications
 from booking.services.networks import Brand
+from booking.web import tours
+from booking.web.tours import Place, Tour
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ ACCOUNT = (
         frozenset({"web.round", "web.new_round", "web.change_round", "web.new_wish"}),
     ),
     Page("web.account", lambda: _("My account"), _signed_in),
+    Page("web.tours", lambda: _("Tours"), _signed_in),
     Page(
         "web.my_qualifications", lambda: _("My qualifications"), _signed_in, frozenset({"web.qualification"})
     ),
