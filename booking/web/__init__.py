@@ -44,6 +44,7 @@ from booking.web import proposals as proposals  # noqa: E402
 from booking.web import qualifications as qualifications  # noqa: E402
 from booking.web import quiet_times as quiet_times  # noqa: E402
 from booking.web import replans as replans  # noqa: E402
+from booking.web import resources as resources  # noqa: E402
 from booking.web import round_forms as round_forms  # noqa: E402
 from booking.web import rounds as rounds  # noqa: E402
 from booking.web import rules as rules  # noqa: E402

@@ -117,6 +117,11 @@ PAGES = (
         ),
     ),
     Page(
+        "web.resource_timeline",
+        lambda: _("Timeline"),
+        lambda who: access.could(who, "facility.desk"),
+    ),
+    Page(
         "web.approvals",
         lambda: _("Approvals"),
         lambda who: access.could(who, "approval.decide"),

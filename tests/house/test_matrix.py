@@ -1381,6 +1381,9 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"data": {"day": SERIES_DAYS[1].isoformat()}},
         ),
         "web.desk": ({"facility": t.facility}, {}),
+        "web.resource_timeline": ({"facility": t.facility}, {}),
+        "web.timeline_rows": ({"ids": i["free_row"]}, {}),
+        "web.timeline_news": ({"facility": t.facility}, {}),
         "web.targets": ({"facility": t.facility}, {}),
         "web.set_target": (
             {},
