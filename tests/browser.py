@@ -54,12 +54,12 @@ RUN_AXE = """async ([exclude, standards]) => {
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_program(), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=program(), args=list(FLAGS))
         yield browser
         browser.close()
 
 
-def _program() -> str:
+def program() -> str:
     for name in (os.environ.get("CHROMIUM"), *NAMES):
         if name and (found := shutil.which(name)):
             return found

@@ -1,7 +1,7 @@
 """Run the benchmarks and print their figures: `python -m tests.bench [--quick] [--engine sqlite|postgresql]`.
 
 `python -m tests.bench resolver [S M L XL]` measures the resolver instead, `python -m tests.bench feeds` feeds of up to
-10,000 events.
+10,000 events, `python -m tests.bench pages` pages on a slow phone.
 
 Seconds lie on a busy machine. Trust the processor milliseconds of all server processes (web and database) for
 each request, and the ratio to the yardstick `thin`, which runs on the same server and database in the same run.
@@ -275,6 +275,11 @@ def main() -> None:
 
         del sys.argv[1]
         feeds.main(databases)
+        return
+    if sys.argv[1:2] == ["pages"]:
+        from tests.bench import pages
+
+        pages.main()
         return
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
