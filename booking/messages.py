@@ -156,6 +156,7 @@ PATHS: Mapping[str, str] = {
     "person.password_changed": "/password-resets",
     "person.enabled": "/account",
     "person.signed_up": "/account",
+    "person.invited": "/account",
     "person.password_reset_asked": "/account",
 }
 """Where each form of message leads; one without a page of its own leads to its booking."""

@@ -182,6 +182,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.asked_to_join": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
+    "person.invited": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_changed": (Telling(_PERSON, _T.ACCOUNT),),
     "person.enabled": (Telling(_PERSON, _T.ACCOUNT),),
@@ -239,7 +240,9 @@ class Quiet:
 
 
 def worth_a_word(kind: str, data: Mapping[str, Any]) -> bool:
-    """Tell whether an event is told at all: of points that one earns nobody wants a letter."""
+    """Tell whether an event is told at all: nobody wants a letter of points that one earns, nor two of one thing."""
+    if kind == "person.role_given":
+        return not data.get("invited")
     return kind != "credit.changed" or int(data.get("points", 0)) < 0
 
 

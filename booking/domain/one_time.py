@@ -16,6 +16,7 @@ PATHS = {
     "answer_offer": "/offers",
     "answer_proposal": "/proposals",
     "answer_calendar": "/calendar-questions",
+    "join": "/joinings",
 }
 """Where the links of each purpose lead."""
 

@@ -37,11 +37,17 @@ PasswordHash = NewType("PasswordHash", str)
 Place = Organisation | Facility | Network
 
 CONFIRM_EMAIL, RESET_PASSWORD = Purpose.CONFIRM_EMAIL.value, Purpose.RESET_PASSWORD.value
+JOIN = Purpose.JOIN.value
 
-LIVES = {Purpose.RESET_PASSWORD: timedelta(hours=1), Purpose.CONFIRM_EMAIL: timedelta(days=3)}
+LIVES = {
+    Purpose.RESET_PASSWORD: timedelta(hours=1),
+    Purpose.CONFIRM_EMAIL: timedelta(days=3),
+    Purpose.JOIN: timedelta(days=14),
+}
 """How long a mailed link works."""
 
 SIGNED_UP = "person.signed_up"
+INVITED = "person.invited"
 RESET_ASKED = "person.password_reset_asked"
 """The events that are mailed; their `link_id` is the link's."""
 
@@ -216,7 +222,10 @@ def sign_up(
         )
     else:
         person.name, person.password_hash = name, password_hash
-        session.execute(delete(Membership).where(Membership.person_id == person.id))
+        # Roles at facilities stay: whoever invited this address gave them to its owner, who alone can confirm it.
+        session.execute(
+            delete(Membership).where(Membership.person_id == person.id, Membership.facility_id.is_(None))
+        )
         session.execute(delete(MembershipRequest).where(MembershipRequest.person_id == person.id))
     if place is not None:
         session.add(MembershipRequest(person_id=person.id, organisation_id=place.id, asked_at=now))
@@ -274,7 +283,15 @@ def ask_reset(session: Session, *, email: str, key: str, now: datetime) -> None:
 
 
 def _mail_link(
-    session: Session, person: Person, purpose: Purpose, *, kind: str, key: str, now: datetime
+    session: Session,
+    person: Person,
+    purpose: Purpose,
+    *,
+    kind: str,
+    key: str,
+    now: datetime,
+    actor: Actor | None = None,
+    **data: Any,
 ) -> None:
     """Write the link, of which an older one of the same purpose makes way, and the event that mails it."""
     session.execute(
@@ -297,7 +314,15 @@ def _mail_link(
     )
     session.flush()
     himself = Actor(person_id=person.id, name=person.name)
-    events.record(session, actor=himself, kind=kind, now=now, subject=_subject(person), link_id=str(link_id))
+    events.record(
+        session,
+        actor=actor or himself,
+        kind=kind,
+        now=now,
+        subject=_subject(person),
+        link_id=str(link_id),
+        **data,
+    )
 
 
 def link_owner(session: Session, *, link_id: UUID, secret: str, purpose: str, now: datetime) -> Candidate:
@@ -333,6 +358,41 @@ def reset_password(
     person.email_confirmed_at = person.email_confirmed_at or now
     himself = Actor(person_id=person.id, name=person.name)
     _set_password(session, himself, person, password_hash, now)
+
+
+def invite(
+    session: Session, *, actor: Actor, person: Person, role: Role, place: Place, key: str, now: datetime
+) -> None:
+    """Mail somebody who has an account since this moment how to come in; the caller has asked for the right."""
+    _mail_link(
+        session,
+        person,
+        Purpose.JOIN,
+        kind=INVITED,
+        key=key,
+        now=now,
+        actor=actor,
+        role=role.value,
+        by=actor.name,
+        **_called(place),
+    )
+
+
+def join(
+    session: Session, *, link_id: UUID, secret: str, name: str, password_hash: PasswordHash, now: datetime
+) -> None:
+    """Take up an invitation: the account gets its owner's name and password, and the link proves the address.
+
+    :raises NotFound: if the link does not work
+    :raises Invalid: if the name is missing or cannot be kept
+    """
+    link, person = _open_link(session, link_id, secret, Purpose.JOIN, now)
+    person.name = clean_line("name", name, longest=150, required=True)
+    link.used_at = now
+    person.email_confirmed_at = person.email_confirmed_at or now
+    person.password_hash = password_hash
+    himself = Actor(person_id=person.id, name=person.name)
+    events.record(session, actor=himself, kind="person.joined", now=now, subject=_subject(person))
 
 
 def _open_link(
@@ -641,6 +701,32 @@ def grant(
         raise Invalid({"place": "unknown"})
     if wanted is not None and not given:
         raise Invalid({"place": "required"})
+    return write_role(
+        session,
+        actor=actor,
+        person=person,
+        role=role,
+        organisation=organisation,
+        facility=facility,
+        network=network,
+        now=now,
+    )
+
+
+def write_role(
+    session: Session,
+    *,
+    actor: Actor,
+    person: Person,
+    role: Role,
+    organisation: Organisation | None = None,
+    facility: Facility | None = None,
+    network: Network | None = None,
+    invited: bool = False,
+    now: datetime,
+) -> Membership:
+    """Write a role whose place is of the right sort, for a caller who has asked for the right to give it."""
+    places = {"organisation": organisation, "facility": facility, "network": network}
     columns = {f"{name}_id": place.id if place else None for name, place in places.items()}
     found = session.scalar(
         select(Membership).where(
@@ -670,6 +756,7 @@ def grant(
         subject=_subject(person),
         person_id=str(person.id),
         role=role.value,
+        invited=invited,
         **_called(next((place for place in places.values() if place), None)),
     )
     return made
@@ -719,6 +806,11 @@ def take_role(session: Session, *, actor: Actor, person_id: UUID, membership_id:
         raise NotFound("membership", membership_id)
     if found.role is Role.ADMINISTRATOR and someone.id == actor.person_id:
         raise Refused([Reason("own_account")])
+    strike_role(session, actor=actor, someone=someone, found=found, now=now)
+
+
+def strike_role(session: Session, *, actor: Actor, someone: Person, found: Membership, now: datetime) -> None:
+    """Strike a role out, for a caller who has asked for the right to take it; the person comes with all of theirs."""
     someone.memberships.remove(found)
     place = _place_of(session, found)
     events.record(

@@ -54,6 +54,7 @@ from booking.web import series_approvals as series_approvals  # noqa: E402
 from booking.web import series_beside as series_beside  # noqa: E402
 from booking.web import series_lists as series_lists  # noqa: E402
 from booking.web import sign_in as sign_in  # noqa: E402
+from booking.web import staff as staff  # noqa: E402
 from booking.web import standby as standby  # noqa: E402
 from booking.web import targets as targets  # noqa: E402
 from booking.web import tours as tours  # noqa: E402

@@ -49,7 +49,7 @@ PAGES = (
                 "web.facility",
                 "web.all_facilities",
                 "web.network",
-                "web.network_settings",
+                *("web.network_settings", "web.staff"),
                 "web.day",
                 "web.rules",
                 "web.rules_of_instrument",
@@ -225,12 +225,7 @@ class Frame:
 
 def register(blueprint: Blueprint) -> None:
     """Give every page of the application its frame, pages of errors included."""
-    blueprint.app_context_processor(lambda: {"frame": frame(), "either": either})
-
-
-def either(chinese: str, english: str) -> str:
-    """Give what the reader reads of a text in both languages, the other one where theirs is empty."""
-    return chinese or english if i18n.current_locale().startswith("zh") else english or chinese
+    blueprint.app_context_processor(lambda: {"frame": frame()})
 
 
 def frame() -> Frame:

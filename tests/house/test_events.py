@@ -57,6 +57,7 @@ NOBODY = {
             "calendar.changed",
             "calendar.revoked",
         ),
+        "person.joined",
         *("webhook.added", "webhook.removed", "notices.chosen", "mail_secret.renewed"),
     },
     "told once the address is confirmed": {"person.membership_asked"},

@@ -429,10 +429,12 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         begins_at=NOW - timedelta(days=1),
         created_at=NOW,
     )
-    session.add(announced)
+    staffed = Membership(person_id=root.id, role=Role.OPERATOR, facility_id=facility.id)
+    session.add_all([announced, staffed])
     session.flush()
     things.ids = {
         "announcement": str(announced.id),
+        "staffed": str(staffed.id),
         "rule": str(limit.id),
         "step_rule": str(step_rule.id),
         "paper": str(paper.id),
@@ -604,6 +606,27 @@ def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper
         session, source_id=UUID(found["source"]), reading=_ELSEWHERE, data=b"", now=NOW
     )
     return found
+
+
+def _kept(session: Session, facility: Facility) -> dict[str, str]:
+    """An instrument with a photo, a document for staff, and a price to come."""
+    session.refresh(facility, ["organisation"])
+    place = make_instrument(session, facility)
+    now: dict[str, Any] = {"actor": SYSTEM, "code": place.code, "now": NOW}
+    shot = instrument_files.add(session, sort=FileSort.PHOTO, content=PHOTO, **now)
+    inside = instrument_files.add(
+        session, sort=FileSort.DOCUMENT, content=b"%PDF-1", title_en="X", audience=Readership.STAFF, **now
+    )
+    row = price_lists.put(
+        session,
+        customer_classes=[CustomerClass.EXTERNAL],
+        unit=Unit.HOUR,
+        amount=Decimal(100),
+        since=NOW.date() + timedelta(days=9),
+        **now,
+    )
+    [price] = row.prices
+    return {"kept": place.code, "photo": str(shot.id), "inside": str(inside.id), "price": str(price.id)}
 
 
 def _permitted(session: Session, facility: Facility) -> dict[str, str]:
@@ -1574,6 +1597,17 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
         "web.change_announcement": (one, {}),
         "web.submit_announcement": (one, {"data": typed}),
         "web.end_announcement": (one, {"data": {}}),
+        "web.staff": ({"code": t.facility}, {}),
+        "web.give_staff_role": (
+            {"code": t.facility},
+            {"data": {"email": "new@example.org", "role": case.thing or "operator"}},
+        ),
+        "web.take_staff_role": ({"code": t.facility, "membership_id": t.ids["staffed"]}, {"data": {}}),
+        "web.joining": ({"link_id": str(uuid4()), "secret": "guessed"}, {}),
+        "web.join": (
+            {"link_id": str(uuid4()), "secret": "guessed"},
+            {"data": {"name": "X", "password": "paper kite"}},
+        ),
         "web.put_away": (one, {"data": {"version": "1", "next": "/"}}),
     }
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from booking import i18n
 from booking.config import Settings
 from booking.domain import one_time
-from booking.domain.access import SYSTEM, Actor
+from booking.domain.access import SYSTEM, Actor, Role
 from booking.domain.calendar_sources import Means
 from booking.domain.chemicals import Hazard, Substance
 from booking.domain.occupation import Item
@@ -217,6 +217,13 @@ def signed_up(session, ada, tam, furnace, pool):
 def password_reset_asked(session, ada, tam, furnace, pool):
     accounts.ask_reset(session, email=ada.email, key=KEY, now=NOW)
     return ada.person_id, "person.password_reset_asked"
+
+
+def invited(session, ada, tam, furnace, pool):
+    dora = accounts.create(session, email="dora@example.org", name="dora", confirmed=False, now=NOW)
+    place = furnace.facility
+    accounts.invite(session, actor=tam, person=dora, role=Role.OPERATOR, place=place, key=KEY, now=NOW)
+    return dora.id, "person.invited"
 
 
 def membership_requested(session, ada, tam, furnace, pool):
@@ -564,6 +571,7 @@ STORIES = {
     "booking.reminded": reminded,
     "person.signed_up": signed_up,
     "person.password_reset_asked": password_reset_asked,
+    "person.invited": invited,
     "booking.no_show": about_booking("booking.no_show"),
     "booking.overtime": about_booking("booking.overtime"),
     "approval.reminded": of_step("approval.reminded"),
