@@ -100,9 +100,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Something that takes time, as staff sees it; `booking_id` and what follows are None behind the mask.
+    """Something that takes time, as staff sees it; behind the mask `booking_id`, title and person are None.
 
-    `movable` says that the reader may change it, `asks` that its owner has not agreed to that beforehand.
+    `movable` says that the reader may change it, `own` that it is theirs, `asks` that its owner has not agreed to be
+    moved beforehand.
     """
 
     instrument_id: int
@@ -118,6 +119,7 @@ class Bar:
     title: str | None
     person: str | None
     movable: bool
+    own: bool
     asks: bool
     confidential: bool
     expires_at: datetime | None
@@ -377,7 +379,7 @@ def _told(rows: Iterable[Any], actor: Actor, now: datetime) -> list[Bar]:
 def _bar(row: Any, actor: Actor, allowed: Any, now: datetime) -> Bar:
     seen = row.booking_id is not None and allowed("booking.see", row)
     movable = seen and row.state in MOVABLE and row.booking_ends_at > now and allowed("booking.change", row)
-    own = actor.person_id in {row.person_id, row.booked_by_id}
+    own = actor.person_id is not None and actor.person_id in {row.person_id, row.booked_by_id}
     return Bar(
         instrument_id=row.instrument_id,
         start=row.starts_at,
@@ -392,6 +394,7 @@ def _bar(row: Any, actor: Actor, allowed: Any, now: datetime) -> Bar:
         title=row.purpose if seen else None,
         person=row.name if seen else None,
         movable=movable,
+        own=own,
         asks=movable and row.state is not State.REQUESTED and not row.may_move and not own,
         confidential=bool(row.confidential),
         expires_at=row.expires_at,

@@ -48,14 +48,12 @@ export function deeds(resources) {
   const at = (name, booking) => data.urls[name].replace(NOBODY, booking);
   const when = (row, span) => paper.times(row.facility.zone, span.from, span.to);
 
-  async function send(booking, version, body) {
-    const answer = await fetch(at("patch", booking), {
-      method: "PATCH",
-      headers: {
-        "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token, "If-Match": `"${version}"`,
-      },
-      body: JSON.stringify(body),
-    });
+  async function send(method, address, version, body) {
+    const headers = {
+      "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token, "If-Match": `"${version}"`,
+    };
+    const answer = await fetch(address, { method, headers, body: JSON.stringify(body) }).catch(() => null);
+    if (!answer) return { status: 0, said: {} };
     const said = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
     return { status: answer.status, said };
   }
@@ -74,12 +72,12 @@ export function deeds(resources) {
     const before = { from: bar.us, to: bar.ue };
     if (bar.a && !(await consent(bar, target, span))) return false;
     const { b: booking, p: person } = bar;
-    const { status, said } = await send(booking, bar.v, wish(row, target, span, before)).catch(() => ({ status: 0, said: {} }));
+    const { status, said } = await send("PATCH", at("patch", booking), bar.v, wish(row, target, span, before));
     const rows = [...new Set([row.id, target.id])];
     if (status === 200) {
-      const told = said.state === "requested" && bar.l !== "pending" ? words.requested : words.moved;
+      const told = said.state === "requested" && bar.l !== "pending" ? words.requested : bar.o ? words.moved_own : words.moved;
       const title = fill(told, { when: when(target, span), place: target.name, person: person ?? "" });
-      toast("success", title, [], [{ said: words.undo, go: () => undo(booking, said.version, row, target, before, span) }]);
+      toast("success", title, [], [{ said: words.undo, go: () => undo(booking, said.version, row, target, before) }]);
       await resources.refresh(rows);
       return true;
     }
@@ -88,8 +86,8 @@ export function deeds(resources) {
     return false;
   }
 
-  async function undo(booking, version, row, target, before, span) {
-    const { status, said } = await send(booking, version, wish(target, row, before, span)).catch(() => ({ status: 0, said: {} }));
+  async function undo(booking, version, row, target, before) {
+    const { status, said } = await send("POST", at("undo", booking), version, {});
     if (status === 200) toast("success", fill(words.undone, { when: when(row, before), place: row.name }));
     else refused(status, said, null, booking);
     await resources.refresh([...new Set([row.id, target.id])]);

@@ -265,6 +265,7 @@ export function hand(resources, deeds) {
     const { span, target } = carried;
     const step = target.drawn?.step ?? carried.row.drawn.step;
     const shift = (by) => { carried.span = { from: span.from + by, to: span.to + by }; };
+    const last = (to) => { carried.span = { ...span, to: Math.max(to, span.from + step) }; };
     const deed = {
       ArrowLeft: () => shift(-step),
       ArrowRight: () => shift(step),
@@ -272,17 +273,17 @@ export function hand(resources, deeds) {
       PageDown: () => shift(1440),
       ArrowUp: () => other(-1),
       ArrowDown: () => other(1),
-      "+": () => { carried.span = { ...span, to: span.to + step }; },
-      "=": () => { carried.span = { ...span, to: span.to + step }; },
-      "-": () => { carried.span = { ...span, to: Math.max(span.to - step, span.from + step) }; },
+      "+": () => last(span.to + step),
+      "=": () => last(span.to + step),
+      "-": () => last(span.to - step),
       Enter: () => put(),
       m: () => put(),
       M: () => put(),
       Escape: () => leave(),
     }[key];
     if (!deed) return key !== "Tab";
-    deed();
-    if (carried) show(carried, true);
+    const silent = deed() === false;
+    if (carried) show(carried, !silent);
     return true;
   }
 
@@ -296,9 +297,10 @@ export function hand(resources, deeds) {
       resources.element(carried.row)?.classList.add("dragged");
       resources.reveal(number);
       carried.target = one;
-      return;
+      return true;
     }
     say(words.not_the_same);
+    return false;
   }
 
   function show(one, aloud = false) {

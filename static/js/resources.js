@@ -19,6 +19,7 @@ const AHEAD = 500; // pixels beyond what is in sight that are drawn already
 const LEAST = 24; // pixels of a bar, so that a finger hits it
 const MOST_LANES = 8;
 const MOST_ASKED = 60;
+const PAUSE = 120;
 const ASK = 5000;
 
 const address = new URL(location.href);
@@ -44,7 +45,7 @@ let looks = new Set(data.looks);
 let shown = []; // what has a place on the paper, in order: heads of facilities, and rows
 let tops = [];
 let elements = new Map();
-let here = null; // where the keyboard is: { key, bar }
+let across = 1; // pixels of the paper's width, read once: to ask for it while drawing would lay out everything anew
 
 // --- what is shown ------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ function draw() {
     else element.remove();
   }
   elements = kept;
-  if (wanting.length) ask(wanting.map((row) => row.id));
+  if (wanting.length) soon();
 }
 
 function drawHead(one) {
@@ -242,15 +243,14 @@ function opening(row) {
 
 /** Put bars into lanes so that none lies on another, however short they are drawn. */
 function laid(row) {
-  const width = Math.max(grid.clientWidth - head.firstChild.offsetWidth, 1);
-  const least = LEAST / width;
+  const least = LEAST / across;
   const now = Date.now() / 60_000;
+  const [first, last] = paper.ends(row.facility.zone);
   const ends = [];
   const bars = [];
   row.more = 0;
   for (const bar of row.drawn.bars) {
     if (!looks.has(bar.l) || (bar.x && bar.x <= now)) continue;
-    const [first, last] = paper.ends(row.facility.zone);
     if (bar.e <= first || bar.s >= last) continue;
     const left = Math.min(paper.place(row.facility.zone, bar.s), 1 - least);
     const right = Math.max(paper.place(row.facility.zone, bar.e), left + least);
@@ -346,6 +346,16 @@ function redraw(row) {
 // --- reading ------------------------------------------------------------------------------------
 
 const asked = new Set();
+let next = 0;
+
+/** Ask in a moment for what is then in sight and not drawn: what flew by is not asked for. */
+function soon() {
+  next ||= setTimeout(() => {
+    next = 0;
+    const rowsInSight = [...elements.keys()].filter((key) => key.startsWith("r:")).map((key) => byId.get(Number(key.slice(2))));
+    ask(rowsInSight.filter((row) => !row.drawn).map((row) => row.id));
+  }, PAUSE);
+}
 
 async function ask(ids) {
   const wanted = ids.filter((id) => !asked.has(id)).slice(0, MOST_ASKED);
@@ -491,9 +501,18 @@ function reveal(number) {
   return elements.get(one.key);
 }
 
+/** Read the paper's width; true if it is another one. */
+function wide() {
+  const found = Math.max(grid.clientWidth - head.firstChild.offsetWidth, 1);
+  const changed = found !== across;
+  across = found;
+  return changed;
+}
+
 // --- and off we go ------------------------------------------------------------------------------
 
 scale();
+wide();
 take(data);
 arrange();
 stay(grid.querySelector(".resources-time") ?? grid.querySelector("[data-stop]"));
@@ -509,6 +528,7 @@ scroll.addEventListener("scroll", () => {
   });
 }, { passive: true });
 new ResizeObserver(() => {
+  if (!wide()) return;
   for (const row of rows) redraw(row);
   draw();
 }).observe(scroll);
