@@ -13,8 +13,10 @@ from booking.api.schemas.fields import stamp
 from booking.db import reading
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import availability, instruments
+from booking.services import availability, finder, instruments
 from booking.services.availability import Bar
+from booking.services.catalogue import several
+from booking.services.finder import Question
 
 blp = Blueprint("api-availability", __name__, description="When it can be booked.")
 
@@ -83,21 +85,19 @@ def of_facility(wanted: dict[str, Any], facility_id: str) -> Response:
 def find(wanted: dict[str, Any]) -> Response:
     """Find a time
 
-    The earliest time at each matching instrument in which a use of this length can be had, the earliest
-    first.
+    The earliest time at each matching instrument in which a use of this length can be had; the earliest first, or the
+    cheapest, or the nearest.
     """
     near = bool(wanted["near"])
+    limit = wanted.pop("limit")
+    asked = {
+        name: wanted.pop(name)
+        for name in ("duration", "within", "quantity", "part", "days", "ceiling", "sort")
+    }
+    terms = frozenset(several(wanted.pop("terms")))
+    question = Question(**asked, terms=terms, filters=filters(wanted))
     with reading() as session:
-        offers = availability.find(
-            session,
-            actor=actor(),
-            duration=wanted.pop("duration"),
-            within=wanted.pop("within"),
-            quantity=wanted.pop("quantity"),
-            limit=wanted.pop("limit"),
-            filters=filters(wanted),
-            now=utc_now(),
-        )
+        found = finder.find(session, actor=actor(), question=question, limit=limit, now=utc_now())
     return written(
         {
             "offers": [
@@ -108,7 +108,7 @@ def find(wanted: dict[str, Any]) -> Response:
                     "estimate": _price(offer.estimate),
                     **({"km": offer.km} if near else {}),
                 }
-                for offer in offers
+                for offer in found.offers
             ]
         }
     )

@@ -1,7 +1,7 @@
 """Open spans minus what is taken: free levels and the starts at which a use fits."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import pairwise
 
@@ -10,6 +10,12 @@ from booking.domain.rules import Policy
 from booking.domain.spans import Load, Span, intersect, levels, merge, subtract
 
 SOON = timedelta(microseconds=1)
+
+PARTS = {"morning": (6, 12), "afternoon": (12, 18), "night": (18, 30)}
+"""Parts of the day as hours of the clock from which to which a use may begin; the night ends on the next day."""
+
+DAYS = {"weekdays": range(5), "weekends": range(5, 7)}
+"""Kinds of days by their weekdays, Monday is 0; a night belongs to the day on which it begins."""
 
 
 def free_levels(
@@ -59,27 +65,56 @@ def _reaching(
         yield stretch
 
 
-def first_start(
+def starts(
     spans: Iterable[Span],
     length: timedelta,
     policy: Policy,
     now: datetime,
     zone_name: str,
     *,
-    starting: Span | None = None,
-) -> datetime | None:
-    """Give the first start on the instrument's step at which a use of this length fits into one of the spans.
+    starting: Iterable[Span],
+) -> Iterator[datetime]:
+    """Walk through the starts within some stretches at which a use of this length fits, none before the last has ended.
 
-    None as well when the length itself breaks the policy. Spans that touch are joined first. A use may be asked to
-    start within a stretch, which it may outlast.
+    The stretches come in order; a use may outlast the one in which it begins.
     """
-    if not _allows(policy, length):
-        return None
-    for span in merge(allowed(spans, policy, now)):
-        start = on_step(max(span.start, starting.start) if starting else span.start, policy.step, zone_name)
-        if start + length <= span.end:
-            return start if starting is None or start < starting.end else None
-    return None
+    if not length_allowed(policy, length):
+        return
+    wholes = merge(allowed(spans, policy, now))
+    free = [(span.start, span.end - length) for span in wholes if span.start + length <= span.end]
+    place, after = 0, now
+    for stretch in starting:
+        while place < len(free) and free[place][1] < stretch.start:
+            place += 1
+        for first, last in free[place:]:
+            if first >= stretch.end:
+                break
+            at = on_step(max(first, stretch.start, after), policy.step, zone_name)
+            while at <= last and at < stretch.end:
+                yield at
+                after = at + length
+                at = on_step(after, policy.step, zone_name)
+
+
+def begins(within: Span, zone_name: str, *, part: str = "", days: str = "") -> list[Span]:
+    """Give the stretches in which a use may begin, by the clock of a zone: in a part of the day, on some weekdays."""
+    tz = zone(zone_name)
+    first, last = PARTS[part] if part else (0, 24)
+    weekdays = DAYS[days] if days else range(7)
+    day = within.start.astimezone(tz).date() - timedelta(days=1)
+    end = within.end.astimezone(tz).date()
+    found = []
+    while day <= end:
+        if day.weekday() in weekdays:
+            found.append(Span(_hour(day, first, zone_name), _hour(day, last, zone_name)))
+        day += timedelta(days=1)
+    return intersect(merge(found), [within])
+
+
+def _hour(day: date, hour: int, zone_name: str) -> datetime:
+    """Give the instant of an hour of the clock; those from 24 on are of the next day."""
+    at = datetime.combine(day + timedelta(days=hour // 24), datetime.min.time(), tzinfo=zone(zone_name))
+    return at.replace(hour=hour % 24).astimezone(UTC)
 
 
 def nearest_starts(
@@ -97,7 +132,7 @@ def nearest_starts(
     A use may be asked to start within a stretch, which it may outlast.
     """
     length = wish.duration
-    if not _allows(policy, length):
+    if not length_allowed(policy, length):
         return []
     step = timedelta(minutes=policy.step)
     found: list[datetime] = []
@@ -157,7 +192,8 @@ def on_step(at: datetime, step: int, zone_name: str) -> datetime:
     return at if not passed else at - passed + timedelta(minutes=size)
 
 
-def _allows(policy: Policy, length: timedelta) -> bool:
+def length_allowed(policy: Policy, length: timedelta) -> bool:
+    """Tell whether the policy lets a use be so long: neither too short nor too long, and on its step."""
     minutes = length.total_seconds() / 60
     longest = policy.longest or minutes
     return policy.shortest <= minutes <= longest and minutes % policy.step == 0

@@ -1,6 +1,6 @@
 """Steps of approval: which ones a wish needs, when each has its turn, who is asked; bookings ask for them here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -39,6 +39,7 @@ from models import (
     Chemical,
     Delegation,
     Facility,
+    Instrument,
     Membership,
     Person,
     PersonState,
@@ -178,6 +179,28 @@ def declare(session: Session, *, booking_id: UUID, chemicals: Sequence[Substance
         for position, one in enumerate(chemicals)
     )
     session.flush()
+
+
+def may_ask(
+    session: Session, *, actor: Actor, items: Sequence[Item], instruments: Mapping[int, Instrument]
+) -> set[int]:
+    """Give the instruments at which such a use needs approval, or may need it: rules have conditions of their own."""
+    won = policies.winning(
+        session,
+        kind=RuleKind.APPROVAL,
+        items=items,
+        instruments=instruments,
+        person_id=actor.person_id,
+    )
+    asking = set()
+    for item, rules in zip(items, won, strict=True):
+        row = instruments[item.instrument_id]
+        by_rule = any(
+            rule.value != 0 and _read(rule.name, rule.data).approvers is not None for rule in rules.values()
+        )
+        if by_rule or (row.approval_required and not _manages(actor, row.facility_id)):
+            asking.add(row.id)
+    return asking
 
 
 def _rules(session: Session, wish: "Wish") -> list[list[StepRule]]:

@@ -1,9 +1,10 @@
-"""What is free and what is taken: facts for the rules, free spans, the timeline, find a time, equal instruments."""
+"""What is free and what is taken: facts for the rules, free spans, the timeline, next uses, equal instruments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from heapq import merge as merged
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, or_, select
@@ -18,8 +19,7 @@ from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
 from booking.domain.rules import LONGEST, Facts, Invalid, Policy
 from booking.domain.spans import Load, Span, busy, intersect, merge
-from booking.services import catalogue, distances, instruments, occupation, permit_needs, policies
-from booking.services.catalogue import Filters
+from booking.services import catalogue, instruments, occupation, permit_needs, policies
 from models import (
     Booking,
     Capability,
@@ -34,9 +34,6 @@ from models import (
 
 WINDOW = LONGEST
 """No question looks at more time than this."""
-
-CANDIDATES = 400
-"""Find-a-time looks at no more instruments at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,50 +389,6 @@ def estimates(session: Session, *, actor: Actor, items: Sequence[Item]) -> list[
     return charges
 
 
-def find(
-    session: Session,
-    *,
-    actor: Actor,
-    duration: timedelta,
-    within: Span,
-    filters: Filters,
-    quantity: int = 1,
-    limit: int = 50,
-    now: datetime,
-) -> list[Offer]:
-    """Give the earliest time of each matching instrument at which a use of this length can be had.
-
-    Earliest first; a constant number of statements however many instruments match.
-
-    :raises Invalid: if the window or the duration makes no sense
-    """
-    check_window(within)
-    if duration <= timedelta(0) or duration > WINDOW:
-        raise Invalid({"duration": "out_of_range"})
-    reach = distances.reach(session, near=filters.near, within_km=filters.within_km)
-    rows = session.scalars(
-        select(Instrument)
-        .where(
-            Instrument.id.in_(catalogue.matching(filters, actor, reach)),
-            Instrument.bookable,
-            Instrument.units >= quantity,
-        )
-        .order_by(Instrument.id)
-        .limit(CANDIDATES)
-    ).all()
-    starts = _earliest(session, rows, duration, within, quantity, now, actor.person_id)
-    starts = sorted(starts, key=lambda found: (found[1].start, found[0].code))[:limit]
-    items = [Item(row.id, span, quantity) for row, span in starts]
-    charges = estimates(session, actor=actor, items=items)
-    km = reach.km if reach else {}
-    return [
-        Offer(
-            row.id, row.code, span.start, span.end, charge.amount if charge else None, km.get(row.facility_id)
-        )
-        for (row, span), charge in zip(starts, charges, strict=True)
-    ]
-
-
 def next_free(
     session: Session,
     *,
@@ -502,24 +455,44 @@ def _earliest(
     places = zones(session, rows)
     result = []
     for row in rows:
-        name = places[row.facility_id]
-        starts = [span for room in found[row.id] for span in _first(room, duration, quantity, now, name)]
-        if starts:
-            result.append((row, min(starts)))
+        first = next(uses(found[row.id], duration, quantity, now, places[row.facility_id]), None)
+        if first:
+            result.append((row, first))
     return result
 
 
-def _first(
-    room: Room, duration: timedelta | None, quantity: int, now: datetime, zone_name: str
+def uses(
+    rooms: Iterable[Room],
+    duration: timedelta | None,
+    quantity: int,
+    now: datetime,
+    zone_name: str,
+    begins: Sequence[Span] | None = None,
 ) -> Iterator[Span]:
-    """Give the first use under the settings of the room, from the first of its stretches that has any."""
+    """Walk through the uses of a length, or of the shortest one, that can be had: no two at one time, in order.
+
+    `begins` are the stretches in which they may begin, where that matters.
+    """
+    end: datetime | None = None
+    for span in merged(*(_uses(room, duration, quantity, now, zone_name, begins) for room in rooms)):
+        if end is None or span.start >= end:
+            yield span
+            end = span.end
+
+
+def _uses(
+    room: Room,
+    duration: timedelta | None,
+    quantity: int,
+    now: datetime,
+    zone_name: str,
+    begins: Sequence[Span] | None,
+) -> Iterator[Span]:
     length = duration or timedelta(minutes=room.policy.shortest)
     spans = [span for span, level in room.levels if level >= quantity]
-    for starting in room.starting:
-        start = availability.first_start(spans, length, room.policy, now, zone_name, starting=starting)
-        if start is not None:
-            yield Span(start, start + length)
-            return
+    starting = room.starting if begins is None else intersect(room.starting, begins)
+    for start in availability.starts(spans, length, room.policy, now, zone_name, starting=starting):
+        yield Span(start, start + length)
 
 
 def zones(session: Session, rows: Iterable[Instrument]) -> dict[int, str]:

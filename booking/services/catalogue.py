@@ -62,9 +62,10 @@ LONGEST_FILTER = 200
 class Filters:
     """What is looked for; an empty word asks for nothing.
 
-    `category` finds what is below it (01 finds 0101). `capability` is a tag, or one with a limit
-    (`volume_l>=50`); several have commas between. `near` is the code of a facility from which distances count,
-    `within_km` how many kilometres away it may be.
+    Of facilities, networks, regions, kinds and categories one of several with commas between is enough. `category`
+    finds what is below it (01 finds 0101), and so does `region` (450000 finds 450200). `capability` is a tag, or one
+    with a limit (`volume_l>=50`); of several with commas between all count. `near` is where distances count from, as
+    `distances.reach` reads it, `within_km` how many kilometres away it may be.
     """
 
     q: str = ""
@@ -75,6 +76,7 @@ class Filters:
     capability: str = ""
     near: str = ""
     within_km: str = ""
+    region: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what nobody types.
@@ -126,6 +128,11 @@ def matching(filters: Filters, actor: Actor, reach: Reach | None = None) -> Sele
     if found := words_of.words(filters.q):
         query = query.where(Instrument.id.in_(select(InstrumentText.instrument_id).where(*_contains(found))))
     return query
+
+
+def tests(filters: Filters) -> dict[str, ColumnElement[bool]]:
+    """Give the condition on an instrument of each filter that is set, by its name; words and distance apart."""
+    return _narrowed(filters, Instrument)
 
 
 def search(
@@ -185,26 +192,40 @@ def _contains(found: Iterable[str]) -> list[ColumnElement[bool]]:
 
 def _narrowed(filters: Filters, c: Any, reach: Reach | None = None) -> dict[str, ColumnElement[bool]]:
     """Give the condition of each filter that is set, by its name, on columns named as an instrument's."""
-    makers: dict[str, Callable[[str], ColumnElement[bool]]] = {
-        "facility": lambda code: (
-            c.facility_id == select(Facility.id).where(Facility.code == code).scalar_subquery()
-        ),
-        "network": lambda code: c.facility_id.in_(_members(code)),
-        "kind": lambda kind: c.kind == kind if kind in vocabulary.KINDS else false(),
-        "category": lambda code: c.category_code.startswith(code, autoescape=True),
-        "capability": lambda wanted: able(c.id, wanted),
+    makers: dict[str, Callable[[list[str]], ColumnElement[bool]]] = {
+        "facility": lambda codes: c.facility_id.in_(select(Facility.id).where(Facility.code.in_(codes))),
+        "region": lambda codes: c.facility_id.in_(select(Facility.id).where(_in_regions(codes))),
+        "network": lambda codes: c.facility_id.in_(_members(codes)),
+        "kind": lambda kinds: c.kind.in_([kind for kind in kinds if kind in vocabulary.KINDS]),
+        "category": lambda codes: or_(*(c.category_code.startswith(code, autoescape=True) for code in codes)),
+        "capability": lambda wanted: able(c.id, ",".join(wanted)),
     }
-    found = {name: make(value) for name, make in makers.items() if (value := getattr(filters, name).strip())}
+    found = {name: make(words) for name, make in makers.items() if (words := several(getattr(filters, name)))}
     if reach is not None and reach.within is not None:
         found["within_km"] = c.facility_id.in_(reach.near)
     return found
 
 
-def _members(network: str) -> Select[int]:
+def several(text: str) -> list[str]:
+    """Give the words of a filter, which have commas between."""
+    return [word for part in text.split(",") if (word := part.strip())]
+
+
+def _in_regions(codes: Iterable[str]) -> ColumnElement[bool]:
+    """Say that a facility is in one of the regions; a code that ends in zeros is of all that is below it."""
+    return or_(*(Facility.region_code.startswith(region_stem(code), autoescape=True) for code in codes))
+
+
+def region_stem(code: str) -> str:
+    """Give how the codes of all that lies in a region begin: two digits for a province, four for a city."""
+    return code[:2] if code.endswith("0000") else code[:4] if code.endswith("00") else code
+
+
+def _members(codes: Iterable[str]) -> Select[int]:
     return (
         select(NetworkFacility.facility_id)
         .join(Network, Network.id == NetworkFacility.network_id)
-        .where(Network.code == network)
+        .where(Network.code.in_(codes))
     )
 
 
@@ -371,6 +392,10 @@ def _facet_rows(
         .join(groups, groups.c.facility_id == NetworkFacility.facility_id)
         .where(*others("network"))
         .group_by(member),
+        _row("region", None, Facility.region_code, number)
+        .join(groups, groups.c.facility_id == Facility.id)
+        .where(Facility.region_code != "", *others("region"))
+        .group_by(Facility.region_code),
         _row("kind", None, groups.c.kind, number).where(*others("kind")).group_by(groups.c.kind),
         _row("category", None, groups.c.category_code, number)
         .where(groups.c.category_code.is_not(None), *others("category"))
@@ -394,7 +419,7 @@ def _tag_rows(
 
 # Facets
 
-_FACETS = ("facility", "network", "kind", "category", "capability")
+_FACETS = ("facility", "region", "network", "kind", "category", "capability")
 
 
 def _facets(
@@ -404,15 +429,16 @@ def _facets(
     chosen = {need.tag for part in needs.parts(filters.capability) if (need := needs.read(part))}
     return {
         "facility": _named(session, Facility, counts["facility"], filters.facility),
+        "region": regions(counts["region"]),
         "network": _named(session, Network, counts["network"], filters.network),
         "kind": [
-            _facet(kind, name, counts["kind"][kind])
+            facet(kind, name, counts["kind"][kind])
             for kind, name in vocabulary.KINDS.items()
             if kind in counts["kind"]
         ],
         "category": _classes(session, counts["category"]),
         "capability": [
-            _facet(tag, vocabulary.ability_name(tag), counts["capability"][tag])
+            facet(tag, vocabulary.ability_name(tag), counts["capability"][tag])
             for i, tag in enumerate(tags)
             if i < MOST_CAPABILITIES or tag in chosen
         ],
@@ -425,9 +451,15 @@ def _named(
     most = sorted(counts, key=lambda place: (-counts[place], place))[:MOST_CHOICES]
     query = select(model.id, model.code, model.name_zh, model.name_en)
     rows = session.execute(
-        query.where(or_(model.id.in_(most), model.code == chosen.strip())).order_by(model.code)
+        query.where(or_(model.id.in_(most), model.code.in_(several(chosen)))).order_by(model.code)
     )
     return [Facet(code, zh, en, counts[place]) for place, code, zh, en in rows if place in counts]
+
+
+def regions(counts: Mapping[str, int]) -> list[Facet]:
+    """Give the regions that have a name, by code."""
+    known = [code for code in sorted(counts) if code in vocabulary.REGIONS]
+    return [facet(code, vocabulary.REGIONS[code], counts[code]) for code in known]
 
 
 def _classes(session: Session, counts: Mapping[str, int]) -> list[Facet]:
@@ -441,7 +473,8 @@ def _classes(session: Session, counts: Mapping[str, int]) -> list[Facet]:
     return [Facet(code, zh, en, sums[code]) for code, zh, en in rows]
 
 
-def _facet(key: str, name: Term, count: int) -> Facet:
+def facet(key: str, name: Term, count: int) -> Facet:
+    """Make a facet of a word of ours."""
     return Facet(key, name.zh, name.en, count)
 
 

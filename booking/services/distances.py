@@ -1,6 +1,7 @@
 """How far facilities are from one that somebody names, or from their own organisation's."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -18,10 +19,11 @@ FARTHEST = 20_100
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Kilometres by facility, of those whose place is known, and how many are near enough; None is any number."""
+    """Kilometres by facility, where they are known, how many are near enough (None: any number), and from where."""
 
     km: Mapping[int, float]
     within: float | None = None
+    here: Point | None = None
 
     @property
     def near(self) -> list[int]:
@@ -43,11 +45,12 @@ def between(one: Facility, other: Facility) -> float | None:
 
 
 def reach(session: Session, *, near: str, within_km: str = "") -> Reach | None:
-    """Give how far every facility is from the one of a code; None where nobody asks.
+    """Give how far every facility is from a place; None where nobody asks.
 
-    A facility whose place is unknown is near to itself alone.
+    The place is the code of a facility, `latitude,longitude`, or a town or the code of a region: the middle of its
+    facilities. A facility whose place is unknown is near to itself alone.
 
-    :raises Invalid: if there is no such facility, or the kilometres are none
+    :raises Invalid: if there is no such place, or the kilometres are none
     """
     if not near:
         if within_km:
@@ -56,10 +59,33 @@ def reach(session: Session, *, near: str, within_km: str = "") -> Reach | None:
     within = _within(within_km)
     rows = session.scalars(select(Facility)).all()
     here = next((row for row in rows if row.code == near), None)
-    if here is None:
+    if here is not None:
+        km = {row.id: away for row in rows if (away := between(here, row)) is not None}
+        return Reach(km, within, point(here))
+    middle = _coordinates(near) or _middle(rows, near)
+    if middle is None:
         raise Invalid({"near": "unknown"})
-    km = {row.id: away for row in rows if (away := between(here, row)) is not None}
-    return Reach(km, within)
+    km = {row.id: away for row in rows if (away := distances.told(middle, point(row))) is not None}
+    return Reach(km, within, middle)
+
+
+_COORDINATES = re.compile(r"(-?\d{1,2}(?:\.\d{1,6})?), ?(-?\d{1,3}(?:\.\d{1,6})?)", re.ASCII)
+
+
+def _coordinates(text: str) -> Point | None:
+    found = _COORDINATES.fullmatch(text.strip())
+    if found is None:
+        return None
+    latitude, longitude = float(found[1]), float(found[2])
+    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+
+
+def _middle(rows: Iterable[Facility], name: str) -> Point | None:
+    """Give the middle of the facilities of a town or region of which it is known where they are."""
+    points = [at for row in rows if name in {row.town, row.region_code} if (at := point(row))]
+    if not points:
+        return None
+    return sum(at[0] for at in points) / len(points), sum(at[1] for at in points) / len(points)
 
 
 def _within(text: str) -> float | None:

@@ -295,6 +295,38 @@ def of_instrument(session: Session, *, actor: Actor, instrument: Instrument, now
     ]
 
 
+def held(session: Session, *, actor: Actor, rows: Sequence[Instrument], now: datetime) -> dict[int, bool]:
+    """Tell of each instrument that needs a qualification today whether this reader holds all of them.
+
+    A constant number of statements however many instruments there are.
+    """
+    stations = _stations(session, [row.id for row in rows if row.kind is InstrumentKind.LINE])
+    places = {row.id: [row, *stations.get(row.id, ())] for row in rows}
+    every = {place.id: place for found in places.values() for place in found}
+    rules = policies.rules_for(session, every.values(), kinds=[RuleKind.QUALIFICATION])
+    wanted = {
+        place: set(
+            domain.needs(rules[place], _moment(session, actor, row, rules[place], now), row.category_code)
+        )
+        for place, row in every.items()
+        if rules[place]
+    }
+    if not any(wanted.values()):
+        return {}
+    known = by_codes(session, set().union(*wanted.values()))
+    papers = papers_of(session, actor.person_id, [row.id for row in known.values()])
+    mine = set()
+    for code, row in known.items():
+        today = now.date()
+        if domain.standing(papers.get(row.id, ()), today, today)[0] is Standing.HELD:
+            mine.add(code)
+    needed = {
+        key: set().union(*(wanted.get(place.id, set()) for place in found)) & set(known)
+        for key, found in places.items()
+    }
+    return {key: codes <= mine for key, codes in needed.items() if codes}
+
+
 def _moment(
     session: Session, actor: Actor, instrument: Instrument, rules: Sequence[PolicyRule], now: datetime
 ) -> Moment:

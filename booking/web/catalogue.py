@@ -34,7 +34,7 @@ from booking.services.catalogue import Facet, Filters
 from booking.web import abilities, blueprint, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
 from booking.web.forms import said
-from booking.web.words import facet_name
+from booking.web.words import facet_name, region
 from models import Facility, Instrument, InstrumentPrice
 
 Answer = str | Redirect | tuple[str, int]
@@ -316,7 +316,8 @@ def all_facilities() -> str:
 def map_place(row: Facility, count: int, **more: object) -> dict[str, object]:
     """Give a facility as the map wants it, see templates/parts/map.html."""
     note = i18n.ngettext("%(num)d instrument", "%(num)d instruments", count, num=count)
-    place = {"code": row.code, "name": i18n.name_of(row), "town": row.town, "count": count, "note": note}
+    town = region(row.region_code) or row.town
+    place = {"code": row.code, "name": i18n.name_of(row), "town": town, "count": count, "note": note}
     return place | {"lat": row.latitude, "lon": row.longitude} | more
 
 

@@ -81,10 +81,11 @@ function draw(box) {
     L.marker([here.lat, here.lon], { icon: mark, keyboard: false, interactive: false, alt: here.name }).addTo(map);
   }
   const circles = L.layerGroup().addTo(map);
-  const most = Math.max(1, ...places.map((place) => place.count ?? 0));
   const gather = () => {
     circles.clearLayers();
-    for (const group of together(map, places)) circle(L, box, group, most).addTo(circles);
+    const groups = together(map, places);
+    const most = Math.max(1, ...groups.map((group) => sum(group.places)));
+    for (const group of groups) circle(L, box, group, most).addTo(circles);
   };
   map.on("zoomend", gather);
   gather();
@@ -103,10 +104,14 @@ function together(map, places) {
   return groups;
 }
 
+function sum(places) {
+  return places.reduce((total, place) => total + (place.count ?? 0), 0);
+}
+
 function circle(L, box, { places }, most) {
   const [first] = places;
   const counted = places.every((place) => place.count !== undefined);
-  const total = places.reduce((sum, place) => sum + (place.count ?? 0), 0);
+  const total = sum(places);
   const share = places.length === 1 && first.size !== undefined ? first.size : Math.sqrt(Math.min(1, total / most));
   const size = Math.round(SMALLEST + (LARGEST - SMALLEST) * share);
   const face = document.createElement("span");

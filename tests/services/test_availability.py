@@ -9,8 +9,9 @@ from sqlalchemy import event
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import availability, bookings, policies
+from booking.services import availability, bookings, finder, policies
 from booking.services.catalogue import Filters
+from booking.services.finder import Question
 from models import InstrumentPrice, OpeningRule
 from tests import cast
 from tests.factories import make_facility, make_instrument
@@ -106,22 +107,22 @@ def test_find_a_time_gives_the_earliest_of_each(session, ada):
     place(session, ada, busy, 0, 3)
     place(session, ada, pool, 0, 2, 3)
     filters = Filters(facility=facility.code)
-    offers = availability.find(
-        session, actor=ada, duration=timedelta(hours=2), within=span(0, 24), filters=filters, now=NOW
-    )
+    offers = finder.find(
+        session,
+        actor=ada,
+        question=Question(duration=timedelta(hours=2), within=span(0, 24), filters=filters),
+        now=NOW,
+    ).offers
     assert [(o.code, o.start, o.estimate) for o in offers] == [
         *sorted([(idle.code, NOW, Decimal("180.00")), (pool.code, NOW, None)]),
         (busy.code, span(3, 5).start, None),
     ]
-    offers = availability.find(
+    offers = finder.find(
         session,
         actor=ada,
-        duration=timedelta(hours=2),
-        within=span(0, 24),
-        filters=filters,
-        quantity=2,
+        question=Question(duration=timedelta(hours=2), within=span(0, 24), filters=filters, quantity=2),
         now=NOW,
-    )
+    ).offers
     assert [(o.code, o.start) for o in offers] == [(pool.code, span(2, 4).start)]
     for offer in offers:
         items = [Item(offer.instrument_id, Span(offer.start, offer.end), 2)]
@@ -134,12 +135,12 @@ def test_find_a_time_costs_the_same_for_few_and_many(session, ada):
     def cost() -> int:
         policies.forget(session)  # what a transaction has read it reads no more
         with Statements(session) as sent:
-            availability.find(
+            finder.find(
                 session,
                 actor=ada,
-                duration=timedelta(hours=1),
-                within=span(0, 24),
-                filters=Filters(facility=facility.code),
+                question=Question(
+                    duration=timedelta(hours=1), within=span(0, 24), filters=Filters(facility=facility.code)
+                ),
                 now=NOW,
             )
         return sent.count

@@ -7,8 +7,9 @@ import pytest
 from booking.domain.access import VISITOR, Actor
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import availability, catalogue, distances
+from booking.services import catalogue, distances, finder
 from booking.services.catalogue import Filters
+from booking.services.finder import Question
 from tests.factories import make_facility, make_instrument
 from tests.services.test_availability import Statements
 
@@ -47,14 +48,16 @@ def test_what_is_too_far_is_not_found_and_not_counted(session, places):
     assert page.total == 2
     assert {facet.key: facet.count for facet in page.facets["facility"]} == {"HERE": 1, "NEAR": 1}
     assert found(session, near="WHERE", within_km="30") == ["A-WHERE"]
-    offers = availability.find(
+    offers = finder.find(
         session,
         actor=VISITOR,
-        duration=timedelta(hours=1),
-        within=Span(NOW, NOW + timedelta(days=1)),
-        filters=Filters(near="NEAR", within_km="20"),
+        question=Question(
+            duration=timedelta(hours=1),
+            within=Span(NOW, NOW + timedelta(days=1)),
+            filters=Filters(near="NEAR", within_km="20"),
+        ),
         now=NOW,
-    )
+    ).offers
     assert {offer.code: offer.km for offer in offers} == {"C-NEAR": 0.0, "D-HERE": 10.0}
 
 

@@ -10,8 +10,9 @@ from booking.domain.access import NotFound
 from booking.domain.occupation import Item, Kind, Process
 from booking.domain.rules import Refused
 from booking.domain.spans import Span
-from booking.services import availability, bookings, holds, occupation
+from booking.services import availability, bookings, finder, holds, occupation
 from booking.services.catalogue import Filters
+from booking.services.finder import Question
 from models import Hold, Instrument, Occupation, Utility
 from tests import cast
 from tests.factories import make_facility, make_instrument
@@ -103,14 +104,12 @@ def test_a_hold_that_ran_out_is_nothing_to_any_reader_though_no_job_ran(session,
     def seen(now):
         free = availability.free(session, actor=cleo, code=sem.code, within=within, now=now)
         bars = availability.occupations(session, actor=cleo, instrument_ids=[sem.id], within=within, now=now)
-        found = availability.find(
+        found = finder.find(
             session,
             actor=cleo,
-            duration=timedelta(hours=1),
-            within=span(1, 4),
-            filters=Filters(),
+            question=Question(duration=timedelta(hours=1), within=span(1, 4), filters=Filters()),
             now=now,
-        )
+        ).offers
         return [(one.start, one.end) for one in free], [bar.kind for bar in bars], found[0].start
 
     assert seen(just_before) == (

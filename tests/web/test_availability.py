@@ -47,7 +47,7 @@ def offers(page: str) -> dict[str, dict[str, str]]:
     found = {}
     for href in re.findall(r'href="(/bookings/new[^"]+)"', page):
         asked = {name: values[0] for name, values in parse_qs(urlsplit(unescape(href)).query).items()}
-        found[asked.pop("instrument")] = asked
+        found.setdefault(asked.pop("instrument"), asked)
     return found
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
+from marshmallow.validate import OneOf
 
 from booking.api.schemas.fields import (
     MOST_UNITS,
@@ -14,15 +15,19 @@ from booking.api.schemas.fields import (
     Money,
     Out,
     QueryInstant,
+    Text,
     Whole,
     span,
 )
 from booking.api.schemas.instruments import FiltersIn, NearIn
+from booking.domain.availability import DAYS, PARTS
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST
+from booking.services.finder import SORTS
 
 MOST_OFFERS = 100
+MOST_YUAN = 1_000_000_000
 
 
 class WindowIn(In):
@@ -44,7 +49,7 @@ class WindowIn(In):
 
 
 class FindIn(FiltersIn, NearIn, WindowIn):
-    """What is looked for: how long, in which window, on which instruments."""
+    """What is looked for: how long, in which window, on which instruments, on what terms; and how it is sorted."""
 
     duration = Length(
         required=True,
@@ -55,6 +60,40 @@ class FindIn(FiltersIn, NearIn, WindowIn):
         },
     )
     quantity = Whole(least=1, most=MOST_UNITS, in_query=True, load_default=1)
+    part = fields.String(
+        load_default="",
+        validate=OneOf(["", *PARTS], error="unknown"),
+        metadata={
+            "description": "In which part of the day it begins, by the facility's clock: morning from 6, afternoon "
+            "from 12, night from 18 to 6."
+        },
+    )
+    days = fields.String(
+        load_default="",
+        validate=OneOf(["", *DAYS], error="unknown"),
+        metadata={"description": "On which days it begins."},
+    )
+    terms = Text(
+        longest=40,
+        load_default="",
+        metadata={
+            "description": "`instant`: no approval; `trained`: no training that the reader lacks; `operated`: the "
+            "facility's operator does the work. Several with commas between.",
+            "example": "instant,trained",
+        },
+    )
+    ceiling = Whole(
+        least=1,
+        most=MOST_YUAN,
+        in_query=True,
+        load_default=None,
+        metadata={"description": "The highest estimate, in yuan.", "example": 1000},
+    )
+    sort = fields.String(
+        load_default="earliest",
+        validate=OneOf(SORTS, error="unknown"),
+        metadata={"description": "The nearest first wants `near`."},
+    )
     limit = Whole(least=1, most=MOST_OFFERS, in_query=True, load_default=50)
 
 
@@ -128,6 +167,6 @@ class OfferOut(Out):
 
 
 class OffersOut(Out):
-    """Times that could be had, the earliest first."""
+    """Times that could be had, in the order that was asked for."""
 
     offers = fields.List(fields.Nested(OfferOut), required=True)

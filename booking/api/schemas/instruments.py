@@ -23,13 +23,31 @@ class FiltersIn(In):
             "example": "sem",
         },
     )
-    facility = Text(longest=40, load_default="", metadata={"description": "At the facility of this id."})
-    network = Text(longest=40, load_default="", metadata={"description": "In the network of this id."})
-    kind = Choice(InstrumentKind)
-    category = Text(
-        longest=12,
+    facility = Text(
+        longest=LONGEST_QUERY,
         load_default="",
-        metadata={"description": "In the category of this code, or one below it."},
+        metadata={"description": "At the facility of this id; several with commas between."},
+    )
+    network = Text(
+        longest=LONGEST_QUERY,
+        load_default="",
+        metadata={"description": "In the network of this id; several with commas between."},
+    )
+    kind = Choice(InstrumentKind)
+    region = Text(
+        longest=LONGEST_QUERY,
+        load_default="",
+        metadata={
+            "description": "In the region of this code of GB/T 2260, or one below it; several with commas between.",
+            "example": "441900",
+        },
+    )
+    category = Text(
+        longest=LONGEST_QUERY,
+        load_default="",
+        metadata={
+            "description": "In the category of this code, or one below it; several with commas between."
+        },
     )
     capability = Text(
         longest=LONGEST_QUERY,
@@ -45,7 +63,12 @@ class NearIn(In):
     """From where distances count, and how far is near enough."""
 
     near = Text(
-        longest=40, load_default="", metadata={"description": "The id of a facility; the nearest come first."}
+        longest=100,
+        load_default="",
+        metadata={
+            "description": "The id of a facility, a town, the code of a region, or `latitude,longitude` (WGS 84); the "
+            "nearest come first."
+        },
     )
     within_km = Text(
         longest=5,
