@@ -28,7 +28,6 @@ from models.desk import Favourite, UtilisationTarget
 from models.event import Event
 from models.facility import Facility, OpeningRule
 from models.instrument import (
-    Audience,
     Capability,
     Category,
     Document,
@@ -40,6 +39,7 @@ from models.instrument import (
     InstrumentText,
     OperatorNeed,
     Part,
+    Readership,
 )
 from models.invitation import (
     CalendarQuestion,
@@ -92,7 +92,6 @@ __all__ = [
     "Appeal",
     "ApprovalStep",
     "Approver",
-    "Audience",
     "Badge",
     "Ban",
     "Base",
@@ -184,6 +183,7 @@ __all__ = [
     "QuietHours",
     "QuotaLock",
     "RateLimit",
+    "Readership",
     "Reminder",
     "Replan",
     "ReplanState",

@@ -205,7 +205,7 @@ class FileSort(enum.StrEnum):
     DOCUMENT = "document"
 
 
-class Audience(enum.StrEnum):
+class Readership(enum.StrEnum):
     """Who may read a file of an instrument, besides those who keep it."""
 
     EVERYONE = "everyone"
@@ -227,7 +227,7 @@ class InstrumentFile(Base):
     sort: Mapped[FileSort] = mapped_column(by_value(FileSort))
     title_zh: Mapped[str] = mapped_column(String(300), default="")
     title_en: Mapped[str] = mapped_column(String(300), default="")
-    audience: Mapped[Audience] = mapped_column(by_value(Audience), default=Audience.EVERYONE)
+    audience: Mapped[Readership] = mapped_column(by_value(Readership), default=Readership.EVERYONE)
     position: Mapped[int] = mapped_column(default=0)
     media_type: Mapped[str] = mapped_column(String(100))
     size: Mapped[int] = mapped_column()

@@ -25,7 +25,15 @@ from booking.domain.access import NotFound
 from booking.domain.pricing import CustomerClass
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import closures, displacements, facilities, instruments, networks, quiet_times
+from booking.services import (
+    closures,
+    displacements,
+    facilities,
+    facility_records,
+    instruments,
+    networks,
+    quiet_times,
+)
 from booking.services.quiet_times import QuietTime
 from models import Booking, Closure, Facility, Replan
 
@@ -38,7 +46,7 @@ blp = Blueprint("api-facilities", __name__, description="Where instruments stand
 def listing() -> dict[str, Any]:
     """List facilities"""
     with reading() as session:
-        found = facilities.listing(session)
+        found = facility_records.open_ones(facilities.listing(session))
     return {"items": found, "total": len(found)}
 
 

@@ -436,6 +436,20 @@ def check(name: str, value: Any) -> Any:
     return column.read(value)
 
 
+def check_facility(name: str, value: Any) -> Any:
+    """Read one value of a facility, as somebody who edits it gives it.
+
+    :raises Bad: if it may not have this value
+    """
+    read, empty = FACILITY[name]
+    if is_empty(value):
+        if empty is _NEEDED:
+            raise Bad("required")
+        return empty
+    found = read(value)
+    return float(found) if name in {"latitude", "longitude"} else found
+
+
 def contradictions(values: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Give what does not go together in an instrument's whole set of values: (column, code, figures)."""
     found: list[tuple[str, str, dict[str, Any]]] = []
@@ -468,6 +482,16 @@ def template(name: str) -> bytes:
 # Prices
 
 
+def percentage(value: Any) -> Decimal:
+    """Read by how many percent prices change, such as 5, -3.5.
+
+    :raises Bad: if it is no such number
+    """
+    if is_empty(value):
+        raise Bad("required")
+    return Decimal(sheets.number(-100, 900, places=2)(value))
+
+
 def reprice(
     rows: Sequence[Price], customer_class: CustomerClass, unit: Unit, amount: Decimal | None, since: date
 ) -> list[Price]:
@@ -492,6 +516,32 @@ def reprice(
         end = current.valid_to if current is not None and current.valid_to is not None else later
         kept.append(Price(customer_class, unit, amount, since, end))
     return sorted(kept, key=lambda row: (row.customer_class, row.unit, row.valid_from))
+
+
+def without_price(
+    rows: Sequence[Price], customer_class: CustomerClass, unit: Unit, since: date
+) -> list[Price]:
+    """Give a price list without the row that begins on that day; the one before it, if it ended there, goes on."""
+    timed = unit is not Unit.SAMPLE
+    gone = next(
+        (
+            row
+            for row in rows
+            if row.customer_class is customer_class and row.unit is unit and row.valid_from == since
+        ),
+        None,
+    )
+    if gone is None:
+        return list(rows)
+    return [
+        replace(row, valid_to=gone.valid_to)
+        if row.customer_class is customer_class
+        and (row.unit is not Unit.SAMPLE) is timed
+        and row.valid_to == since
+        else row
+        for row in rows
+        if row is not gone
+    ]
 
 
 # The YAML form
@@ -531,7 +581,7 @@ _FACILITY_ONLY = {
     "named_in_policy",
     "evidence",
 }
-_FACILITY: dict[str, tuple[Read, Any]] = {
+FACILITY: dict[str, tuple[Read, Any]] = {
     "name_zh": (sheets.text(300), _NEEDED),
     "name_en": (sheets.text(300), ""),
     "region_code": (sheets.pattern(r"\d{6}", 6), ""),
@@ -545,6 +595,8 @@ _FACILITY: dict[str, tuple[Read, Any]] = {
     "about_en": (_lines, ""),
     "opening": (_hours, OFFICE_HOURS),
 }
+"""What a facility says of itself: how each is read, and what stands for nothing."""
+
 _ORGANISATIONS = (
     "university",
     "research_institute",
@@ -655,12 +707,12 @@ class _Yaml:
     # Facilities and networks
 
     def _facility(self, raw: dict[Any, Any], key: str) -> FacilityRecord | None:
-        self._keys(raw, {*_FACILITY, *_FACILITY_ONLY}, key)
+        self._keys(raw, {*FACILITY, *_FACILITY_ONLY}, key)
         given = {("town" if name == "town_or_city" else name): value for name, value in raw.items()}
         before = len(self.errors)
         stated = {
             name: self._read(reader, given.get(name), key, name, empty=empty)
-            for name, (reader, empty) in _FACILITY.items()
+            for name, (reader, empty) in FACILITY.items()
             if name in given or empty is _NEEDED
         }
         organisation = {

@@ -63,6 +63,15 @@ def in_yuan(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, ROUND_HALF_UP)
 
 
+def raised(amount: Decimal, percent: Decimal, step: Decimal = CENT) -> Decimal:
+    """Give an amount changed by a percentage, to the nearest whole step, half up; never to nothing by rounding."""
+    wanted = amount * (100 + percent) / 100
+    steps = (wanted / step).quantize(Decimal(1), ROUND_HALF_UP)
+    if amount and not steps:
+        steps = Decimal(1)
+    return in_yuan(steps * step)
+
+
 def hours(span: Span) -> Decimal:
     """Give the length in hours, to four decimals."""
     seconds = Decimal(round(span.duration.total_seconds()))

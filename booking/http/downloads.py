@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from flask import Request, Response
+from flask import Request, Response, request
 
 from booking.domain.papers import LARGEST, MEGABYTE, file_name
 
@@ -13,6 +13,7 @@ _ROUTES = frozenset(
     {
         *("api-approvals.add", "api-series.add_paper", "web.add_paper", "web.add_series_paper"),
         *("api-working-days.sheet", "web.announce_days"),
+        *("api-instrument-files.add", "web.add_file"),
         *("api-networks.set_logo", "web.set_network_logo"),
     }
 )
@@ -37,4 +38,17 @@ def paper(title: str, media_type: str, content: bytes) -> Response:
     )
     answer.headers["Content-Security-Policy"] = _SANDBOX
     answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def picture(media_type: str, content: bytes, *, tag: str, public: bool) -> Response:
+    """Give a picture to be shown in pages of ours, as a picture and nothing else; it never changes."""
+    answer = Response(content, mimetype=media_type)
+    answer.headers["Content-Security-Policy"] = _SANDBOX
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if public else "private, max-age=300"
+    )
+    answer.set_etag(tag)
+    answer.make_conditional(request)
     return answer

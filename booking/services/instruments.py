@@ -318,7 +318,7 @@ def write_changes(session: Session, state: State, found: Draft, *, now: datetime
     if "capabilities" in found.changed:
         _replace_capabilities(row, values["capabilities"])
     if found.prices is not None:
-        _replace_prices(row, found.prices)
+        replace_prices(row, found.prices)
     if "opening" in found.changed:
         facilities.replace_own_hours(session, instrument_id=row.id, hours=values["opening"])
     if _FOUND_BY & found.changed.keys():
@@ -367,7 +367,8 @@ def _price(price: Price) -> InstrumentPrice:
     )
 
 
-def _replace_prices(row: Instrument, prices: Iterable[Price]) -> None:
+def replace_prices(row: Instrument, prices: Iterable[Price]) -> None:
+    """Write the price list of an instrument; rows that stay keep their ids."""
     wanted = {(price.customer_class, price.unit, price.valid_from): price for price in prices}
     kept = []
     for one in row.prices:

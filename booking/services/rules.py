@@ -211,6 +211,48 @@ def explain(
     return lines, list(policies.rules_for(session, [instrument])[instrument.id])
 
 
+LEVELS = (
+    PlaceKind.NETWORK,
+    PlaceKind.FACILITY,
+    PlaceKind.CATEGORY,
+    PlaceKind.SHEET,
+    PlaceKind.INSTRUMENT,
+)
+"""Where settings may stand, the farthest first."""
+
+
+def levels(
+    session: Session, *, instrument: Instrument, person_id: UUID | None, start: datetime
+) -> dict[PlaceKind, dict[str, policy.Rule]]:
+    """Give what each level says of each setting for a use that starts then, whether or not a nearer one counts."""
+    return {kind: _timetable(session, instrument, person_id, kinds={kind}).sources(start) for kind in LEVELS}
+
+
+def without_sheet(session: Session, *, instrument: Instrument, now: datetime) -> list[Line]:
+    """Give what would count for somebody from outside if the instrument's own sheet said nothing."""
+    table = _timetable(session, instrument, None, kinds=set(LEVELS) - {PlaceKind.SHEET})
+    sources, values = table.sources(now), table.at(now)
+    return [
+        Line(name, getattr(values, name), rule, where_of(session, rule.place) if rule else None)
+        for name in policy.SHEET
+        for rule in [sources.get(name)]
+    ]
+
+
+def _timetable(
+    session: Session, instrument: Instrument, person_id: UUID | None, *, kinds: set[PlaceKind]
+) -> policy.Timetable:
+    found = policies.rules_for(session, [instrument])[instrument.id]
+    place = policies.facilities_of(session, [instrument.facility_id])[instrument.facility_id]
+    return policy.Timetable(
+        [rule for rule in found if rule.place.kind in kinds],
+        policies.sheet_of(instrument) if PlaceKind.SHEET in kinds else {},
+        tz=zone(place.zone),
+        customer_class=policies.customer_class(session, found, person_id, place.organisation_id),
+        day_kind=lambda day: policies.working_days_of(session, day).kind(day),
+    )
+
+
 def add(session: Session, *, actor: Actor, at: Where, draft: Draft, now: datetime) -> Rule:
     """Set a rule at a place, from today on unless it names another day.
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import i18n, wording
 from booking.db import Session, reading
 from booking.domain import needs as ability_needs
-from booking.domain.access import Actor, Subject, may
+from booking.domain.access import Actor, Subject, could, may
 from booking.domain.hours import WeeklyHours
 from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.rules import Invalid, Policy
@@ -24,6 +24,7 @@ from booking.services import (
     catalogue,
     distances,
     facilities,
+    instrument_files,
     instruments,
     networks,
     policies,
@@ -208,6 +209,7 @@ def instrument(code: str) -> str:
         hours = hours or facilities.hours(session, facility_id=row.facility_id)
         stations = instruments.stations(session, instrument_id=row.id)
         wanted = qualification_needs.of_instrument(session, actor=who, instrument=row, now=now)
+        photos, papers = instrument_files.sorts(instrument_files.listing(session, actor=who, instrument=row))
     subject = Subject(facility_id=row.facility_id)
     return render_template(
         "instruments/instrument.html",
@@ -225,6 +227,8 @@ def instrument(code: str) -> str:
         prices=price_lines(row.prices, today),
         paid=class_of(row, who),
         manages=may(who, "closure.make", subject),
+        photos=photos,
+        papers=papers,
         sees_faults=may(who, "fault.see", subject),
         down_until=card.down_until,
         wish=_wish(card.next_free, drawn, zone),
@@ -295,12 +299,13 @@ def all_facilities() -> str:
     """List the networks and facilities, with the number of instruments of each."""
     with reading() as session:
         found = catalogue.search(session, actor=actor(), filters=Filters(), page_size=1)
-        rows = facilities.listing(session)
+        rows = [row for row in facilities.listing(session) if _is_there(row)]
         wholes = networks.listing(session)
     counts = {facet.key: facet.count for facet in found.facets["facility"]}
     return render_template(
         "facilities/all.html",
         facilities=rows,
+        makes=could(actor(), "facility.make"),
         networks=wholes,
         counts=counts,
         network_counts={facet.key: facet.count for facet in found.facets["network"]},
@@ -319,6 +324,11 @@ def map_place(row: Facility, count: int, **more: object) -> dict[str, object]:
     town = region(row.region_code) or row.town
     place = {"code": row.code, "name": i18n.name_of(row), "town": town, "count": count, "note": note}
     return place | {"lat": row.latitude, "lon": row.longitude} | more
+
+
+def _is_there(row: Facility) -> bool:
+    """Tell whether a facility stands in lists: one that is withdrawn does for its own people alone."""
+    return row.withdrawn_at is None or may(actor(), "facility.desk", Subject(facility_id=row.id))
 
 
 @blueprint.get("/facilities/<code>")
@@ -349,6 +359,7 @@ def facility(code: str) -> str:
         opening=opening_lines(hours, local_date(now, row.zone)),
         now=now,
         desk=may(who, "facility.desk", Subject(facility_id=row.id)),
+        keeps=may(who, "facility.edit", Subject(facility_id=row.id)),
         taking=taking,
         page_url=page_url,
     )
@@ -362,7 +373,11 @@ def network(code: str) -> str:
         row = networks.by_code(session, code=code)
         look = networks.brand(session, code=code)
         found = catalogue.search(session, actor=actor(), filters=Filters(network=code), page_size=1)
-        places = [place for place in facilities.listing(session) if row.id in {n.id for n in place.networks}]
+        places = [
+            place
+            for place in facilities.listing(session)
+            if row.id in {n.id for n in place.networks} and _is_there(place)
+        ]
     return render_template(
         "facilities/network.html",
         network=row,

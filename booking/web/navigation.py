@@ -54,6 +54,9 @@ PAGES = (
                 "web.rules",
                 "web.rules_of_instrument",
                 *("web.new_rule", "web.change_rule", "web.approval_rules", "web.report_problem"),
+                *("web.new_facility", "web.edit_facility", "web.facility_history", "web.facility_prices"),
+                *("web.new_instrument", "web.edit_instrument", "web.instrument_history"),
+                *("web.instrument_files", "web.instrument_prices"),
             }
         ),
     ),

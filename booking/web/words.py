@@ -38,6 +38,7 @@ def register(blueprint: Blueprint) -> None:
             facet_name=facet_name,
             why_barred=why_barred,
             window_words=plan_words.window,
+            deed_name=deed_name,
         )
 
     blueprint.record_once(_give)
@@ -131,6 +132,28 @@ def why_barred(why: Why) -> str:
         Why.HORIZON: _("Too far ahead"),
         Why.SHORT: _("Too short"),
     }[why]
+
+
+def deed_name(kind: str) -> str:
+    """Say what was done to a facility or an instrument."""
+    return {
+        "facility.added": _("Facility made"),
+        "facility.changed": _("Facility changed"),
+        "facility.withdrawn": _("Facility withdrawn"),
+        "facility.reopened": _("Facility opened again"),
+        "instrument.added": _("Instrument made"),
+        "instrument.changed": _("Instrument changed"),
+        "instruments.imported": _("Read from a file"),
+        "prices.changed": _("Prices changed"),
+        "prices.raised": _("All prices changed by a percentage"),
+        "file.added": _("Photo or document added"),
+        "file.changed": _("Photo or document changed"),
+        "file.removed": _("Photo or document removed"),
+        "files.sorted": _("Photos and documents put in order"),
+        "permit.added": _("Permit added"),
+        "permit.ended": _("Permit ended"),
+        "permit.struck": _("Permit struck"),
+    }.get(kind, kind)
 
 
 def clock(minute: int) -> str:
