@@ -453,7 +453,7 @@ def _meets_bookings(params: Params) -> str:
 def _whose_rule(params: Params) -> Iterator[str]:
     """Say where a rule stands, and who may override it."""
     if "rule" in params and params.get("at"):
-        yield _("(A rule of %(place)s.)", place=_place_name(params))
+        yield _("(A rule of %(place)s.)", place=place_name(params))
     if params.get("override"):
         yield exception(params["override"])
 
@@ -466,7 +466,7 @@ def exception(over: Params) -> str:
     return _("Only who manages all of these may make an exception: %(facilities)s.", facilities=joined(names))
 
 
-def _place_name(params: Params) -> str:
+def place_name(params: Params) -> str:
     """Name the place at which a rule stands."""
     name = _called(params, "at")
     if params["place"] == "category":

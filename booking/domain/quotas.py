@@ -129,6 +129,24 @@ def _bounds(period: Period, day: date) -> tuple[date, date]:
     return first, (first + timedelta(days=31)).replace(day=1)
 
 
+def current(quota: Quota, now: datetime, tz: ZoneInfo) -> Span:
+    """Give the window of a limit in which a moment lies; of rolling ones that which ends with it."""
+    if quota.period is Period.ROLLING:
+        return Span(now - timedelta(days=quota.days), now)
+    return windows(quota.period, Span(now, now + _MINUTE), tz)[0]
+
+
+def used(
+    quota: Quota,
+    uses: Sequence[Use],
+    window: Span,
+    tz: ZoneInfo,
+    day_kind: Callable[[date], DayKind] | None = None,
+) -> int:
+    """Give how much of the uses counts in a window, in minutes or bookings."""
+    return _Sum(quota.measure, _counted(quota, uses, tz, day_kind)).within(window)
+
+
 def full(
     quota: Quota,
     *,

@@ -109,6 +109,13 @@ class Figures:
         """Give the share of the open time that targets ask for in each stretch, of those instruments that have one."""
         return [self._aim(n) for n in range(len(self.starts))]
 
+    @property
+    def target(self) -> float | None:
+        """Give the share of the open time that targets ask for over all days, of those instruments that have one."""
+        aimed = [row for row in self.rows if row.target is not None]
+        opened = sum(row.whole.open for row in aimed)
+        return sum((row.target or 0) * row.whole.open for row in aimed) / opened if opened else None
+
     def _aim(self, n: int) -> float | None:
         asked = [
             (row.wanted[n] or 0, row.stretches[n].open) for row in self.rows if row.wanted[n] is not None
@@ -403,7 +410,18 @@ def _meets(starts_at: Any, ends_at: Any, span: Span) -> tuple[ColumnElement[bool
 
 def _inside(session: Session, periods: CTE, start: Any, end: Any) -> ColumnElement[int]:
     """Give the seconds from start to end that lie in a stretch."""
-    first, last = _later(session, start, periods.c.starts_at), _earlier(session, end, periods.c.ends_at)
+    return _between(
+        session, _later(session, start, periods.c.starts_at), _earlier(session, end, periods.c.ends_at)
+    )
+
+
+def seconds_between(session: Session, start: Any, end: Any, within: Span) -> ColumnElement[int]:
+    """Give, as a column, the seconds from one column of times to another that lie in a span."""
+    first, last = literal(within.start, UtcDateTime), literal(within.end, UtcDateTime)
+    return _between(session, _later(session, start, first), _earlier(session, end, last))
+
+
+def _between(session: Session, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[int]:
     if session.get_bind().dialect.name == "postgresql":
         return case((last > first, extract("epoch", last - first)), else_=0)
     seconds = cast(func.strftime("%s", last), Integer) - cast(func.strftime("%s", first), Integer)

@@ -2,16 +2,17 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from booking.domain import policy, quotas
+from booking.domain.access import Actor
 from booking.domain.hours import zone
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
@@ -20,7 +21,7 @@ from booking.domain.quotas import Party, Quota, Use
 from booking.domain.rules import Reason
 from booking.domain.spans import Span
 from booking.services import policies
-from models import Booking, BookingItem, Instrument, QuotaLock
+from models import Booking, BookingItem, Instrument, ProjectMember, QuotaLock
 
 if TYPE_CHECKING:  # the gates name this one
     from booking.services.gates import Wish
@@ -74,6 +75,103 @@ def gate(session: Session, wish: "Wish") -> list[Reason]:
         *_too_many(session, wish, asked, rows),
         *_too_close(session, wish, asked, rows),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A limit that counts for somebody now, with what is used of it, and where it stands as refusals tell it."""
+
+    quota: Quota
+    window: Span
+    used: int
+    zone: str
+    place: dict[str, str]
+
+    @property
+    def left(self) -> int:
+        """Give what is left of it."""
+        return max(0, self.quota.limit - self.used)
+
+
+def balances(session: Session, *, actor: Actor, places: Iterable[Instrument], now: datetime) -> list[Balance]:
+    """Give the limits of these instruments that count for the actor today, the fullest first.
+
+    Those for organisations and projects are left out where the actor has none, or several.
+    """
+    rows = list(places)
+    rules = policies.rules_for(session, rows, kinds=[RuleKind.QUOTA])
+    whose = _own_parties(session, actor)
+    found: dict[int, tuple[Quota, Instrument]] = {}
+    for row in rows:
+        facility = policies.facilities_of(session, [row.facility_id])[row.facility_id]
+        customer = policies.customer_class(session, rules[row.id], actor.person_id, facility.organisation_id)
+        for quota in quotas.counting(rules[row.id], now.astimezone(zone(facility.zone)).date(), customer):
+            if whose[quota.party] is not None:
+                found.setdefault(quota.rule.id, (quota, row))
+    if not found:
+        return []
+    windows = {
+        key: quotas.current(quota, now, zone(_zone(session, row))) for key, (quota, row) in found.items()
+    }
+    uses = _uses_of(
+        session,
+        whose,
+        Span(min(one.start for one in windows.values()), max(one.end for one in windows.values())),
+        now,
+    )
+    result = []
+    for key, (quota, row) in found.items():
+        name = _zone(session, row)
+        counted = [
+            use
+            for use in uses
+            if _whose(use, quota.party) == whose[quota.party] and _within(session, quota.rule.place, use)
+        ]
+        part = quotas.used(
+            quota,
+            _uses(counted),
+            windows[key],
+            zone(name),
+            day_kind=lambda day: policies.working_days_of(session, day).kind(day),
+        )
+        words = policies.place_in_words(session, quota.rule.place)
+        result.append(Balance(quota, windows[key], part, name, words))
+    return sorted(result, key=lambda one: -one.used / max(1, one.quota.limit))
+
+
+def _own_parties(session: Session, actor: Actor) -> dict[Party, Hashable]:
+    projects = session.scalars(
+        select(ProjectMember.project_id).where(ProjectMember.person_id == actor.person_id).limit(2)
+    ).all()
+    return {
+        Party.PERSON: actor.person_id,
+        Party.PROJECT: projects[0] if len(projects) == 1 else None,
+        Party.ORGANISATION: next(iter(actor.organisations)) if len(actor.organisations) == 1 else None,
+    }
+
+
+def _whose(row: "_Row", party: Party) -> Hashable:
+    return {
+        Party.PERSON: row.person_id,
+        Party.PROJECT: row.project_id,
+        Party.ORGANISATION: row.organisation_id,
+    }[party]
+
+
+def _uses_of(session: Session, whose: dict[Party, Hashable], within: Span, now: datetime) -> list[_Row]:
+    columns = {
+        Party.PERSON: Booking.person_id,
+        Party.PROJECT: Booking.project_id,
+        Party.ORGANISATION: Booking.organisation_id,
+    }
+    mine = [columns[party] == key for party, key in whose.items() if key is not None]
+    return _read_rows(
+        session,
+        now,
+        or_(*mine),
+        BookingItem.ends_at > within.start,
+        BookingItem.starts_at < within.end,
+    )
 
 
 def _over_bookings(rule: policy.Rule) -> bool:
@@ -166,6 +264,13 @@ def _read(
     if Party.ORGANISATION in parties:
         whose.append(Booking.organisation_id == wish.organisation_id)
     since = min([*(span.start for span in reaches), *([wish.now] if ahead else [])])
+    which = [or_(*whose), BookingItem.ends_at > since]
+    if not ahead:
+        which.append(BookingItem.starts_at < max(span.end for span in reaches))
+    return _read_rows(session, wish.now, *which)
+
+
+def _read_rows(session: Session, now: datetime, *which: ColumnElement[bool]) -> list[_Row]:
     query = (
         select(
             Booking.id,
@@ -181,17 +286,15 @@ def _read(
         )
         .join(BookingItem, BookingItem.booking_id == Booking.id)
         .join(Instrument, Instrument.id == BookingItem.instrument_id)
-        .where(or_(*whose), Booking.state.not_in(_GIVEN_UP), BookingItem.ends_at > since)
+        .where(Booking.state.not_in(_GIVEN_UP), *which)
     )
-    if not ahead:
-        query = query.where(BookingItem.starts_at < max(span.end for span in reaches))
     return [
         _Row(
             row.id,
             row.person_id,
             row.organisation_id,
             row.project_id,
-            row.state in _AHEAD and row.ends_at > wish.now,
+            row.state in _AHEAD and row.ends_at > now,
             row.instrument_id,
             row.facility_id,
             row.category_code,

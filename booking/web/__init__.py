@@ -26,6 +26,7 @@ from booking.web import decisions as decisions  # noqa: E402
 from booking.web import desk as desk  # noqa: E402
 from booking.web import facility_edit as facility_edit  # noqa: E402
 from booking.web import faults as faults  # noqa: E402
+from booking.web import favourites as favourites  # noqa: E402
 from booking.web import health as health  # noqa: E402
 from booking.web import holds as holds  # noqa: E402
 from booking.web import home as home  # noqa: E402
@@ -33,11 +34,13 @@ from booking.web import instrument_edit as instrument_edit  # noqa: E402
 from booking.web import instrument_files as instrument_files  # noqa: E402
 from booking.web import invitations as invitations  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
+from booking.web import mine as mine  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
 from booking.web import organisations as organisations  # noqa: E402
 from booking.web import networks as networks  # noqa: E402
+from booking.web import overview as overview  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import permits as permits  # noqa: E402
 from booking.web import prices as prices  # noqa: E402

@@ -876,6 +876,17 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"instrument_id": t.free},
             {"json": {"bookable": True, "hours": ""}},
         ),
+        "api-favourites.listing": ({}, {}),
+        "api-favourites.add": ({"instrument_id": t.free}, {}),
+        "api-favourites.drop": ({"instrument_id": t.free}, {}),
+        "api-utilisation.of_instrument": (
+            {"instrument_id": t.free, "from": "2026-11-02", "to": "2026-11-08"},
+            {},
+        ),
+        "api-utilisation.of_facility": (
+            {"facility_id": t.facility, "from": "2026-11-02", "to": "2026-11-08"},
+            {},
+        ),
         "api-permits.listing": ({"instrument_id": hidden}, {}),
         "api-permits.add": (
             {"instrument_id": t.free},
@@ -1407,6 +1418,8 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.resource_timeline": ({"facility": t.facility}, {}),
         "web.timeline_rows": ({"ids": i["free_row"]}, {}),
         "web.timeline_news": ({"facility": t.facility}, {}),
+        "web.add_favourite": ({"code": t.free}, {"data": {"back": ""}}),
+        "web.drop_favourite": ({"code": t.free}, {"data": {"back": ""}}),
         "web.targets": ({"facility": t.facility}, {}),
         "web.set_target": (
             {},
