@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from sqlalchemy.orm import Session, aliased
 from booking.domain.access import Actor, Role, Subject, in_scope, may
 from booking.domain.rules import Invalid
 from booking.services.sign_in import PERSON_COLUMNS, actor_of_rows
-from models import Membership, Person, PersonState, Project, ProjectMember
+from models import Booking, BookingItem, Instrument, Membership, Person, PersonState, Project, ProjectMember
 
 ACTION = "booking.place_for"
 
+LATELY = timedelta(days=90)
 MOST_OFFERED = 200
 """So many people are offered to choose from; any other is named by address."""
 
@@ -128,6 +130,19 @@ def offered(session: Session, *, actor: Actor) -> list[Colleague]:
     own = select(Project.id).where(Project.leader_id == actor.person_id)
     workers = select(ProjectMember.person_id).where(ProjectMember.project_id.in_(own))
     return _people(session, actor, or_(Person.id.in_(members), Person.id.in_(workers)))
+
+
+def regulars(session: Session, *, actor: Actor, facility_id: int, now: datetime) -> list[Colleague]:
+    """Give those who booked at a facility lately, by name, for its staff, who may book for anybody; one statement."""
+    if not may(actor, ACTION, Subject(facility_id=facility_id)):
+        return []
+    there = (
+        select(Booking.person_id)
+        .join(BookingItem, BookingItem.booking_id == Booking.id)
+        .join(Instrument, Instrument.id == BookingItem.instrument_id)
+        .where(Instrument.facility_id == facility_id, BookingItem.starts_at > now - LATELY)
+    )
+    return _people(session, actor, Person.id.in_(there))
 
 
 def colleagues(session: Session, *, actor: Actor) -> list[Colleague]:

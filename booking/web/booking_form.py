@@ -2,6 +2,7 @@
 
 import functools
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,9 +42,9 @@ from booking.services import (
 )
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
-from booking.web import abilities, blueprint, chemicals
+from booking.web import abilities, blueprint, chemicals, nudges
 from booking.web import holds as holding
-from booking.web.bookings import booking_page, deeds, version_of
+from booking.web.bookings import booking_page, deeds, done_alone, version_of
 from booking.web.forms import (
     LONGEST_ADDRESS,
     LONGEST_CODE,
@@ -55,7 +56,6 @@ from booking.web.forms import (
     said,
     typed_local,
     typed_span,
-    with_undo,
 )
 from booking.web.judgement import Judgement, Wish, judge
 from booking.web.papers import beside
@@ -67,7 +67,7 @@ SPAN_FIELDS = ("start_date", "start_time", "end_date", "end_time")
 NEW_FIELDS = (
     "instrument",
     *SPAN_FIELDS,
-    *("quantity", "more", "purpose", "project", "booked_for", "confidential", "shown"),
+    *("quantity", "more", "purpose", "project", "booked_for", "booked_for_other", "confidential", "shown"),
     "needed_by",
     *("override_reason", "key"),
     *("check", "instead"),
@@ -79,8 +79,14 @@ CHANGE_FIELDS = (
     *("version", "purpose", "confidential", "shown", "declares"),
     *("check", "instead", "override_reason"),
 )
+SHEET = "sheet"
+"""The part of the page that a calendar opens over itself."""
+
 ITEM_FIELDS = ("instrument", *SPAN_FIELDS, "quantity")
 
+
+SOMEBODY_ELSE = "@"
+"""What the list of those whom one may book for says when the address is typed beside it."""
 
 ALONE = "alone"
 """What the button sends that gives the further parts of a use up."""
@@ -117,11 +123,12 @@ def show_new_booking() -> Answer:
     now = utc_now()
     with reading() as session:
         instrument = instruments.by_code(session, actor=actor(), code=code)
-        typed = _from_address(session, instrument, now)
+        own = projects.of_actor(session, actor=actor())
+        typed = _from_address(session, instrument, own, now)
         part = request.args.get("part") == "verdict"
         if part:
             typed |= {name: request.args.get(name, "") for name in CHEMICAL_FIELDS}
-        own = projects.of_actor(session, actor=actor())
+        typed = nudges.nudged(session, typed, instrument, now)
         wish = _new_wish(session, typed, instrument, own, typing=part)
         if not any(typed[name] for name in SPAN_FIELDS):
             wish = replace(wish, errors={})  # nobody typed anything wrong: nothing was free to propose
@@ -136,12 +143,14 @@ def show_new_booking() -> Answer:
 @needs("booking.place")
 def place_booking() -> Answer:
     """Book; or only check, or take an alternative into the form."""
-    typed = fields(*NEW_FIELDS, "renew", "join", *CHEMICAL_FIELDS, many=chemicals.box_names(chemicals.ROWS))
-    asked = bool(typed["check"] or typed["instead"] or typed["renew"])
+    extra = ("renew", "join", "nudge", "part")
+    typed = fields(*NEW_FIELDS, *extra, *CHEMICAL_FIELDS, many=chemicals.box_names(chemicals.ROWS))
+    asked = bool(typed["check"] or typed["instead"] or typed["renew"] or typed["nudge"])
     typed = _with_instead(typed)
     now = utc_now()
     with reading() as session:
         instrument = instruments.by_code(session, actor=actor(), code=as_code(typed["instrument"]))
+        typed = nudges.nudged(session, typed, instrument, now)
         own = projects.of_actor(session, actor=actor())
         wish = _new_wish(session, typed, instrument, own)
         if asked or wish.items is None:
@@ -172,7 +181,7 @@ def place_booking() -> Answer:
                 needed_by=wish.needed_by,
                 now=now,
             )
-            booking_id, state = booking.id, booking.state
+            booking_id = booking.id
     except Refused as refusal:
         with reading() as session:
             judged = judge(session, wish, [instrument], typed, now, refusal=refusal)
@@ -185,10 +194,8 @@ def place_booking() -> Answer:
     except Invalid as error:
         wish = _mistaken(wish, error)
         return _new_page(typed, wish, Judgement(), instrument, own, status=422)
-    if state is State.REQUESTED:
-        flash(_("Your request is in. The time is held for you until the facility decides."), "success")
-    else:
-        flash(_("Booked. The time is yours."), "success")
+    if typed["part"] == SHEET:
+        return done_alone(booking_id), 201
     return redirect(url_for("web.booking", booking_id=booking_id), 303)
 
 
@@ -227,12 +234,17 @@ def _wait(
     return redirect(url_for("web.waitlist"), 303)
 
 
-def _from_address(session: Session, instrument: Instrument, now: datetime) -> dict[str, str]:
-    """Read the form's values from the address.
+def _from_address(
+    session: Session, instrument: Instrument, own: Sequence[Project], now: datetime
+) -> dict[str, str]:
+    """Read the form's values from the address; the project is the one that was probably meant.
 
     Without a time it is the next free one, without an end the shortest use.
     """
-    given = {name: request.args.get(name, "") for name in NEW_FIELDS}
+    given = {name: request.args.get(name, "") for name in (*NEW_FIELDS, "nudge", "part")}
+    usual = projects.usual(session, actor=actor(), own=own, instrument_id=instrument.id)
+    if "project" not in request.args and usual is not None:
+        given["project"] = str(usual.id)
     zone = hours.zone(instrument.facility.zone)
     for name in ("start", "end"):
         if request.args.get(name):
@@ -313,7 +325,8 @@ def _new_wish(
     if project_id is not None and project_id not in {project.id for project in own}:
         intake.errors["project"] = "unknown"
     booked_for = None
-    if named := intake.text("booked_for", longest=LONGEST_ADDRESS):
+    chosen = "booked_for_other" if intake.raw("booked_for") == SOMEBODY_ELSE else "booked_for"
+    if named := intake.text(chosen, longest=LONGEST_ADDRESS):
         try:
             booked_for = acting.person_called(session, named)
         except Invalid as error:
@@ -386,6 +399,29 @@ def others_for(instrument: Instrument, own: Sequence[Project]) -> Sequence[Colle
         return acting.offered(session, actor=who)
 
 
+def _whom(
+    instrument: Instrument, own: Sequence[Project], typed: Mapping[str, str]
+) -> list[tuple[str, str]] | None:
+    """Give for whom one may book, by name, oneself first; None where it is for nobody else."""
+    who, now = actor(), utc_now()
+    others = others_for(instrument, own)
+    if others is None:
+        return None
+    with reading() as session:
+        known = [*others, *acting.regulars(session, actor=who, facility_id=instrument.facility_id, now=now)]
+    chosen = {one.email: one.name for one in known}
+    named = typed["booked_for"]
+    if named and named != SOMEBODY_ELSE and named not in chosen:
+        chosen[named] = named
+    names = Counter(chosen.values())
+    listed = [(email, name if names[name] == 1 else f"{name} ({email})") for email, name in chosen.items()]
+    return [
+        ("", _("Me: %(name)s", name=who.name)),
+        *listed,
+        (SOMEBODY_ELSE, _("Somebody else, by address …")),
+    ]
+
+
 def _fragment(judged: Judgement, wish: Wish, instrument: Instrument) -> Answer:
     return render_template(
         "bookings/verdict_alone.html",
@@ -407,11 +443,12 @@ def _new_page(
     used: bool = False,
     held: Hold | None = None,
 ) -> Answer:
-    others = others_for(instrument, own)
+    policies = _policies([instrument], actor().person_id)
     page = render_template(
-        "bookings/new.html",
+        "bookings/sheet_alone.html" if typed["part"] == SHEET else "bookings/new.html",
         held=holding.told(held),
-        others=others,
+        whom=_whom(instrument, own, typed),
+        lengths=nudges.lengths(policies[instrument.id], judged.spans[0] if judged.spans else None),
         typed=typed,
         errors=said(wish.errors, labels() | chemicals.labels(chemicals.ROWS)),
         problems={name: wording.error_sentence(code) for name, code in wish.errors.items()},
@@ -420,7 +457,7 @@ def _new_page(
         judged=judged,
         instrument=instrument,
         facility=instrument.facility,
-        policies=_policies([instrument], actor().person_id),
+        policies=policies,
         zone=instrument.facility.zone,
         projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
         longest=LONGEST_TEXT,
@@ -498,7 +535,6 @@ def submit_change(booking_id: UUID) -> Answer:
                 now=now,
             )
             same, state = changed.version == version_of(typed["version"]), changed.state
-            ahead = changed.starts_at > now
     except Refused as refusal:
         with reading() as session:
             judged = judge(session, wish, places, typed, now, booking_id=booking_id, refusal=refusal)
@@ -513,10 +549,9 @@ def submit_change(booking_id: UUID) -> Answer:
     if same:
         flash(_("Nothing was changed."), "message")
     elif state is State.REQUESTED:
-        words = _("Changed. The facility has to approve it; the time is held until then.")
-        flash(with_undo(words, changed) if ahead else words, "success")
+        flash(_("Changed. The facility has to approve it; the time is held until then."), "success")
     else:
-        flash(with_undo(_("Changed."), changed) if ahead else _("Changed."), "success")
+        flash(_("Changed."), "success")
     return redirect(url_for("web.booking", booking_id=booking_id), 303)
 
 

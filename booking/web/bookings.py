@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Response, flash, redirect, render_template, request, url_for
@@ -40,6 +41,7 @@ from booking.services import (
     qualification_needs,
     series_lists,
     transfers,
+    undoing,
 )
 from booking.services.bookings import Estimate, HistoryLine, Part, Stale
 from booking.services.feeds import CALLED_OFF
@@ -111,6 +113,7 @@ def show_my_bookings() -> str:
         offers = transfers.waiting(session, actor=actor())
         proposed = proposals.mine(session, actor=actor(), now=now)
         going_on = series_lists.any_going_on(session, actor=actor(), now=now)
+        undoable = undoing.open_for(session, actor=actor(), found=rows, now=now)
     return render_template(
         "bookings/mine.html",
         rows=rows,
@@ -120,6 +123,7 @@ def show_my_bookings() -> str:
         series=going_on,
         lacking=lacking,
         struck=struck,
+        undoable=undoable,
         tabs=[
             (one.value, _part_name(one), counts[one])
             for one in Part
@@ -145,14 +149,18 @@ def _part_name(part: Part) -> str:
 
 def book_again(booking: Booking, now: datetime) -> str:
     """Give the address of a form that asks for the same again, whole weeks later if its time has passed."""
+    start = booking.items[0].starts_at
+    weeks = 1 + (now - start) // timedelta(weeks=1) if start <= now else 0
+    return _same_again("web.new_booking", booking, timedelta(weeks=weeks))
+
+
+def _same_again(endpoint: str, booking: Booking, later: timedelta) -> str:
     item = booking.items[0]
     zone = hours.zone(item.instrument.facility.zone)
-    start, end = item.starts_at.astimezone(zone), item.ends_at.astimezone(zone)
-    if start <= now:
-        later = timedelta(weeks=1 + (now - start) // timedelta(weeks=1))
-        start, end = start + later, end + later  # on the wall clock, so that nine o'clock stays nine o'clock
+    # On the wall clock, so that nine o'clock stays nine o'clock.
+    start, end = (at.astimezone(zone) + later for at in (item.starts_at, item.ends_at))
     return url_for(
-        "web.new_booking",
+        endpoint,
         instrument=item.instrument.code,
         start=start.strftime("%Y-%m-%dT%H:%M"),
         end=end.strftime("%Y-%m-%dT%H:%M"),
@@ -208,6 +216,7 @@ def booking_page(
         question, mailed = _in_calendars(session, booking)
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
+        undoable = undoing.open_for(session, actor=actor(), found=[booking], now=now).get(booking_id)
         colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
     zone = booking.items[0].instrument.facility.zone
     page = render_template(
@@ -232,6 +241,9 @@ def booking_page(
         opens=check_in_opens(booking),
         mine=booking.person_id == actor().person_id,
         again=book_again(booking, now),
+        undoable=undoable,
+        done=undoable is not None and undoable.deed is undoing.Deed.PLACED,
+        next_steps=_next_steps(booking, zone),
         reasons=sentences(problem, zone),
         title=title,
         stale=stale,
@@ -243,6 +255,42 @@ def booking_page(
         now=now,
     )
     return page, status
+
+
+def done_alone(booking_id: UUID) -> str:
+    """Render what was just booked, as the part of a page that a calendar shows over itself.
+
+    :raises NotFound: if there is none that the reader may see
+    """
+    now = utc_now()
+    with reading() as session:
+        booking = bookings.get(session, actor=actor(), booking_id=booking_id, now=now)
+        around = beside(session, booking, now)
+        undoable = undoing.open_for(session, actor=actor(), found=[booking], now=now).get(booking_id)
+    zone = booking.items[0].instrument.facility.zone
+    return render_template(
+        "bookings/done_alone.html",
+        booking=booking,
+        beside=around,
+        undoable=undoable,
+        next_steps=_next_steps(booking, zone),
+        zone=zone,
+    )
+
+
+def _next_steps(booking: Booking, zone: str) -> dict[str, str]:
+    """Give the addresses of what one does next: the same every week, the same again, telling others by mail."""
+    what = " + ".join(name_of(item.instrument) for item in booking.items)
+    when = i18n.format_span(booking.starts_at, booking.ends_at, zone)
+    place = ", ".join(
+        filter(None, (booking.items[0].instrument.location, name_of(booking.items[0].instrument.facility)))
+    )
+    letter = "\n".join((what, when, place, public_url_for("web.booking", booking_id=booking.id)))
+    return {
+        "weekly": _same_again("web.new_series", booking, timedelta(weeks=1)),
+        "again": _same_again("web.new_booking", booking, timedelta()),
+        "mail": f"mailto:?subject={quote(f'{what}, {when}')}&body={quote(letter)}",
+    }
 
 
 def _in_calendars(session: Session, booking: Booking) -> tuple[CalendarQuestion | None, list[Invitation]]:
@@ -473,7 +521,8 @@ def cancel_booking(booking_id: UUID) -> Answer:
         )
         if booking.person_id == actor().person_id:
             words = with_link(words, book_again(booking, now), _("Book it again"))
-        return with_undo(words, booking, form["back"]) if booking.starts_at > now else words
+        # The booking's own page offers to take it back anyway.
+        return with_undo(words, booking, form["back"]) if form["back"] and booking.starts_at > now else words
 
     return carry_out(booking_id, do, done, form["back"])
 

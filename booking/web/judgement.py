@@ -17,6 +17,7 @@ from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
 from booking.http.identity import actor
+from booking.i18n import gettext as _
 from booking.i18n import name_of
 from booking.services import (
     alternatives,
@@ -30,13 +31,22 @@ from booking.services import (
 from booking.services.approval_steps import Planned
 from booking.services.availability import Alternative
 from booking.services.bookings import Estimate
-from booking.web import timeline
+from booking.web import nudges, timeline
 from booking.web.forms import Intake, days_from, local_time
+from booking.web.nudges import Glance
 from models import Instrument
 
 STRIP_DAYS = 7
 """The drawing under a form shows no more days of a long use."""
 
+
+DECLARED = frozenset({"permit_missing"})
+"""Reasons that are mended where chemicals are declared."""
+
+OF_RULES = frozenset(
+    {"notice", "horizon", "too_short", "too_long", "off_step", "quota_hours", "quota_bookings", "too_close"}
+)
+OF_FACILITY = frozenset({"closed", "not_bookable", "permit_over"})
 
 WAYS_TO_LEARN = frozenset({"qualification_missing", "training_before_start"})
 """Reasons whose qualification has a page that leads to it."""
@@ -50,6 +60,9 @@ class Said:
     overridable: bool
     qualification: str = ""
     """The code of what could be asked for instead."""
+    code: str = ""
+    remedy: tuple[str, str] | None = None
+    """Where it is mended or explained: an address and its words."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,20 @@ class Judgement:
     exception: str = ""
     override: str = ""
     unannounced: Sequence[int] = ()
+    week: Sequence[Glance] = ()
+
+    @property
+    def times(self) -> tuple[str, str] | None:
+        """Give the first use on the facility's clock, as addresses write it; None while there is no whole wish."""
+        if not self.spans:
+            return None
+        start, end = (local_time(at, hours.zone(self.zone)) for at in self.spans[0])
+        return start, end
+
+    @property
+    def lacks_papers(self) -> bool:
+        """Tell whether something stands against it that is declared among the rest of the form."""
+        return any(reason.code in DECLARED for reason in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -183,6 +210,7 @@ def judge(
         spans=spans,
         strip=_strip(session, places[0], spans[0], None, now) if len(places) == 1 else None,
         zone=zone,
+        week=nudges.week(session, places[0], spans[0], now) if booking_id is None else (),
     )
 
 
@@ -243,9 +271,27 @@ def sentences(reasons: Iterable[Reason], zone: str) -> list[Said]:
             wording.sentence(reason.code, {"zone": zone, **reason.params}),
             reason.overridable,
             reason.params.get("qualification", "") if reason.code in WAYS_TO_LEARN else "",
+            reason.code,
+            _remedy(reason),
         )
         for reason in reasons
     ]
+
+
+def _remedy(reason: Reason) -> tuple[str, str] | None:
+    """Give where the reader does something about a reason."""
+    if reason.code in DECLARED:
+        return "#chemical-1", _("Declare its permit")
+    if reason.code == "banned":
+        return url_for("web.credit"), _("See my credit")
+    if reason.code == "too_many_ahead":
+        return url_for("web.my_bookings"), _("See my bookings")
+    code = reason.params.get("instrument")
+    if reason.code in OF_RULES and isinstance(code, str):
+        return url_for("web.rules_of_instrument", code=code), _("See the rule")
+    if reason.code in OF_FACILITY and isinstance(code, str):
+        return url_for("web.instrument", code=code), _("See the instrument")
+    return None
 
 
 def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) -> list[Instead]:

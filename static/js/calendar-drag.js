@@ -2,15 +2,25 @@
 // Times are the facility's wall clock, written as forms send them, 2026-11-02T09:00.
 // Touch scrolls as ever; begins are links and the form can be typed, so nothing here is needed.
 
-const week = document.querySelector("[data-week]");
 const form = document.querySelector("[data-pick]");
 
 const MINUTE = 60_000;
 const HOUR = 60;
 const DAY = 24 * 60;
 
-if (form) follow(form, week ? draw(week) : () => {});
-if (form && week) listen(week, form);
+if (form) follow(form, (from, to) => draw(paperNow())?.(from, to));
+if (form) listenNow();
+// A calendar that was drawn again, as after a booking made over it, is listened to again.
+document.addEventListener("yiqi:redrawn", () => { if (form) listenNow(); });
+
+function paperNow() {
+  return document.querySelector("[data-week]");
+}
+
+function listenNow() {
+  const week = paperNow();
+  if (week) listen(week, form);
+}
 
 /** Read a wall-clock time as minutes; no zone is meant, so all days have 24 hours here. */
 function minutes(text) {
@@ -68,6 +78,7 @@ function length(pick, whole) {
 
 /** Give a function that draws one ghost in each day that a time covers. */
 function draw(paper) {
+  if (!paper) return null;
   const first = Number(paper.dataset.firstHour) * HOUR;
   const last = first + Number(paper.dataset.hours) * HOUR;
   return (from, to, fits = true) => {
@@ -171,7 +182,9 @@ function listen(paper, pick) {
     start.dataset.before = start.value;
     pick.querySelector("[data-end]").value = written(chosen.to);
     pick.dispatchEvent(new Event("pick"));
-    pick.querySelector("[type=submit]").scrollIntoView({ block: "nearest" });
+    // Who opens the booking sheet over the calendar takes it from here; else the form beside waits to be sent.
+    const taken = !document.dispatchEvent(new CustomEvent("yiqi:dragged", { cancelable: true, detail: pick }));
+    if (!taken) pick.querySelector("[type=submit]").scrollIntoView({ block: "nearest" });
   };
   paper.addEventListener("pointerup", finish);
   paper.addEventListener("pointercancel", finish);

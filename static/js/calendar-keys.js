@@ -1,12 +1,16 @@
 // The begins of a week are one stop of the Tab key; arrow keys go from one to the next.
 
-const paper = document.querySelector("[data-week]");
-const days = [...(paper?.querySelectorAll("[data-day]") ?? [])].map((day) => [
-  ...day.querySelectorAll(".begin a"),
-]);
-const all = days.flat();
+let days = [];
+let all = [];
 
-if (all.length) {
+start();
+document.addEventListener("yiqi:redrawn", start);
+
+function start() {
+  const paper = document.querySelector("[data-week]");
+  days = [...(paper?.querySelectorAll("[data-day]") ?? [])].map((day) => [...day.querySelectorAll(".begin a")]);
+  all = days.flat();
+  if (!all.length) return;
   for (const link of all) link.tabIndex = -1;
   all[0].tabIndex = 0;
   paper.addEventListener("keydown", move);

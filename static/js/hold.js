@@ -1,6 +1,7 @@
 // Keeps the time of a form for its reader: takes it when it is free, counts down, renews, gives it back on leaving.
 
 for (const form of document.querySelectorAll("form[data-hold]")) keep(form);
+document.addEventListener("yiqi:form", (event) => { if (event.target.dataset.hold) keep(event.target); });
 
 function keep(form) {
   const place = form.querySelector("[data-hold-place]");
@@ -80,10 +81,18 @@ function keep(form) {
     delete form.dataset.sent;
     ask({ renew: event.submitter.value });
   }, true);
-  window.addEventListener("pagehide", () => {
+  const leave = () => {
     const box = held();
-    if (!box || form.dataset.sent || !clock) return;
+    if (!form.isConnected || !box || form.dataset.sent || !clock) return;
     navigator.sendBeacon(form.dataset.hold, body({ release: box.dataset.held }));
+  };
+  window.addEventListener("pagehide", leave);
+  // A form over another page goes without the page.
+  form.addEventListener("yiqi:leave", () => {
+    leave();
+    clearInterval(clock);
+    clock = 0;
+    running?.abort();
   });
   window.addEventListener("pageshow", (event) => {
     if (!event.persisted) return;

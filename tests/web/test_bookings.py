@@ -905,7 +905,7 @@ def test_a_use_in_parts_is_taken_with_one_click_and_becomes_one_booking(lab):
 
 def undo_form(page: str) -> dict[str, str]:
     """The first form of the page that takes something back: where it goes and what it sends."""
-    found = re.search(r'<form[^>]*action="([^"]+/undo)">(.*?)</form>', page, re.DOTALL)
+    found = re.search(r'<form[^>]*action="([^"]+/undo)"[^>]*>(.*?)</form>', page, re.DOTALL)
     assert found, "nothing to take back"
     sent = dict(re.findall(r'name="(version|back)" value="([^"]*)"', found[2]))
     return {"action": found[1], **sent}
