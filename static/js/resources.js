@@ -286,6 +286,8 @@ function drawBar(row, bar) {
     const [from, to] = [part(bar.us), part(bar.ue)];
     use.style.left = `${from * 100}%`;
     use.style.width = `max(${(to - from) * 100}%, 6px)`;
+    const [first, last] = paper.ends(row.facility.zone);
+    use.hidden = bar.ue <= first || bar.us >= last; // of the clean-up of a use the day before
   }
   if (bar.p) {
     const who = make("span", "bar-who");
