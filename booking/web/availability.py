@@ -230,23 +230,20 @@ def when_options() -> list[tuple[str, str]]:
     ]
 
 
-def where_options(places: Sequence[Facility], networks: Iterable[Facet]) -> list[tuple[str, object]]:
-    """Give the regions, networks and facilities that a form offers, and the towns that it may be near to."""
-    codes = sorted({row.region_code for row in places if region(row.region_code)})
+def where_options(facets: Mapping[str, Sequence[Facet]]) -> list[tuple[str, object]]:
+    """Give the regions, networks and facilities that a form offers, and the regions that it may be near to."""
+
+    def options(name: str) -> list[tuple[str, str]]:
+        return [(f"{name}:{facet.key}", facet_name(facet)) for facet in facets[name]]
+
+    near = [(f"near:{facet.key}", _("Near %(place)s", place=facet_name(facet))) for facet in facets["region"]]
     groups = [
-        (_("Regions"), [(f"region:{code}", region(code)) for code in codes]),
-        (_("Networks"), [(f"network:{facet.key}", facet_name(facet)) for facet in networks]),
-        (_("Facilities"), [(f"facility:{row.code}", name_of(row)) for row in places]),
-        (
-            _("Near a facility"),
-            [
-                (f"near:{row.code}", _("Near %(place)s", place=name_of(row)))
-                for row in places
-                if row.latitude is not None
-            ],
-        ),
+        (_("Regions"), options("region")),
+        (_("Nearest first"), near),
+        (_("Networks"), options("network")),
+        (_("Facilities"), options("facility")),
     ]
-    return [("", _("Anywhere")), *((title, options) for title, options in groups if options)]
+    return [("", _("Anywhere")), *((title, group) for title, group in groups if group)]
 
 
 def near_options(places: Sequence[Facility], chosen: str) -> list[tuple[str, object]]:

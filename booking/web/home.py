@@ -6,7 +6,7 @@ from booking import i18n
 from booking.db import reading
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import catalogue, facilities, rounds
+from booking.services import catalogue, rounds
 from booking.services.catalogue import Filters
 from booking.web import blueprint, mine
 from booking.web.availability import (
@@ -33,7 +33,6 @@ def home() -> str:
         )
         own = mine.facts(session, who, now)
         taking = rounds.taking(session, actor=who, now=now)
-        sites = [row for row in facilities.listing(session) if row.withdrawn_at is None]
     places = sorted(found.facets["facility"], key=lambda facet: (-facet.count, facet.key))
     return render_template(
         "home/home.html",
@@ -46,7 +45,7 @@ def home() -> str:
         lengths=lengths(USUAL_LENGTH),
         length=USUAL_LENGTH,
         when_options=when_options(),
-        where_options=where_options(sites, found.facets["network"]),
+        where_options=where_options(found.facets),
         classes=[facet for facet in found.facets["category"] if len(facet.key) == 2],
         taking=taking,
         today=local_date(now, HOME_ZONE),
