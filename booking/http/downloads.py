@@ -17,6 +17,7 @@ _ROUTES = frozenset(
         *("api-networks.set_logo", "web.set_network_logo"),
     }
 )
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SANDBOX = "default-src 'none'; sandbox"
 
 
@@ -51,4 +52,14 @@ def picture(media_type: str, content: bytes, *, tag: str, public: bool) -> Respo
     )
     answer.set_etag(tag)
     answer.make_conditional(request)
+    return answer
+
+
+def spreadsheet(name: str, content: bytes) -> Response:
+    """Give a table to be saved; its name is one of ours, in plain letters."""
+    media = "text/csv" if name.endswith(".csv") else _XLSX
+    answer = Response(content, content_type=f"{media}; charset=utf-8" if media == "text/csv" else media)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer.headers["Content-Security-Policy"] = _SANDBOX
+    answer.headers["Cache-Control"] = "no-store"
     return answer

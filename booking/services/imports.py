@@ -2,21 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from booking.domain.access import Actor, Forbidden, Subject, could, may
+from booking.domain.access import Actor, Forbidden, Subject, could, may, require
 from booking.domain.hours import WeeklyHours, zone
 from booking.domain.inventory import (
+    COLUMNS,
     FacilityRecord,
     Inventory,
     NetworkRecord,
     Note,
     Record,
     contradictions,
+    hours_text,
 )
 from booking.domain.sheets import MOST_ERRORS, CellError
 from booking.services import catalogue, events, facilities, instruments, networks, occupation
@@ -119,6 +121,49 @@ def apply(session: Session, *, actor: Actor, inventory: Inventory, now: datetime
     if not outcome.quiet:
         _record(session, plan, outcome, actor=actor, file=inventory.name, now=now)
     return outcome
+
+
+def sheet(
+    session: Session, *, actor: Actor, facility: str, now: datetime
+) -> tuple[list[str], list[list[object]]]:
+    """Give the instruments of a facility as a sheet that `apply` takes in again: its columns and its rows.
+
+    Prices are those of today.
+
+    :raises NotFound: if there is no such facility
+    :raises Forbidden: if the actor does not manage it
+    """
+    place = facilities.by_code(session, code=facility)
+    require(actor, "instrument.edit", Subject(facility_id=place.id))
+    ids = session.scalars(select(Instrument.id).where(Instrument.facility_id == place.id)).all()
+    states = _states(session, sorted(ids))
+    today = now.astimezone(zone(place.zone)).date()
+    rows = [
+        [_cell(name, value) for name, value in _line(states[code], place.code, today).items()]
+        for code in sorted(states)
+    ]
+    return list(COLUMNS), rows
+
+
+def _line(state: State, facility: str, today: date) -> dict[str, Any]:
+    known = {
+        "code": state.row.code,
+        "facility": facility,
+        **instruments.values_of(state),
+        **instruments.prices_on(state.row, today),
+    }
+    return {name: known.get(name) for name in COLUMNS}
+
+
+def _cell(name: str, value: Any) -> object:
+    """Write a value as the column of this name reads it; a text that is cut would come back cut."""
+    if name == "opening":
+        return hours_text(value)
+    if isinstance(value, tuple):
+        return "; ".join(str(instruments.shown(part)).strip() for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
 
 
 def _plan(session: Session, actor: Actor, inventory: Inventory, now: datetime, *, lock: bool) -> _Plan:

@@ -213,6 +213,18 @@ def price_list(row: Instrument) -> tuple[Price, ...]:
     )
 
 
+def prices_on(row: Instrument, day: date) -> dict[str, Any]:
+    """Give the value of every column of prices on a day."""
+    known = price_list(row)
+    found = {
+        column: _in_force(known, customer_class, timed=timed, day=day)
+        for column, (customer_class, timed) in _PRICE_COLUMNS.items()
+    }
+    units = [price.unit.value for price in found.values() if price and price.unit is not Unit.SAMPLE]
+    amounts = {column: price.amount if price else None for column, price in found.items()}
+    return {**amounts, "price_unit": next(iter(units), Unit.HOUR.value), "price_from": None}
+
+
 def draft(state: State | None, stated: Mapping[str, Any], *, today: date) -> Draft:
     """Compare what is stated with what is; None is an instrument that does not exist yet."""
     before = values_of(state) if state else {}

@@ -25,6 +25,7 @@ from booking.web import day as day  # noqa: E402
 from booking.web import decisions as decisions  # noqa: E402
 from booking.web import desk as desk  # noqa: E402
 from booking.web import facility_edit as facility_edit  # noqa: E402
+from booking.web import exports as exports  # noqa: E402
 from booking.web import faults as faults  # noqa: E402
 from booking.web import favourites as favourites  # noqa: E402
 from booking.web import health as health  # noqa: E402
@@ -36,10 +37,10 @@ from booking.web import invitations as invitations  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import mine as mine  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
+from booking.web import networks as networks  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
 from booking.web import organisations as organisations  # noqa: E402
-from booking.web import networks as networks  # noqa: E402
 from booking.web import overview as overview  # noqa: E402
 from booking.web import papers as papers  # noqa: E402
 from booking.web import permits as permits  # noqa: E402
@@ -75,6 +76,7 @@ from booking.web import working_days as working_days  # noqa: E402
 navigation.register(blueprint)
 words.register(blueprint)
 cards.register(blueprint)
+exports.register(blueprint)
 charts.register(blueprint)
 
 

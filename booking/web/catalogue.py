@@ -299,7 +299,7 @@ def all_facilities() -> str:
     """List the networks and facilities, with the number of instruments of each."""
     with reading() as session:
         found = catalogue.search(session, actor=actor(), filters=Filters(), page_size=1)
-        rows = [row for row in facilities.listing(session) if _is_there(row)]
+        rows = [row for row in facilities.listing(session) if is_there(row)]
         wholes = networks.listing(session)
     counts = {facet.key: facet.count for facet in found.facets["facility"]}
     return render_template(
@@ -326,7 +326,7 @@ def map_place(row: Facility, count: int, **more: object) -> dict[str, object]:
     return place | {"lat": row.latitude, "lon": row.longitude} | more
 
 
-def _is_there(row: Facility) -> bool:
+def is_there(row: Facility) -> bool:
     """Tell whether a facility stands in lists: one that is withdrawn does for its own people alone."""
     return row.withdrawn_at is None or may(actor(), "facility.desk", Subject(facility_id=row.id))
 
@@ -376,7 +376,7 @@ def network(code: str) -> str:
         places = [
             place
             for place in facilities.listing(session)
-            if row.id in {n.id for n in place.networks} and _is_there(place)
+            if row.id in {n.id for n in place.networks} and is_there(place)
         ]
     return render_template(
         "facilities/network.html",

@@ -59,6 +59,7 @@ from booking.services import (
     turns,
     waitlist,
 )
+from booking.web import exports
 from models import (
     Announcement,
     ApiToken,
@@ -1585,7 +1586,9 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
     typed |= {"begins_date": NOW.date().isoformat(), "begins_time": "00:00", "ends_date": "", "ends_time": ""}
     one = {"announcement_id": t.ids["announcement"]}
     binary = {"data": picture, "content_type": "application/octet-stream"}
+    listed = {"kind": "csv", "facility": t.facility, "round": t.ids["round"]}
     return {
+        **{f"web.{exports.endpoint(name)}": (listed, {}) for name in exports.LISTS},
         "api-networks.one": (net, {}),
         "api-networks.change": (net, {"json": {"contact": "1 Lake Road"}}),
         "api-networks.set_logo": (net, binary),
