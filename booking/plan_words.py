@@ -385,6 +385,19 @@ def _not_open(_params: Params) -> str:
     return _("Nothing that would do was open so long within your window.")
 
 
+def _no_match(_params: Params) -> str:
+    return _("No instrument that can be booked matches what you asked for.")
+
+
+def _no_route(params: Params) -> str:
+    if params.get("step"):
+        return _(
+            "No way through all steps is free in your window: step %(step)s is not reached.",
+            step=params["step"],
+        )
+    return _("No way through all steps was free in your window.")
+
+
 def _ruled_out(_params: Params) -> str:
     return _("There was free time, but the rules did not let you have it, or you let it pass.")
 
@@ -455,6 +468,8 @@ WHY: dict[str, Callable[[Params], str]] = {
     "outbid": _outbid,
     "elsewhere": _elsewhere,
     "not_open": _not_open,
+    "no_match": _no_match,
+    "no_route": _no_route,
     "ruled_out": _ruled_out,
     "taken_by": _taken_by,
     "next_best": _next_best,

@@ -142,8 +142,8 @@ class OfferState(enum.StrEnum):
 class WaitlistOffer(Base):
     """Freed time that is held for one person of the line until the deadline; an entry has one open offer at most.
 
-    Of a process `instrument_id` and `starts_at` are where its first step goes, `ends_at` is the end of its last, and
-    `following` where each further step goes: an instrument's id, its start and its end.
+    Of a process these are the instrument and the time of its first step, and `following` those of each further step:
+    an instrument's id, its start and its end.
     """
 
     __tablename__ = "waitlist_offer"

@@ -53,8 +53,8 @@ def find(order: dict[str, Any]) -> dict[str, Any]:
         route = routes.find(
             session,
             actor=who,
-            steps=_steps(order["steps"]),
-            within=_within(order, now),
+            steps=steps(order["steps"]),
+            within=within(order, now),
             project_id=order["project_id"],
             now=now,
         )
@@ -73,14 +73,14 @@ def book(order: dict[str, Any]) -> tuple[Booking, dict[str, str]]:
     """
     now, key = utc_now(), idempotency.key_sent()
     mark = idempotency.fingerprint(order) if key else ""
-    steps, within = _steps(order["steps"]), _within(order, now)
+    asked, span = steps(order["steps"]), within(order, now)
     try:
         with transaction() as session:
             booking = routes.book(
                 session,
                 actor=actor(),
-                steps=steps,
-                within=within,
+                steps=asked,
+                within=span,
                 places=[(place["instrument_id"], place["start"]) for place in order["places"]],
                 purpose=order["purpose"],
                 project_id=order["project_id"],
@@ -92,7 +92,7 @@ def book(order: dict[str, Any]) -> tuple[Booking, dict[str, str]]:
     except Refused as refusal:
         with reading() as session:
             refusal.instead = routes.instead(
-                session, actor=actor(), steps=steps, within=within, project_id=order["project_id"], now=now
+                session, actor=actor(), steps=asked, within=span, project_id=order["project_id"], now=now
             )
         raise
     where = url_for("api-bookings.one", booking_id=booking.id)
@@ -112,7 +112,7 @@ def later(order: dict[str, Any], booking_id: UUID) -> dict[str, Any]:
     now = utc_now()
     with reading() as session:
         route = routes.later(
-            session, actor=actor(), booking_id=booking_id, within=_within(order, now), now=now
+            session, actor=actor(), booking_id=booking_id, within=within(order, now), now=now
         )
     return _told(route)
 
@@ -133,7 +133,7 @@ def move(order: dict[str, Any], booking_id: UUID) -> tuple[Booking, dict[str, st
             session,
             actor=actor(),
             booking_id=booking_id,
-            within=_within(order, now),
+            within=within(order, now),
             version=etags.version_wanted(),
             now=now,
         )
@@ -219,7 +219,8 @@ def drop_utility(facility_id: str, utility: str) -> Response:
 # --- in and out -----------------------------------------------------------------------------------
 
 
-def _steps(given: Sequence[Mapping[str, Any]]) -> list[Step]:
+def steps(given: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """Give the steps of a process that was asked for."""
     return [
         Step(
             minutes=one["duration"],
@@ -234,14 +235,15 @@ def _steps(given: Sequence[Mapping[str, Any]]) -> list[Step]:
     ]
 
 
-def _within(order: Mapping[str, Any], now: datetime) -> Span:
+def within(order: Mapping[str, Any], now: datetime) -> Span:
+    """Give between when a process may be."""
     after = order["after"] or now
     return Span(after, order["before"] or after + routes.REACH)
 
 
 def _told(route: Route) -> dict[str, Any]:
     verdict = route.verdict
-    steps = [
+    items = [
         {
             "instrument_id": row.code,
             "start": item.span.start,
@@ -252,7 +254,7 @@ def _told(route: Route) -> dict[str, Any]:
         for item, row in zip(route.items, route.instruments, strict=True)
     ]
     return {
-        "items": steps,
+        "items": items,
         "start": route.items[0].span.start if route.items else None,
         "end": route.items[-1].span.end if route.items else None,
         "allowed": route.allowed,

@@ -9,7 +9,9 @@ from flask import Response, url_for
 from booking import plan_words
 from booking.api.base import Blueprint, problems
 from booking.api.instruments import filters
+from booking.api.routes import steps, within
 from booking.api.schemas.bookings import BookingOut, NothingIn
+from booking.api.schemas.routes import RouteWishIn
 from booking.api.schemas.waitlist import PriorityIn, WaitIn, WaitOut, WaitsIn, WaitsOut
 from booking.db import reading, transaction
 from booking.domain import waitlist as line
@@ -17,8 +19,8 @@ from booking.http import etags
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
-from booking.services import facilities, instruments, offers, waitlist, wish_reasons
-from booking.services.waitlist import InLine
+from booking.services import facilities, instruments, line_processes, offers, waitlist, wish_reasons
+from booking.services.waitlist import LONGEST_WISH, InLine
 from models import Booking, EntryState
 
 blp = Blueprint("api-waitlist", __name__, description="Waiting for time that is taken.")
@@ -49,11 +51,43 @@ def join(wish: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
             actor=who,
             instrument_ids=places,
             wish=", ".join(str(value) for value in asked.values() if value),
+            filters=None if codes else filters(asked),
             now=utc_now(),
             **wish,
         )
         found = told(waitlist.get(session, actor=who, entry_id=entry.id))
     return found, {"Location": url_for("api-waitlist.one", entry_id=entry.id)}
+
+
+@blp.post("/waitlist/routes")
+@needs("waitlist.join")
+@blp.arguments(RouteWishIn)
+@blp.response(201, WaitOut)
+@problems(404, 409)
+def join_for_route(order: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Wait for a process
+
+    For the earliest route of all steps in a window, by default of 30 days. It is tried when time comes free and every
+    few minutes, and offered, all steps held as one, or booked `at_once`. The same process for the same time is the
+    same place.
+    """
+    who, now = actor(), utc_now()
+    found = steps(order["steps"])
+    with transaction() as session:
+        entry = line_processes.join(
+            session,
+            actor=who,
+            steps=found,
+            window=within(order, now),
+            project_id=order["project_id"],
+            purpose=order["purpose"],
+            wish=" → ".join(one.code or ", ".join(one.filters.kept.values()) for one in found)[:LONGEST_WISH],
+            at_once=order["at_once"],
+            may_move=order["may_move"],
+            now=now,
+        )
+        shown = told(waitlist.get(session, actor=who, entry_id=entry.id))
+    return shown, {"Location": url_for("api-waitlist.one", entry_id=entry.id)}
 
 
 @blp.get("/waitlist")
@@ -157,14 +191,32 @@ def _reasons(reasons: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
     return [{"code": str(one["code"]), "message": plan_words.why(one)} for one in reasons]
 
 
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "instruments": [step["code"]] if step["code"] else step["any_of"],
+        "filters": step["filters"],
+        "duration": f"PT{step['minutes']}M",
+        "lag_least": f"PT{step['lag'][0]}M",
+        "lag_most": f"PT{step['lag'][1]}M",
+        "family": step["family"],
+        "quantity": step["quantity"],
+    }
+
+
+def _places(found: InLine) -> list[dict[str, Any]]:
+    every = found.places(found.offer) if found.offer else []
+    return [{"instrument_id": row.code, "start": span.start, "end": span.end} for row, span in every]
+
+
 def told(found: InLine) -> dict[str, Any]:
     """Tell a place in the line."""
     entry, offer = found.entry, found.offer
-    codes = {row.id: row.code for row in found.instruments}
     return {
         "id": entry.id,
         "person": entry.person,
-        "instruments": list(codes.values()),
+        "instruments": [row.code for row in found.instruments],
+        "filters": entry.filters,
+        "steps": [_step(step) for step in entry.steps],
         "start": entry.window_starts_at,
         "end": entry.window_ends_at,
         "duration": f"PT{entry.minutes}M",
@@ -191,9 +243,8 @@ def told(found: InLine) -> dict[str, Any]:
         "offer": offer
         and {
             "id": offer.id,
-            "instrument_id": codes[offer.instrument_id],
-            "start": offer.starts_at,
-            "end": offer.ends_at,
+            **_places(found)[0],
+            "following": _places(found)[1:],
             "deadline": offer.deadline,
             "state": offer.state,
         },

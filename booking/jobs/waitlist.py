@@ -26,24 +26,25 @@ def turn(key: str, halted: Halted, *, now: datetime) -> None:
     each(silent, halted, lambda session, one: offers.pass_on(session, offer_id=one, now=now))
     with reading() as session:
         found = turns.work(session)
+    hopeless: set[UUID] = set()
     for freed in found:
         if halted():
             return
         try:
-            _serve(freed, key, halted, now)
+            _serve(freed, key, halted, hopeless, now)
         except Unavailable:
             raise
         except Exception:  # noqa: BLE001 - one instrument that cannot be offered must not keep the others
             _log.exception("time could not be offered", extra={"fields": {"instrument": freed.instrument_id}})
 
 
-def _serve(freed: turns.Work, key: str, halted: Halted, now: datetime) -> None:
+def _serve(freed: turns.Work, key: str, halted: Halted, hopeless: set[UUID], now: datetime) -> None:
     """Offer or book what came free on one instrument, until nobody in the line could have any more of it."""
     tried: set[UUID] = set()
     while not halted():
         # Looking takes long where many wait, and locks nothing; only the offer itself does.
         with reading() as session:
-            choice = turns.choose(session, freed=freed, skip=tried, now=now)
+            choice = turns.choose(session, freed=freed, skip=tried, hopeless=hopeless, now=now)
         if choice is None:
             _make_room(freed, key, halted, now)
             with transaction() as session:

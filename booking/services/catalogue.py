@@ -87,6 +87,11 @@ class Filters:
         if long:
             raise Invalid(long)
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """What is asked for, by name, as it is kept."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
+
 
 @dataclass(frozen=True, slots=True)
 class Facet:

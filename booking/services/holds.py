@@ -138,7 +138,7 @@ def keep_offered(
     session: Session,
     *,
     actor: Actor,
-    item: Item,
+    items: Sequence[Item],
     locked: occupation.Locked,
     project_id: UUID | None,
     until: datetime,
@@ -152,10 +152,16 @@ def keep_offered(
     if actor.person_id is None:
         raise Forbidden("hold.take", sign_in=True)
     claims = bookings.cleared(
-        session, actor=actor, items=[item], locked=locked, project_id=project_id, at_once=at_once, now=now
+        session, actor=actor, items=items, locked=locked, project_id=project_id, at_once=at_once, now=now
     )
     hold = Hold(
-        id=uuid4(), person_id=actor.person_id, offered=True, created_at=now, expires_at=until, renewed=0
+        id=uuid4(),
+        person_id=actor.person_id,
+        offered=True,
+        created_at=now,
+        expires_at=until,
+        renewed=0,
+        draws=processes.held_draws(items, ()),
     )
     session.add(hold)
     session.flush()

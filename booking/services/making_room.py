@@ -78,7 +78,10 @@ def find(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: dat
     asking = [
         one
         for one in turn.ranked
-        if instrument.id in turn.wanted[one.entry_id] and one.quantity == 1 and not one.at_once
+        if instrument.id in turn.wanted[one.entry_id]
+        and one.quantity == 1
+        and not one.at_once
+        and one.entry_id not in turn.processes
     ][:MOST]
     if not asking:
         return None

@@ -15,7 +15,7 @@ from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound, Subject, r
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span, subtract
-from booking.services import acting, bookings, holds, mailed_links, occupation, turns, waitlist
+from booking.services import acting, bookings, holds, line_routes, mailed_links, occupation, turns, waitlist
 from booking.services.turns import Choice
 from models import Booking, EntryState, OfferState, OneTimeLink, Purpose, WaitlistEntry, WaitlistOffer
 
@@ -36,7 +36,7 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
 
     None says that it can no longer be had, or that they no longer wait.
     """
-    locked = occupation.lock(session, [choice.instrument_id])
+    locked = occupation.lock(session, _places(choice))
     entry = waitlist.locked(session, entry_id=choice.entry_id)
     if entry is None or entry.state is not EntryState.WAITING:
         return None
@@ -48,12 +48,12 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
     deadline = turns.deadline(session, instrument, entry.person_id, choice.span.start, now, at_once=called)
     if deadline is None:
         return None
-    item = Item(instrument.id, choice.span, entry.quantity)
+    items = _items(entry, choice)
     try:
         hold = holds.keep_offered(
             session,
             actor=person,
-            item=item,
+            items=items,
             locked=locked,
             project_id=entry.project_id,
             until=deadline,
@@ -69,6 +69,7 @@ def offer(session: Session, *, choice: Choice, key: str, now: datetime) -> Waitl
         hold_id=hold.id,
         starts_at=choice.span.start,
         ends_at=choice.span.end,
+        following=line_routes.following(items),
         state=OfferState.OPEN,
         offered_at=now,
         deadline=deadline,
@@ -113,7 +114,7 @@ def accept(session: Session, *, actor: Actor, offer_id: UUID, now: datetime) -> 
     booking = bookings.place(
         session,
         actor=actor,
-        items=[Item(offer.instrument_id, Span(offer.starts_at, offer.ends_at), entry.quantity)],
+        items=_offered(session, actor, entry, offer),
         purpose=entry.purpose,
         project_id=entry.project_id,
         hold_id=offer.hold_id,
@@ -199,8 +200,30 @@ def let_pass(
 # --- how ------------------------------------------------------------------------------------------
 
 
+def _places(choice: Choice) -> set[int]:
+    return {choice.instrument_id, *(item.instrument_id for item in choice.route)}
+
+
+def _items(entry: WaitlistEntry, choice: Choice) -> list[Item]:
+    """Give what is to be held or booked: one use, or all steps of a process."""
+    return list(choice.route) or [Item(choice.instrument_id, choice.span, entry.quantity)]
+
+
+def _offered(session: Session, actor: Actor, entry: WaitlistEntry, offer: WaitlistOffer) -> list[Item]:
+    """Give the items of what was offered.
+
+    :raises Refused: if the process can no longer be done as it was offered
+    """
+    if not entry.steps:
+        return [Item(offer.instrument_id, Span(offer.starts_at, offer.ends_at), entry.quantity)]
+    try:
+        return line_routes.items_of(session, actor=actor, entry=entry, offer=offer)
+    except (Invalid, NotFound) as gone:
+        raise Refused([Reason("offer_over", {"state": OfferState.WITHDRAWN.value})]) from gone
+
+
 def _book(session: Session, choice: Choice, now: datetime) -> Booking | None:
-    occupation.lock(session, [choice.instrument_id])
+    occupation.lock(session, _places(choice))
     entry = waitlist.locked(session, entry_id=choice.entry_id)
     if entry is None or entry.state is not EntryState.WAITING:
         return None
@@ -212,7 +235,7 @@ def _book(session: Session, choice: Choice, now: datetime) -> Booking | None:
             booking = bookings.place(
                 session,
                 actor=person,
-                items=[Item(choice.instrument_id, choice.span, entry.quantity)],
+                items=_items(entry, choice),
                 purpose=entry.purpose,
                 project_id=entry.project_id,
                 why=WHY,
@@ -242,7 +265,12 @@ def _answered(session: Session, actor: Actor, offer_id: UUID) -> tuple[WaitlistE
 
 
 def _places_left(session: Session, entry: WaitlistEntry) -> list[int]:
-    """Give the instruments on which something is left of the wish that was not offered before."""
+    """Give the instruments on which something is left of the wish that was not offered before.
+
+    Of a process there is always another route to look for.
+    """
+    if entry.steps:
+        return [place.instrument_id for place in entry.places]
     passed = turns.passed(session, [entry.id])
     length = timedelta(minutes=entry.minutes)
     return [

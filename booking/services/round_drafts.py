@@ -20,6 +20,7 @@ from booking.domain.spans import Span
 from booking.services import (
     acting,
     bookings,
+    line_processes,
     occupation,
     round_pools,
     round_steps,
@@ -29,6 +30,7 @@ from booking.services import (
     waitlist,
 )
 from booking.services.round_steps import Place
+from booking.services.routes import Step
 from models import Booking, Instrument, Round, RoundWish, RoundWishStep, RunKind, SolverRun
 
 USUAL_SECONDS = 10
@@ -287,14 +289,22 @@ def _items(wish: RoundWish, where: Place) -> list[Item]:
 
 
 def _wait(session: Session, wish: RoundWish, now: datetime) -> None:
-    """Let somebody wait in line with the wish that the round did not serve; the line's own limits hold.
-
-    Nobody waits in line for a process: its steps would come one without the other.
-    """
+    """Let somebody wait in line with the wish that the round did not serve; the line's own limits hold."""
     person = acting.actor_of(session, wish.person_id)
-    if person is None or wish.following:
+    if person is None:
         return
     try:
+        if wish.following:
+            line_processes.join(
+                session,
+                actor=person,
+                steps=_steps(session, wish),
+                window=Span(wish.window_starts_at, wish.window_ends_at),
+                project_id=wish.project_id,
+                purpose=wish.purpose,
+                now=now,
+            )
+            return
         waitlist.join(
             session,
             actor=person,
@@ -307,6 +317,20 @@ def _wait(session: Session, wish: RoundWish, now: datetime) -> None:
         )
     except (Refused, Invalid):
         return
+
+
+def _steps(session: Session, wish: RoundWish) -> list[Step]:
+    """Give the steps of a process as somebody would ask for them who waits in line."""
+    places = round_steps.wanted(wish)
+    codes = {row.id: row.code for row in session.scalars(select(Instrument).where(Instrument.id.in_(places)))}
+    return [
+        Step(
+            minutes=stage.minutes,
+            any_of=tuple(codes[place] for place in stage.instrument_ids),
+            lag=stage.lag,
+        )
+        for stage in round_steps.stages(wish)
+    ]
 
 
 def _referee(run: SolverRun) -> None:

@@ -42,8 +42,8 @@ _MINUTE = timedelta(minutes=1)
 class Step:
     """A step as somebody asks for it: on one instrument, or on any that words, class and abilities name.
 
-    It starts between `lag[0]` and `lag[1]` minutes after the end of the step before. `draws` are amounts of shared
-    utilities by their codes.
+    Of the codes `any_of` each would do. It starts between `lag[0]` and `lag[1]` minutes after the end of the step
+    before. `draws` are amounts of shared utilities by their codes.
     """
 
     minutes: int
@@ -53,6 +53,7 @@ class Step:
     family: str = ""
     draws: Mapping[str, int] = field(default_factory=dict)
     quantity: int = 1
+    any_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ def find(
     :raises Invalid: naming what makes no sense
     """
     require(actor, "booking.place")
-    _check(steps, within)
-    options = _options(session, actor, steps)
+    check(steps, within)
+    options = options_of(session, actor, steps)
     found = _earliest(session, steps, options, within, actor.person_id, now)
     if isinstance(found, Reason):
         return Route((), (), (found,))
@@ -116,11 +117,11 @@ def book(
     :raises Invalid: naming what makes no sense
     """
     require(actor, "booking.place")
-    _check(steps, within)
+    check(steps, within)
     known = bookings.by_key(session, actor=actor, key=key, fingerprint=fingerprint, now=now) if key else None
     if known is not None:
         return known
-    options = _options(session, actor, steps)
+    options = options_of(session, actor, steps)
     if places:
         items = _placed(session, steps, options, places, actor.person_id)
     else:
@@ -139,6 +140,17 @@ def book(
         fingerprint=fingerprint,
         now=now,
     )
+
+
+def at(
+    session: Session, *, actor: Actor, steps: Sequence[Step], places: Sequence[tuple[str, datetime]]
+) -> list[Item]:
+    """Give the items of a route whose places are known, as they would be booked.
+
+    :raises NotFound: if there is no such instrument for this actor
+    :raises Invalid: naming what makes no sense
+    """
+    return _placed(session, steps, options_of(session, actor, steps), places, actor.person_id)
 
 
 def instead(
@@ -180,7 +192,7 @@ def later(session: Session, *, actor: Actor, booking_id: UUID, within: Span, now
     """
     booking = bookings.get(session, actor=actor, booking_id=booking_id, now=now)
     steps, rows = steps_of(session, booking)
-    _check(steps, within)
+    check(steps, within)
     options = [[row] for row in rows]
     found = _earliest(session, steps, options, within, booking.person_id, now, without=booking.id)
     if isinstance(found, Reason):
@@ -218,7 +230,11 @@ def move(
 # --- what is asked --------------------------------------------------------------------------------
 
 
-def _check(steps: Sequence[Step], within: Span) -> None:
+def check(steps: Sequence[Step], within: Span) -> None:
+    """Tell whether steps and the time for them make sense.
+
+    :raises Invalid: naming what does not
+    """
     errors = {}
     if not steps:
         errors["steps"] = "required"
@@ -236,24 +252,24 @@ def _check(steps: Sequence[Step], within: Span) -> None:
             errors[f"{here}.lag"] = "out_of_range"
         if len(step.family) > processes.LONGEST_FAMILY:
             errors[f"{here}.family"] = "too_long_text"
-        if not step.code and step.filters == Filters():
+        if not step.code and not step.any_of and step.filters == Filters():
             errors[f"{here}.instrument_id"] = "required"
     if errors:
         raise Invalid(errors)
 
 
-def _options(session: Session, actor: Actor, steps: Sequence[Step]) -> list[list[Instrument]]:
+def options_of(session: Session, actor: Actor, steps: Sequence[Step]) -> list[list[Instrument]]:
     """Give the instruments on which each step may be done; a statement for each way of asking."""
     codes = {step.code for step in steps if step.code}
     ids = instruments.by_codes(session, actor=actor, codes=sorted(codes)) if codes else {}
     named = {row.id: row for row in _rows(session, ids.values())}
-    known: dict[tuple[Filters, int], list[Instrument]] = {}
+    known: dict[tuple[Filters, tuple[str, ...], int], list[Instrument]] = {}
     found = []
     for step in steps:
         if step.code:
             found.append([named[ids[step.code]]])
             continue
-        key = step.filters, step.quantity
+        key = step.filters, step.any_of, step.quantity
         if key not in known:
             known[key] = _matching(session, actor, *key)
         found.append(known[key])
@@ -265,18 +281,17 @@ def _rows(session: Session, ids: Iterable[int]) -> Sequence[Instrument]:
     return session.scalars(select(Instrument).where(Instrument.id.in_(wanted))).all() if wanted else []
 
 
-def _matching(session: Session, actor: Actor, filters: Filters, quantity: int) -> list[Instrument]:
-    query = (
-        select(Instrument)
-        .where(
-            Instrument.id.in_(catalogue.matching(filters, actor)),
-            Instrument.bookable,
-            Instrument.units >= quantity,
-        )
-        .order_by(Instrument.id)
-        .limit(MOST_OPTIONS)
+def _matching(
+    session: Session, actor: Actor, filters: Filters, any_of: Sequence[str], quantity: int
+) -> list[Instrument]:
+    query = select(Instrument).where(
+        Instrument.id.in_(catalogue.matching(filters, actor)),
+        Instrument.bookable,
+        Instrument.units >= quantity,
     )
-    return list(session.scalars(query))
+    if any_of:
+        query = query.where(Instrument.code.in_(any_of))
+    return list(session.scalars(query.order_by(Instrument.id).limit(MOST_OPTIONS)))
 
 
 def steps_of(session: Session, booking: Booking) -> tuple[list[Step], list[Instrument]]:
@@ -318,7 +333,7 @@ def _placed(
     if len(places) != len(steps):
         raise Invalid({"places": "out_of_range"})
     rows = {row.code: row for some in options for row in some}
-    known = _utilities(session, steps, options)
+    known = utilities_of(session, steps, options)
     timetables = policies.timetables(session, rows.values(), person_id=person_id)
     items = []
     for number, (step, some, (code, start)) in enumerate(zip(steps, options, places, strict=True)):
@@ -340,7 +355,7 @@ def _process(step: Step, number: int, row: Instrument, known: Mapping[tuple[int,
     return Process(step.family, step.lag if number else None, draws)
 
 
-def _utilities(
+def utilities_of(
     session: Session, steps: Sequence[Step], options: Sequence[Sequence[Instrument]]
 ) -> dict[tuple[int, str], Utility]:
     """Give the utilities that the steps draw, by facility and code.
@@ -466,7 +481,7 @@ def _read(
     if most:
         around = within.padded(most, most)
         near = processes.neighbours(session, instrument_ids=families, within=around, without=without)
-    utilities = _utilities(session, steps, options)
+    utilities = utilities_of(session, steps, options)
     drawn = {}
     if utilities:
         places = {facility for facility, _ in utilities}

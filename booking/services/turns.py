@@ -20,7 +20,15 @@ from booking.domain.lifecycle import State
 from booking.domain.occupation import Item
 from booking.domain.spans import Span, busy, intersect, merge, subtract
 from booking.domain.waitlist import Waiting
-from booking.services import availability, occupation, policies, prospects, waitlist
+from booking.services import (
+    availability,
+    line_routes,
+    occupation,
+    policies,
+    prospects,
+    waitlist,
+    wish_matches,
+)
 from models import (
     Booking,
     BookingItem,
@@ -52,21 +60,30 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Who waits for some time in their order, on which instruments, and what they have let pass."""
+    """Who waits for some time in their order, on which instruments, and what they have let pass.
+
+    Of some the instruments were found by `filters`, and some wait for all steps of a process.
+    """
 
     ranked: list[Waiting]
     wanted: dict[UUID, list[int]]
     passed: dict[tuple[UUID, int], list[Span]]
+    filters: dict[UUID, dict[str, str]]
+    processes: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who is to be offered what, and whom the rules made pass over on the way to them."""
+    """Who is to be offered what, and whom the rules made pass over on the way to them.
+
+    Of a process these are the place of its first step, and `route` are the items of all.
+    """
 
     entry_id: UUID
     instrument_id: int
     span: Span
     passed_over: frozenset[UUID] = frozenset()
+    route: tuple[Item, ...] = ()
 
 
 def work(session: Session, *, limit: int = 5000) -> list[Work]:
@@ -96,15 +113,27 @@ def work(session: Session, *, limit: int = 5000) -> list[Work]:
 
 def in_turn(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: datetime) -> Turn:
     """Give who waits for some of the time, in the order of the line."""
-    candidates, wanted = _candidates(session, freed, skip, now)
+    candidates, wanted, filters, processes = _candidates(session, freed, skip, now)
     ranked = line.ranked(candidates, _minutes_used(session, line.level(candidates), now))
-    return Turn(ranked, wanted, passed(session, [one.entry_id for one in candidates]))
+    before = passed(session, [one.entry_id for one in candidates])
+    return Turn(ranked, wanted, before, filters, frozenset(processes))
 
 
-def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: datetime) -> Choice | None:
-    """Give the first in line who could have some of the time, None if nobody could. Nothing is written."""
+def choose(
+    session: Session,
+    *,
+    freed: Work,
+    skip: Collection[UUID] = (),
+    hopeless: set[UUID] | None = None,
+    now: datetime,
+) -> Choice | None:
+    """Give the first in line who could have some of the time, None if nobody could. Nothing is written.
+
+    Processes that find no route are added to the `hopeless`, and not tried again: one trial looks at all instruments.
+    """
     turn = in_turn(session, freed=freed, skip=skip, now=now)
-    candidates, wanted = turn.ranked, turn.wanted
+    hopeless = set() if hopeless is None else hopeless
+    candidates, wanted = [one for one in turn.ranked if one.entry_id not in hopeless], turn.wanted
     if not candidates:
         return None
     rows = {
@@ -121,7 +150,15 @@ def choose(session: Session, *, freed: Work, skip: Collection[UUID] = (), now: d
     people = prospects.People(session, (one.person_id for one in candidates))
     known = _Known(session, whole, frozenset(one.person_id for one in candidates), now)
     for one in candidates:
-        for place in wanted[one.entry_id]:
+        if one.entry_id in turn.processes:
+            route = _route(session, people.get(one.person_id), one, now)
+            if route:
+                first = route[0]
+                passed_over = frozenset(refused)
+                return Choice(one.entry_id, first.instrument_id, first.span, passed_over, route)
+            hopeless.add(one.entry_id)
+            continue
+        for place in _still(session, people, one, turn):
             stretches = line.rooms(
                 one, free[place, one.quantity], turn.passed.get((one.entry_id, place), ()), now
             )
@@ -192,9 +229,30 @@ def passed(session: Session, entry_ids: Sequence[UUID]) -> dict[tuple[UUID, int]
 # --- how ------------------------------------------------------------------------------------------
 
 
+def _route(session: Session, person: Actor | None, one: Waiting, now: datetime) -> tuple[Item, ...]:
+    """Give the route that somebody could have who waits for a process, nothing if there is none."""
+    entry = session.get(WaitlistEntry, one.entry_id)
+    if entry is None or person is None:
+        return ()
+
+    def answerable(row: Instrument, start: datetime) -> bool:
+        return deadline(session, row, one.person_id, start, now) is not None
+
+    return line_routes.first_route(session, entry=entry, person=person, answerable=answerable, now=now)
+
+
+def _still(session: Session, people: prospects.People, one: Waiting, turn: Turn) -> list[int]:
+    """Give the instruments that would do: of those that were found by words and abilities the ones that match yet."""
+    places, filters = turn.wanted[one.entry_id], turn.filters.get(one.entry_id)
+    person = people.get(one.person_id) if filters else None
+    if filters is None or person is None:
+        return places
+    return wish_matches.still(session, person=person, filters=filters, places=places)
+
+
 def _candidates(
     session: Session, freed: Work, skip: Collection[UUID], now: datetime
-) -> tuple[list[Waiting], dict[UUID, list[int]]]:
+) -> tuple[list[Waiting], dict[UUID, list[int]], dict[UUID, dict[str, str]], set[UUID]]:
     """Give who waits for the instrument, or for a line of which it is a station, and what they would take of these."""
     lines = select(Part.line_id).where(Part.station_id == freed.instrument_id)
     query = (
@@ -213,6 +271,8 @@ def _candidates(
             WaitlistEntry.lead_minutes,
             WaitlistEntry.most_minutes,
             WaitlistEntry.here_at,
+            WaitlistEntry.filters,
+            WaitlistEntry.steps,
             WaitlistInstrument.instrument_id,
         )
         .join(WaitlistInstrument, WaitlistInstrument.entry_id == WaitlistEntry.id)
@@ -229,6 +289,8 @@ def _candidates(
     )
     found: dict[UUID, Waiting] = {}
     wanted: dict[UUID, list[int]] = {}
+    filters: dict[UUID, dict[str, str]] = {}
+    processes: set[UUID] = set()
     for row in session.execute(query):
         begun = row.lead_minutes is not None and row.window_starts_at <= now
         if row.id in skip or (begun and not waitlist.ready(row, now)):
@@ -249,7 +311,11 @@ def _candidates(
             most=row.most_minutes or row.minutes,
         )
         wanted.setdefault(row.id, []).append(row.instrument_id)
-    return list(found.values()), wanted
+        if row.filters:
+            filters[row.id] = row.filters
+        if row.steps:
+            processes.add(row.id)
+    return list(found.values()), wanted, filters, processes
 
 
 def _unclaimed(

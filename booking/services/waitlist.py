@@ -4,7 +4,7 @@ What the ledger gives back is noted as `Freed` where somebody waits for it; whos
 the offer, is told elsewhere. Commands lock in this order: instruments, then the place in the line, then its offer.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from booking.services import (
     bookings,
     catalogue,
     events,
+    line_routes,
     occupation,
     policies,
     wish_reasons,
@@ -50,6 +51,7 @@ MOST_INSTRUMENTS = 200
 
 LONGEST_WINDOW = timedelta(days=92)
 LONGEST_PURPOSE, LONGEST_WISH, LONGEST_REASON = 2000, 500, 500
+HOME_ZONE = "Asia/Shanghai"
 OPEN = (EntryState.WAITING, EntryState.OFFERED)
 _ORDER = (WaitlistEntry.priority, WaitlistEntry.joined_at, WaitlistEntry.id)
 _LASTING = {"not_bookable", "too_many_units", "too_short", "too_long", "off_step"}
@@ -58,17 +60,30 @@ _LASTING = {"not_bookable", "too_many_units", "too_short", "too_long", "off_step
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """A place in the line with what its reader wants to know; `ahead` is how many have their turn before."""
+    """A place in the line with what its reader wants to know; `ahead` is how many have their turn before.
+
+    `instruments` would do by now; `named` are these and those of its offers, by their ids.
+    """
 
     entry: WaitlistEntry
     instruments: Sequence[Instrument]
     ahead: int
     offer: WaitlistOffer | None
+    named: Mapping[int, Instrument]
 
     @property
     def windows(self) -> tuple[Span, ...]:
         """Give the parts of the window in which the use may lie, none for anywhere in it."""
         return line.read(self.entry.windows)
+
+    def places(self, offer: WaitlistOffer) -> list[tuple[Instrument, Span]]:
+        """Give where an offer goes, each step of a process."""
+        return [(self.named[place], span) for place, span in line_routes.places_of(offer)]
+
+    @property
+    def zone(self) -> str:
+        """Give the clock of its first instrument."""
+        return self.instruments[0].facility.zone if self.instruments else HOME_ZONE
 
 
 # --- joining and leaving --------------------------------------------------------------------------
@@ -85,12 +100,15 @@ def join(
     project_id: UUID | None = None,
     purpose: str = "",
     wish: str = "",
+    filters: Filters | None = None,
     windows: Sequence[Span] = (),
     at_once: bool = False,
     may_move: bool = False,
     now: datetime,
 ) -> WaitlistEntry:
     """Wait for time on any of the instruments within the window; the same wish twice is one place in the line.
+
+    With `filters`, by which these were found, they are found anew as long as it waits.
 
     With `windows`, parts of the window, the use may lie in these only. With `at_once` what is found is booked, else it
     is offered. With `may_move` the booking that comes of it may be moved by up to a day, so that others find room.
@@ -104,7 +122,7 @@ def join(
         raise Forbidden("waitlist.join", sign_in=True)
     wanted = sorted(set(instrument_ids))
     windows = merge(windows)
-    _check(wanted, window, minutes, quantity, purpose, wish, now)
+    check(wanted, window, minutes, quantity, purpose, wish, now)
     _check_windows(window, windows, minutes)
     rows = lock_shared(session, wanted)
     bookings.require_visible(actor, rows)
@@ -113,33 +131,56 @@ def join(
     known = _same(session, actor.person_id, places, window, minutes, quantity)
     if known is not None:
         known.windows, known.at_once, known.may_move = line.kept(windows), at_once, may_move
+        known.filters = filters.kept if filters is not None else {}
         look_again(session, known, places, now)
         return known
     check_number(session, actor.person_id)
+    return enter(
+        session,
+        actor,
+        rows,
+        places,
+        window,
+        now,
+        organisation_id=organisation_id,
+        project_id=project_id,
+        minutes=minutes,
+        quantity=quantity,
+        purpose=purpose,
+        wish=wish,
+        filters=filters.kept if filters is not None else {},
+        windows=line.kept(windows),
+        at_once=at_once,
+        may_move=may_move,
+    )
+
+
+def enter(
+    session: Session,
+    actor: Actor,
+    rows: Sequence[Instrument],
+    places: Collection[int],
+    window: Span,
+    now: datetime,
+    **wish: Any,
+) -> WaitlistEntry:
+    """Put a wish whose instruments are locked at the end of its class, and have the line's next turn look at it."""
     around = max(row.setup_minutes or 0 for row in rows) + max(row.cleanup_minutes or 0 for row in rows)
     reach = line.reach(window, timedelta(minutes=around))
     entry = WaitlistEntry(
         id=uuid4(),
         person_id=actor.person_id,
-        organisation_id=organisation_id,
-        project_id=project_id,
         window_starts_at=window.start,
         window_ends_at=window.end,
         reach_starts_at=reach.start,
         reach_ends_at=reach.end,
-        minutes=minutes,
-        quantity=quantity,
         priority=line.USUAL,
-        purpose=purpose,
-        wish=wish,
-        windows=line.kept(windows),
-        at_once=at_once,
-        may_move=may_move,
         reasons=[],
         state=EntryState.WAITING,
         joined_at=now,
         places=[WaitlistInstrument(instrument_id=place) for place in places],
         offers=[],
+        **wish,
     )
     session.add(entry)
     session.flush()
@@ -370,8 +411,10 @@ def permitted(session: Session, actor: Actor, action: str, entry: WaitlistEntry)
         .where(Instrument.id.in_([place.instrument_id for place in entry.places]))
         .distinct()
     ).all()
+    # A wish by ability may match nothing for a while: then it is its owner's alone.
     found = [
-        may(actor, action, Subject(entry.person_id, entry.organisation_id, place)) for place in facilities
+        may(actor, action, Subject(entry.person_id, entry.organisation_id, place))
+        for place in facilities or (None,)
     ]
     return all(found) if action == "waitlist.rank" else any(found)
 
@@ -413,7 +456,7 @@ def lock_offer(session: Session, offer_id: UUID) -> tuple[WaitlistEntry, Waitlis
     seen = session.get(WaitlistOffer, offer_id)
     if seen is None:
         raise NotFound("offer", offer_id)
-    occupation.lock(session, [seen.instrument_id])
+    occupation.lock(session, {place for place, _span in line_routes.places_of(seen)})
     entry = session.scalars(_locking(seen.entry_id)).one()
     query = select(WaitlistOffer).where(WaitlistOffer.id == offer_id).with_for_update()
     return entry, session.scalars(query.execution_options(populate_existing=True)).one()
@@ -482,6 +525,8 @@ def record(
             "end": offer.ends_at.isoformat(),
             "deadline": offer.deadline.isoformat(),
         }
+        if offer.following:
+            data["following"] = _following(session, offer)
     events.record(
         session,
         actor=actor,
@@ -492,6 +537,14 @@ def record(
         person_id=str(entry.person_id),
         **data,
     )
+
+
+def _following(session: Session, offer: WaitlistOffer) -> list[list[str]]:
+    """Name where the further steps of an offer go."""
+    places = [int(one[0]) for one in offer.following]
+    query = select(Instrument.id, Instrument.code).where(Instrument.id.in_(places))
+    codes = {row.id: row.code for row in session.execute(query)}
+    return [[codes[int(place)], start, end] for place, start, end in offer.following]
 
 
 # --- who may join ---------------------------------------------------------------------------------
@@ -562,9 +615,13 @@ def check_number(session: Session, person_id: UUID) -> None:
         raise Refused([Reason("in_line_too_often", {"most": MOST_PLACES})])
 
 
-def _check(
+def check(
     wanted: Sequence[int], window: Span, minutes: int, quantity: int, purpose: str, wish: str, now: datetime
 ) -> None:
+    """Tell whether a wish makes sense.
+
+    :raises Invalid: naming what does not
+    """
     errors = {}
     if not wanted:
         errors["instruments"] = "required"
@@ -610,7 +667,7 @@ def _same(
         WaitlistEntry.lead_minutes.is_(None),
     )
     for entry in session.scalars(query):
-        if {place.instrument_id for place in entry.places} == set(usable):
+        if not entry.steps and {place.instrument_id for place in entry.places} == set(usable):
             return entry
     return None
 
@@ -631,11 +688,14 @@ def _open_offer(entry_id: UUID) -> Select[UUID]:
 
 def _in_line(session: Session, entries: Sequence[WaitlistEntry]) -> list[InLine]:
     places = {place.instrument_id for entry in entries for place in entry.places}
+    offered = {
+        place for entry in entries for offer in entry.offers for place, _span in line_routes.places_of(offer)
+    }
     rows = {
         row.id: row
         for row in session.scalars(
             select(Instrument)
-            .where(Instrument.id.in_(places))
+            .where(Instrument.id.in_(places | offered))
             .options(joinedload(Instrument.facility))
             .order_by(Instrument.code)
         )
@@ -647,6 +707,7 @@ def _in_line(session: Session, entries: Sequence[WaitlistEntry]) -> list[InLine]
             [rows[place] for place in rows if place in {one.instrument_id for one in entry.places}],
             ahead.get(entry.id, 0),
             next((one for one in entry.offers if one.state is OfferState.OPEN), None),
+            rows,
         )
         for entry in entries
     ]

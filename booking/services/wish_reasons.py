@@ -14,7 +14,7 @@ from booking.domain.hours import open_spans, zone
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
 from booking.domain.spans import Load, Span, busy, intersect, subtract
-from booking.services import acting, availability, bookings
+from booking.services import acting, availability, bookings, line_routes
 from models import Booking, Instrument, Occupation, Organisation, WaitlistEntry
 
 AHEAD = timedelta(days=28)
@@ -26,6 +26,8 @@ MOST = 50
 
 def why(session: Session, *, entry: WaitlistEntry, now: datetime) -> list[dict[str, Any]]:
     """Give what stood in the way of a wish whose window is over, by class and never by name, and what is next best."""
+    if entry.steps:
+        return _of_process(session, entry, now)
     rows = _instruments(session, entry)
     spans = line.read(entry.windows) or (Span(entry.window_starts_at, entry.window_ends_at),)
     return [*_blocked(session, entry, rows, spans), *_next_best(session, entry, rows, now)]
@@ -33,11 +35,20 @@ def why(session: Session, *, entry: WaitlistEntry, now: datetime) -> list[dict[s
 
 def so_far(session: Session, *, entry: WaitlistEntry, now: datetime) -> list[dict[str, Any]]:
     """Give what stands in the way of a wish that waits, in what is left of its windows, and what is next best."""
+    if entry.steps:
+        return _of_process(session, entry, now)
     rows = _instruments(session, entry)
     windows = line.read(entry.windows) or (Span(entry.window_starts_at, entry.window_ends_at),)
     spans = [Span(max(one.start, now), one.end) for one in windows if one.end > now]
     blocked = _blocked(session, entry, rows, spans) if spans else []
     return [*blocked, *_next_best(session, entry, rows, now)]
+
+
+def _of_process(session: Session, entry: WaitlistEntry, now: datetime) -> list[dict[str, Any]]:
+    person = acting.actor_of(session, entry.person_id)
+    if person is None:
+        return []
+    return line_routes.why(session, entry=entry, person=person, ahead=AHEAD, now=now)
 
 
 def _instruments(session: Session, entry: WaitlistEntry) -> Sequence[Instrument]:
@@ -49,6 +60,8 @@ def _instruments(session: Session, entry: WaitlistEntry) -> Sequence[Instrument]
 def _blocked(
     session: Session, entry: WaitlistEntry, rows: Sequence[Instrument], spans: Sequence[Span]
 ) -> Iterable[dict[str, Any]]:
+    if not rows:
+        return [{"code": "no_match"}]
     length = timedelta(minutes=entry.minutes)
     hours = availability.hours_of(session, rows)
     opened = {

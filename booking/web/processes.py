@@ -23,17 +23,19 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
+from booking.i18n import format_duration, name_of
 from booking.i18n import gettext as _
-from booking.i18n import name_of
 from booking.services import (
     availability,
     bookings,
     catalogue,
     facilities,
     instruments,
+    line_processes,
     processes,
     projects,
     routes,
+    waitlist,
 )
 from booking.services.bookings import KeyReused, Stale
 from booking.services.catalogue import Filters
@@ -44,6 +46,7 @@ from booking.web.booking_form import fresh_key
 from booking.web.bookings import booking_page, version_of
 from booking.web.forms import LONGEST_CODE, LONGEST_TEXT, Intake, as_code, days_from, said
 from booking.web.judgement import Said, sentences
+from booking.web.waitlist import Found, found_options, wish_words
 from models import Booking, Facility, Instrument, Project, Utility
 
 Answer = str | Response | Redirect | tuple[str, int]
@@ -55,7 +58,10 @@ DRAWN_DAYS = 7
 """The drawing shows no more days of a long route."""
 
 STEP_PARTS = ("what", *abilities.FIELDS, "hours", "least", "most", "family")
-FIELDS = ("facility", "start_date", "start_time", "project", "purpose", "places", "key", "find")
+FIELDS = (
+    *("facility", "start_date", "start_time", "project", "purpose", "places", "key", "find"),
+    *("wait", "until", "found"),
+)
 _HOUR = timedelta(hours=1)
 
 
@@ -124,6 +130,8 @@ def place_process() -> Answer:
         with reading() as session:
             return _page(session, facility, typed, errors, None, status=422)
     within = Span(max(after, now), max(after, now) + routes.REACH)
+    if typed["wait"]:
+        return _waiting(facility, typed, steps, after, project_id, now)
     if typed["find"] or not typed["places"]:
         return _found(facility, typed, steps, within, project_id, now)
     return _booked(facility, typed, steps, within, project_id, now)
@@ -248,6 +256,95 @@ def _found(
     held = holding.take(list(route.items)) if route.allowed else None
     with reading() as session:
         return _page(session, facility, {**typed, "places": drawing.places}, {}, drawing, held=held)
+
+
+def _waiting(
+    facility: Facility,
+    typed: Mapping[str, str],
+    steps: Sequence[Step],
+    after: datetime,
+    project_id: UUID | None,
+    now: datetime,
+) -> Answer:
+    """Put somebody in line for the whole process."""
+    intake = Intake(typed)
+    until = intake.day("until")
+    purpose = intake.text("purpose", longest=waitlist.LONGEST_PURPOSE, lines=True)
+    found = intake.choice("found", Found, Found.OFFER)
+    if intake.errors or until is None:
+        return _not_waiting(facility, typed, steps, after, project_id, now, intake.errors)
+    zone = hours.zone(facility.zone)
+    start = max(after, now.replace(second=0, microsecond=0))
+    end = hours.instant(until + timedelta(days=1), 0, zone)
+    if end <= start:
+        return _not_waiting(facility, typed, steps, after, project_id, now, {"until": "inverted"})
+    try:
+        with transaction() as session:
+            line_processes.join(
+                session,
+                actor=actor(),
+                steps=steps,
+                window=Span(start, end),
+                project_id=project_id,
+                purpose=purpose,
+                wish=_words(session, steps),
+                at_once=found is Found.BOOK,
+                now=now,
+            )
+    except Refused as refusal:
+        reasons = sentences(refusal.reasons, facility.zone)
+        return _not_waiting(facility, typed, steps, after, project_id, now, {}, reasons)
+    except Invalid as error:
+        wrong = _led(error)
+        for name in ("end", "duration"):
+            if name in error.errors:
+                wrong = {"until": error.errors[name]}
+        return _not_waiting(facility, typed, steps, after, project_id, now, wrong)
+    flash(
+        _("You are in line. When a time comes free it is booked for you, and you hear of it.")
+        if found is Found.BOOK
+        else _("You are in line. When a time comes free you are asked, by mail and here."),
+        "success",
+    )
+    return redirect(url_for("web.waitlist"), 303)
+
+
+def _not_waiting(
+    facility: Facility,
+    typed: Mapping[str, str],
+    steps: Sequence[Step],
+    after: datetime,
+    project_id: UUID | None,
+    now: datetime,
+    errors: Mapping[str, str],
+    refused: Sequence[Said] = (),
+) -> Answer:
+    """Show the route as it stands with what keeps somebody from waiting for it."""
+    within = Span(max(after, now), max(after, now) + routes.REACH)
+    with reading() as session:
+        try:
+            route = routes.find(
+                session, actor=actor(), steps=steps, within=within, project_id=project_id, now=now
+            )
+            drawing = _drawing(session, route, steps, facility.zone, now)
+        except Invalid:
+            drawing = None
+        status = 409 if refused else 422
+        return _page(session, facility, typed, errors, drawing, status=status, kept_out=refused)
+
+
+def _words(session: Session, steps: Sequence[Step]) -> str:
+    """Keep the steps in words: on what and for how long, one after the other."""
+    rows = instruments.by_codes(session, actor=actor(), codes=[step.code for step in steps if step.code])
+    names = {
+        row.code: name_of(row) for row in instruments.by_ids(session, instrument_ids=rows.values()).values()
+    }
+
+    def of(step: Step) -> str:
+        length = format_duration(timedelta(minutes=step.minutes))
+        return f"{names.get(step.code) or wish_words(session, step.filters)} {length}"
+
+    return " → ".join(of(step) for step in steps)[: waitlist.LONGEST_WISH]
 
 
 def _booked(
@@ -416,6 +513,7 @@ def _page(
     *,
     status: int = 200,
     refused: Sequence[Said] = (),
+    kept_out: Sequence[Said] = (),
     held: Any = None,
 ) -> Answer:
     own = projects.of_actor(session, actor=actor())
@@ -433,6 +531,9 @@ def _page(
         problems={name: wording.error_sentence(code) for name, code in errors.items()},
         drawing=drawing,
         refused=refused,
+        kept_out=kept_out,
+        found_options=found_options(),
+        usual_until=_usual_until(typed, facility),
         held={**told, "renewable": False} if (told := holding.told(held)) else None,
         zone=facility.zone,
         keeps=may(actor(), "process.edit", Subject(facility_id=facility.id)),
@@ -440,6 +541,13 @@ def _page(
         now=utc_now(),
     )
     return page, status
+
+
+def _usual_until(typed: Mapping[str, str], facility: Facility) -> str:
+    """Give the last day of a wait unless another is said: as far as a route is looked for."""
+    after = Intake(typed).instant("start", hours.zone(facility.zone)) or utc_now()
+    day = (max(after, utc_now()) + routes.REACH).astimezone(hours.zone(facility.zone)).date()
+    return day.isoformat()
 
 
 def _labels() -> dict[str, str]:
@@ -458,7 +566,15 @@ def _labels() -> dict[str, str]:
         for row in range(1, ROWS + 1)
         for part, word in words.items()
     }
-    return found | {"start_date": _("Not before"), "start_time": _("Not before"), "project": _("Project")}
+    return (
+        found
+        | {"start_date": _("Not before"), "start_time": _("Not before"), "project": _("Project")}
+        | {
+            "until": _("Until this day"),
+            "found": _("When a time is found"),
+            "purpose": _("What for"),
+        }
+    )
 
 
 def _choices(session: Session, facility: Facility) -> list[tuple[str, Any]]:

@@ -43,7 +43,7 @@ from booking.web.cards import local_date, midnight
 from booking.web.closures import chosen_facility
 from booking.web.forms import LONGEST_NOTE, MOST_UNITS, Intake, as_code, as_date, said
 from booking.web.judgement import sentences
-from models import EntryState, Facility, Instrument, OfferState
+from models import EntryState, Facility, OfferState
 
 Answer = str | Redirect | tuple[str, int]
 
@@ -159,7 +159,7 @@ def join_waitlist() -> Answer:
     now = utc_now()
     try:
         with transaction() as session:
-            places, zone, words = _wanted(session, typed)
+            places, filters, zone, words = _wanted(session, typed)
             windows = _windows(days, zone, now)
             waitlist.join(
                 session,
@@ -174,6 +174,7 @@ def join_waitlist() -> Answer:
                 project_id=project_id,
                 purpose=purpose,
                 wish=words,
+                filters=filters,
                 now=now,
             )
     except Refused as refusal:
@@ -199,6 +200,14 @@ _FIELD_OF = {
     "wish": "q",
     "project_id": "project",
 }
+
+
+def found_options() -> list[tuple[str, str]]:
+    """Give what may be done with a time that is found."""
+    return [
+        (Found.OFFER.value, _("Ask me: it is kept for me while I answer")),
+        (Found.BOOK.value, _("Book it at once: nobody can take it, and I can still cancel")),
+    ]
 
 
 def line_minutes() -> int:
@@ -236,11 +245,11 @@ def _day(intake: Intake, name: str) -> date | None:
     return day
 
 
-def _wanted(session: Session, typed: Mapping[str, str]) -> tuple[list[int], str, str]:
-    """Give the instruments that would do, the zone whose days are meant, and the wish in words."""
+def _wanted(session: Session, typed: Mapping[str, str]) -> tuple[list[int], Filters | None, str, str]:
+    """Give the instruments that would do, by what they were found, the zone whose days are meant, the wish in words."""
     if code := as_code(typed["instrument"]):
         place = instruments.by_code(session, actor=actor(), code=code)
-        return [place.id], place.facility.zone, ""
+        return [place.id], None, place.facility.zone, ""
     filters = Filters(**{name: typed[name].strip() for name in FILTERS})
     if not any(getattr(filters, name) for name in FILTERS):
         raise Invalid({"q": "nothing_named"})
@@ -248,10 +257,10 @@ def _wanted(session: Session, typed: Mapping[str, str]) -> tuple[list[int], str,
     zone = HOME_ZONE
     if filters.facility:
         zone = facilities.by_code(session, code=filters.facility).zone
-    return found, zone, _words(session, filters)
+    return found, filters, zone, wish_words(session, filters)
 
 
-def _words(session: Session, filters: Filters) -> str:
+def wish_words(session: Session, filters: Filters) -> str:
     """Keep the wish in the words that were typed, classes and facilities by their names."""
     classes = {row.code: name_of(row) for row in catalogue.categories(session)}
     places = {row.code: name_of(row) for row in facilities.listing(session)}
@@ -322,10 +331,7 @@ def _form_page(
         projects=[("", _("No project")), *((str(p.id), f"{p.code} · {p.name}") for p in own)],
         longest=waitlist.LONGEST_PURPOSE,
         more_windows=MORE_WINDOWS,
-        found_options=[
-            (Found.OFFER.value, _("Ask me: it is kept for me while I answer")),
-            (Found.BOOK.value, _("Book it at once: nobody can take it, and I can still cancel")),
-        ],
+        found_options=found_options(),
     )
     return page, status
 
@@ -428,7 +434,7 @@ def _linked_page(
         "waitlist/offer.html",
         place=place,
         offer=offer,
-        instrument=_instrument_of(place, offer.instrument_id),
+        instrument=place.named[offer.instrument_id],
         open=offer.state is OfferState.OPEN and offer.deadline > now,
         state=wording.sentence("offer_over", {"state": offer.state.value}),
         address=url_for("web.offer_by_link", link_id=link_id, secret=secret),
@@ -436,10 +442,6 @@ def _linked_page(
         problem=problem,
     )
     return page, status
-
-
-def _instrument_of(place: InLine, instrument_id: int) -> Instrument:
-    return next(row for row in place.instruments if row.id == instrument_id)
 
 
 def _link_is_over() -> Answer:

@@ -1,7 +1,10 @@
 """Processes over the API: the earliest route, one booking of it, its move; changeovers and shared utilities."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from booking.jobs import waitlist
 from tests.api.conftest import World, at
 
 STEPS = [
@@ -72,6 +75,33 @@ def test_no_route_names_the_step_that_fails(world: World):
     assert reason["params"]["zone"] == "Asia/Shanghai"
     assert "04:00. Step 2" in reason["message"]  # on the facility's clock
     assert world.post("/routes/bookings", json=order(before=at(20))).status_code == 409
+
+
+def test_a_process_that_finds_no_route_waits_in_line_and_is_taken_as_one(world_on_both: World):
+    world = world_on_both
+    taken = world.book(8, 20, instrument="OVEN", who="cleo")
+    asked = order(before=at(16))
+    assert world.post("/routes", json=asked).json["allowed"] is False
+    entry = world.post("/waitlist/routes", json=asked | {"purpose": "Batch 7"})
+    assert entry.status_code == 201, entry.text
+    assert (entry.json["wish"], entry.json["duration"]) == ("SEM → OVEN", "PT210M")
+    assert [(one["instruments"], one["lag_least"]) for one in entry.json["steps"]] == [
+        (["SEM"], "PT0M"),
+        (["OVEN"], "PT30M"),
+    ]
+    assert world.post("/waitlist/routes", json=asked).json["id"] == entry.json["id"]
+    where = f"/waitlist/{entry.json['id']}"
+    waitlist.turn("key", lambda: False, now=datetime.now(UTC))
+    why = world.get(where).json["reasons"]
+    assert why[0]["message"] == "No way through all steps is free in your window: step 2 is not reached."
+    assert world.get(where, who="ben").status_code == 404
+    world.post(f"/bookings/{taken['id']}/cancellation", json={}, who="cleo")
+    waitlist.turn("key", lambda: False, now=datetime.now(UTC))
+    offer = world.get(where).json["offer"]
+    assert (offer["instrument_id"], offer["start"]) == ("SEM", at(9))
+    assert offer["following"] == [{"instrument_id": "OVEN", "start": at(11.5), "end": at(12.5)}]
+    booked = world.post(f"/offers/{offer['id']}/acceptance", json={})
+    assert [one["start"] for one in booked.json["items"]] == [at(9), at(11.5)]
 
 
 def test_changeovers_and_utilities_are_kept_by_managers(world: World):

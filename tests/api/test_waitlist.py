@@ -54,6 +54,8 @@ def test_from_the_refusal_to_the_booking(world_on_both: World):
         "ahead": 0,
         "joined_at": "",
         "booking_id": None,
+        "filters": {},
+        "steps": [],
         "offer": None,
     }
     assert world.post("/waitlist", json=wish(), who="cleo").json["id"] == joined.json["id"]

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,11 +28,12 @@ from werkzeug.test import TestResponse
 from booking import db
 from booking.config import Settings
 from booking.domain import one_time, recurrence
-from booking.domain.access import Actor, Role
-from booking.domain.announcements import Audience, Level, Shown
+from booking.domain.access import SYSTEM, Actor, Role
+from booking.domain.announcements import Level, Shown
 from booking.domain.calendar_sources import Entry, Means, Reading
 from booking.domain.notices import Channel
 from booking.domain.occupation import Item
+from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.spans import Span
 from booking.domain.utilisation import Measure
 from booking.gateways import calendar_reader, hooks
@@ -44,9 +46,11 @@ from booking.services import (
     facilities,
     faults,
     holds,
+    instrument_files,
     kiosks,
     offers,
     papers,
+    price_lists,
     qualifications,
     replans,
     round_drafts,
@@ -75,6 +79,7 @@ from models import (
     Delivery,
     Event,
     Facility,
+    FileSort,
     Hold,
     HookKind,
     Instrument,
@@ -90,6 +95,7 @@ from models import (
     ProjectMember,
     Purpose,
     QuestionKind,
+    Readership,
     Rule,
     RuleKind,
     Series,
@@ -389,7 +395,6 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([told, hook])
     session.flush()
     things.free, things.hidden = free.code, hidden.code
-    things.ids["free_row"] = str(free.id)
     learnt = _taught(session, facility, owner, root)
     handed = book(given, SOON, SOON + hours, placed=NOW)
     transfer = transfers.offer(
@@ -425,7 +430,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         facility_id=facility.id,
         level=Level.INFO,
         shown=Shown.DESK,
-        audience=Audience.STAFF,
+        audience=Readership.STAFF,
         text_en="Hello",
         begins_at=NOW - timedelta(days=1),
         created_at=NOW,
@@ -434,6 +439,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     session.add_all([announced, staffed])
     session.flush()
     things.ids = {
+        "free_row": str(free.id),
         "announcement": str(announced.id),
         "staffed": str(staffed.id),
         "rule": str(limit.id),
@@ -446,6 +452,8 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         **_asked_by_calendar(session, planned),
         **_calendar_elsewhere(session, facility, who, cast.actor_of(session, root)),
         **_permitted(session, facility),
+        **_kept(session, facility),
+        "operator": facility.organisation.code,
         **_aimed(session, facility),
         "planned": str(planned.id),
         "process": str(process.id),
@@ -648,11 +656,12 @@ def _permitted(session: Session, facility: Facility) -> dict[str, str]:
 
 def _aimed(session: Session, facility: Facility) -> dict[str, str]:
     """A target of utilisation for all of the facility."""
+    before = session.scalars(select(UtilisationTarget)).all()
     row = UtilisationTarget(
         facility_id=facility.id,
         measure=Measure.PERCENT,
         value=50,
-        valid_from=date(2026, 1, 1),
+        valid_from=date(2026, 1, 1) - timedelta(days=len(before)),
         created_at=NOW,
     )
     session.add(row)
@@ -661,6 +670,14 @@ def _aimed(session: Session, facility: Facility) -> dict[str, str]:
 
 
 _PACKED = base64.b64encode(zlib.compress(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")).decode()
+PHOTO = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x01\x08\x02\0\0\0\x7b\x40\xe8\xdd"
+    b"\0\0\0\x0bIDAT\x08\xd7c`@\x06\0\0\x0e\0\x01\xa9\x91s\xb1\0\0\0\0IEND\xaeB`\x82"
+)
+_SHEET = {"name_zh": "新仪器", "kind": "device", "operator_need": "self", "units": "1"}
+_FROM = (NOW.date() + timedelta(days=3)).isoformat()
+_PRICE = {"customer_class": "both", "unit": "hour", "amount": "90", "since": _FROM}
+_RAISE = {"customer_class": "both", "percent": "5", "step": "1", "since": _FROM}
 _ELSEWHERE = Reading("", (Entry("1", "", Span(SOON, SOON + timedelta(hours=2)), False, "Pump"),))
 
 
@@ -835,6 +852,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
     i = t.ids
     permit = {"permit_id": i["permit"]}
+    kept_file = {"code": i["kept"], "file_id": i["photo"]}
     learnt = {"qualification_id": i["qualification"]}
     coded, paper = {"code": i["qualification"]}, {"certificate_id": i["certificate"]}
     handing = {"transfer_id": i["transfer"]}
@@ -1087,6 +1105,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-holds.release": ({"hold_id": i["hold"]}, {}),
         **_of_plans(case, t),
         "api-waitlist.join": ({}, {"json": wish}),
+        "api-waitlist.join_for_route": (
+            {},
+            {"json": {"steps": [{"instrument_id": hidden, "duration": "PT1H"}]}},
+        ),
         "api-waitlist.listing": ({"facility": t.facility} if case.thing else {}, {}),
         "api-waitlist.one": ({"entry_id": i["place"]}, {}),
         "api-waitlist.rank": ({"entry_id": i["place"]}, {"json": {"priority": 50, "reason": "urgent"}}),
@@ -1416,9 +1438,6 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"data": {"day": SERIES_DAYS[1].isoformat()}},
         ),
         "web.desk": ({"facility": t.facility}, {}),
-        "web.resource_timeline": ({"facility": t.facility}, {}),
-        "web.timeline_rows": ({"ids": i["free_row"]}, {}),
-        "web.timeline_news": ({"facility": t.facility}, {}),
         "web.add_favourite": ({"code": t.free}, {"data": {"back": ""}}),
         "web.drop_favourite": ({"code": t.free}, {"data": {"back": ""}}),
         "web.targets": ({"facility": t.facility}, {}),
@@ -1462,6 +1481,45 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "web.facility_hours": ({"code": t.facility}, {}),
         "web.set_facility_hours": ({"code": t.facility}, {"data": {"opening": "always"}}),
+        "web.make_facility": (
+            {},
+            {
+                "data": {
+                    "code": "NEW-1",
+                    "name_zh": "新平台",
+                    "zone": "Asia/Shanghai",
+                    "organisation": i["operator"],
+                    "network": world.network,
+                }
+            },
+        ),
+        "web.edit_facility": ({"code": t.facility}, {}),
+        "web.change_facility": (
+            {"code": t.facility},
+            {"data": {"name_zh": "平台", "zone": "Asia/Shanghai", "organisation": i["operator"]}},
+        ),
+        "web.withdraw_facility": ({"code": t.facility}, {"data": {"again": "1"}}),
+        "web.facility_history": ({"code": t.facility}, {}),
+        "web.facility_prices": ({"code": t.facility}, {}),
+        "web.raise_prices": ({"code": t.facility}, {"data": _RAISE}),
+        "web.new_instrument": ({"code": t.facility}, {}),
+        "web.make_instrument": ({"code": t.facility}, {"data": {"code": "NEW-2", **_SHEET}}),
+        "web.edit_instrument": ({"code": t.free}, {}),
+        "web.change_instrument": ({"code": t.free}, {"data": _SHEET}),
+        "web.publish_instrument": ({"code": t.free}, {"data": {"publish": "yes"}}),
+        "web.instrument_history": ({"code": t.free}, {}),
+        "web.instrument_files": ({"code": t.free}, {}),
+        "web.add_file": (
+            {"code": t.free},
+            {"data": {"sort": "photo", "file": (io.BytesIO(PHOTO), "a.png")}},
+        ),
+        "web.change_file": (kept_file, {"data": {"title_zh": "正面", "audience": "everyone"}}),
+        "web.remove_file": (kept_file, {"data": {}}),
+        "web.photo": (kept_file, {}),
+        "web.file": (kept_file | ({"file_id": i["inside"]} if case.thing else {}), {}),
+        "web.instrument_prices": ({"code": t.free}, {}),
+        "web.set_price": ({"code": t.free}, {"data": _PRICE}),
+        "web.strike_price": ({"code": i["kept"], "price_id": int(i["price"])}, {"data": {}}),
         "web.instrument_service": ({"code": t.free}, {}),
         "web.set_instrument_service": ({"code": t.free}, {"data": {"bookable": "yes", "opening": ""}}),
         "web.add_permit": (

@@ -10,7 +10,8 @@ from booking.domain.spans import Span
 from booking.jobs import waitlist, waitlist_rules, waitlist_windows
 from booking.services import bookings, turns
 from booking.services import waitlist as line
-from models import EntryState, Event, Freed, Instrument, WaitlistEntry, WaitlistOffer
+from booking.services.catalogue import Filters
+from models import Capability, EntryState, Event, Freed, Instrument, WaitlistEntry, WaitlistOffer
 from tests import cast
 from tests.factories import make_instrument
 
@@ -119,6 +120,39 @@ def test_all_is_looked_at_from_time_to_time(settings):
     waitlist_rules.run(settings, go_on)
     waitlist.run(settings, go_on)
     assert kinds() == ["joined", "offered"]
+
+
+def test_what_was_asked_for_by_ability_is_found_anew_once_however_often_the_job_runs(settings):
+    big = Filters(capability="volume_l>=500")
+    with db.transaction() as session:
+        cleo = cast.actor_of(session, cast.cleo(session))
+        ada = cast.actor_of(session, cast.ada(session))
+        tank = make_instrument(session, code="TANK")
+        session.add(Capability(instrument_id=tank.id, tag="volume_l", value=600, unit="L"))
+        session.flush()
+        whole = Span(start(), start() + timedelta(hours=2))
+        bookings.place(session, actor=ada, items=[Item(tank.id, whole)], now=datetime.now(UTC))
+        line.join(
+            session,
+            actor=cleo,
+            instrument_ids=[tank.id],
+            filters=big,
+            window=whole,
+            minutes=60,
+            now=datetime.now(UTC),
+        )
+    waitlist.run(settings, go_on)
+    with db.transaction() as session:
+        vat = make_instrument(session, code="VAT")
+        session.add(Capability(instrument_id=vat.id, tag="volume_l", value=800, unit="L"))
+    waitlist.run(settings, go_on)
+    assert kinds() == ["joined"]
+    for _ in range(2):
+        waitlist_rules.run(settings, go_on)
+        waitlist.run(settings, go_on)
+    assert kinds() == ["joined", "offered"]
+    with db.reading() as session:
+        assert session.scalars(select(WaitlistOffer.instrument_id)).all() == [vat.id]
 
 
 def test_a_wish_is_booked_at_once_and_others_make_room_for_it_once_however_often_the_job_runs(settings):

@@ -408,7 +408,11 @@ def test_a_process_is_served_whole_or_not_at_all_and_hears_why(session, tam, ada
     assert all(plan_words.why(reason) for reason in mine.reasons)
     outcome = round_drafts.confirm(session, actor=tam, round_id=week.id, now=NOW)
     assert (outcome.bookings, outcome.unserved) == ((), 1)
-    assert session.scalars(select(WaitlistEntry)).all() == []
+    [waits] = session.scalars(select(WaitlistEntry))
+    assert [(step["any_of"], step["minutes"], step["lag"]) for step in waits.steps] == [
+        ([reactor.code], 120, [0, 1440]),
+        ([twin.code], 180, [0, 60]),
+    ]
 
 
 def test_all_steps_of_a_process_count_for_limits_and_promises(session, tam, ada, reactor, twin):

@@ -1,12 +1,15 @@
 """Booking a process on a page: steps typed, the route shown and held, booked, moved; what a facility says of them."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
 
 from booking import db
+from booking.jobs import waitlist
 from booking.services import processes
-from models import Part
+from models import Part, WaitlistEntry
 from tests.web.lab import Lab, at, text_of, typed, value_of
 
 
@@ -111,6 +114,37 @@ def test_no_route_says_so(lab):
     assert answer.status_code == 200
     assert "No route is free" in text_of(answer.text)
     assert "Book all steps" not in answer.text
+
+
+def test_who_finds_no_route_waits_in_line_and_is_offered_it_as_one(lab):
+    taken = lab.book("ben", "BATH", at(0), at(0, days=40), quantity=4)
+    page = lab.send("ada", "/processes/new", **form(*TWO), find="1").text
+    assert "Wait in line" in page
+    assert value_of(page, "until") > typed(at(9), at(10))["start_date"]
+    day = typed(at(9), at(10))["start_date"]
+    for until, words in (("", "Until this day"), ("2020-01-01", "Until this day")):
+        wrong = lab.send("ada", "/processes/new", **form(*TWO), wait="1", until=until, found="offer")
+        assert wrong.status_code == 422
+        assert words in text_of(wrong.text)
+    sent = lab.send("ada", "/processes/new", **form(*TWO), wait="1", until=day, found="offer")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/waitlist")
+    said = text_of(lab.get("ada", "/waitlist").text)
+    assert "Process in 2 steps: Microscope 2 h → Water bath 1 h 30 min" in said
+    assert "All steps, in 4 h or longer, within" in said
+    with db.reading() as session:
+        [entry] = session.scalars(select(WaitlistEntry))
+    waitlist.turn("key", lambda: False, now=datetime.now(UTC))
+    said = text_of(lab.get("ada", "/waitlist", why=str(entry.id)).text)
+    assert "step 2 is not reached" in said
+    assert "Process in 2 steps" in text_of(lab.get("tam", "/waitlist/facility", facility="LAB").text)
+    lab.send("ben", f"/bookings/{taken}/cancellation")
+    waitlist.turn("key", lambda: False, now=datetime.now(UTC))
+    page = lab.get("ada", "/waitlist").text
+    assert "Offered to you: all steps" in page
+    said = text_of(page)
+    assert "Water bath: " in said[said.index("Offered to you") :]
+    address = re.search(r'action="(/offers/[^"]+)"', page).group(1)
+    assert lab.send("ada", address, answer="accept").headers["Location"].startswith("/bookings/")
 
 
 def test_a_line_fills_in_its_stations(lab):

@@ -202,7 +202,7 @@ def test_a_flexible_wish_by_the_form(lab):
     }
     assert lab.get("cleo", "/waitlist/new", q="microscope").status_code == 200
     assert lab.send("cleo", "/waitlist/new", **wish).headers["Location"] == "/waitlist"
-    assert "2 instruments would do" in text_of(lab.get("cleo", "/waitlist").text)
+    assert "Matches 2 instruments now" in text_of(lab.get("cleo", "/waitlist").text)
     turn(lab)
     assert "Offered to you" in text_of(lab.get("cleo", "/waitlist").text)
     for wrong in (

@@ -28,6 +28,7 @@ from booking.services.processes import (
     MOST_UTILITIES,
 )
 from booking.services.routes import MOST_STEPS
+from booking.services.waitlist import LONGEST_PURPOSE
 
 _EACH = ("q", "facility", "network", "kind", "category", "capability")
 _FAMILY = {"description": "What is worked on; changeovers lie between families.", "example": "milk"}
@@ -122,6 +123,20 @@ class RouteBookingIn(RouteIn):
     )
     purpose = Text(longest=LONGEST_TEXT, lines=True, load_default="")
     confidential = Flag(allow_none=True, load_default=None)
+
+
+class RouteWishIn(RouteIn):
+    """A process to wait for."""
+
+    at_once = Flag(
+        load_default=False,
+        metadata={"description": "Book what is found; else it is offered, and kept while one answers."},
+    )
+    may_move = Flag(
+        load_default=False,
+        metadata={"description": "After an outage it may be moved a little so that others find room."},
+    )
+    purpose = Text(longest=LONGEST_PURPOSE, lines=True, load_default="")
 
 
 class MoveIn(_WhenIn):

@@ -20,7 +20,7 @@ from booking.api.schemas.fields import (
 )
 from booking.api.schemas.instruments import FiltersIn
 from booking.api.schemas.paging import PageIn, PageOut
-from booking.api.schemas.rounds import WhyOut
+from booking.api.schemas.rounds import StepPlaceOut, WhyOut
 from booking.domain import waitlist as line
 from booking.domain.spans import Span
 from booking.services.waitlist import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS, MOST_WINDOWS
@@ -142,13 +142,15 @@ class PriorityIn(In):
     )
 
 
-class OfferedOut(Out):
-    """Time that is held for one person of the line."""
+class OfferedOut(StepPlaceOut):
+    """Time that is held for one person of the line; of a process that of its first step."""
 
     id = fields.UUID(required=True)
-    instrument_id = fields.String(required=True)
-    start = Instant(required=True)
-    end = Instant(required=True)
+    following = fields.List(
+        fields.Nested(StepPlaceOut),
+        required=True,
+        metadata={"description": "Of a process where each further step goes; all are taken, or none is."},
+    )
     deadline = Instant(
         required=True, metadata={"description": "After it the next in line is offered the time."}
     )
@@ -165,13 +167,40 @@ class OnStandbyOut(Out):
     )
 
 
+class WaitStepOut(Out):
+    """A step of a process for which somebody waits."""
+
+    instruments = fields.List(fields.String(), required=True, metadata={"description": "Named ones."})
+    filters = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    duration = fields.String(required=True, metadata={"format": "duration", "example": "PT360M"})
+    lag_least = fields.String(required=True, metadata={"format": "duration", "example": "PT30M"})
+    lag_most = fields.String(required=True, metadata={"format": "duration", "example": "PT120M"})
+    family = fields.String(required=True)
+    quantity = fields.Integer(required=True)
+
+
 class WaitOut(Out):
     """A place in the line."""
 
     id = fields.UUID(required=True)
     person = fields.Nested(PersonOut, required=True)
     instruments = fields.List(
-        fields.String(), required=True, metadata={"description": "Any of them will do."}
+        fields.String(),
+        required=True,
+        metadata={"description": "Any of them will do; of a process those on which any step may be done."},
+    )
+    filters = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={
+            "description": "By what the instruments are found anew every few minutes; empty where they were named."
+        },
+    )
+    steps = fields.List(
+        fields.Nested(WaitStepOut),
+        required=True,
+        metadata={"description": "Those of a process, which are offered or booked as one."},
     )
     start = Instant(required=True)
     end = Instant(required=True)
