@@ -1,7 +1,7 @@
 """Opening hours of a facility's week, in its own zone, as spans of UTC."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -36,6 +36,42 @@ class WeeklyHours:
 
 ALWAYS = tuple(WeeklyHours(weekday, 0, DAY_MINUTES) for weekday in range(7))
 """Open around the clock."""
+
+
+def in_force(rules: Iterable[WeeklyHours], day: date) -> tuple[WeeklyHours, ...]:
+    """Give the week that counts on a day, as if it always did."""
+    found = {
+        replace(rule, valid_from=None, valid_to=None)
+        for rule in rules
+        if (rule.valid_from is None or rule.valid_from <= day)
+        and (rule.valid_to is None or day < rule.valid_to)
+    }
+    return tuple(sorted(found, key=lambda rule: (rule.weekday, rule.opens, rule.closes)))
+
+
+def from_day(
+    before: Iterable[WeeklyHours], week: Iterable[WeeklyHours], day: date
+) -> tuple[WeeklyHours, ...]:
+    """Give hours that are as before until a day, and another week from it on; what was to begin later is dropped."""
+    kept = [
+        rule if rule.valid_to is not None and rule.valid_to <= day else replace(rule, valid_to=day)
+        for rule in before
+        if rule.valid_from is None or rule.valid_from < day
+    ]
+    return (*kept, *(replace(rule, valid_from=day, valid_to=None) for rule in week))
+
+
+def changes_ahead(rules: Iterable[WeeklyHours], today: date) -> list[tuple[date, tuple[WeeklyHours, ...]]]:
+    """Give the days after today on which another week begins, each with that week."""
+    known = tuple(rules)
+    days = sorted({day for rule in known for day in (rule.valid_from, rule.valid_to) if day and day > today})
+    found, last = [], in_force(known, today)
+    for day in days:
+        week = in_force(known, day)
+        if week != last:
+            found.append((day, week))
+        last = week
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -61,6 +61,8 @@ def _hours(value: Any) -> tuple[WeeklyHours, ...]:
     """Read `always`, or `Mon-Fri 08:30-17:30; Sat 09:00-12:00`."""
     if isinstance(value, str) and value.strip().lower() in _ALWAYS_WORDS:
         return ALWAYS
+    if isinstance(value, tuple) and all(isinstance(rule, WeeklyHours) for rule in value):
+        return value
     found: set[WeeklyHours] = set()
     for part in sheets.listed(sheets.text(100))(value):
         days, _, times = str(part).rpartition(" ")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain import inventory, permits
 from booking.domain.access import Actor, Subject, require
-from booking.domain.hours import WeeklyHours, instant, is_open, zone
+from booking.domain.hours import WeeklyHours, from_day, instant, is_open, zone
 from booking.domain.permits import Term
 from booking.domain.replanning import Cause, ReplanState
 from booking.domain.rules import Invalid
@@ -40,16 +40,23 @@ AHEAD = timedelta(days=400)
 
 
 def by_facility_hours(
-    session: Session, *, actor: Actor, code: str, hours: Sequence[WeeklyHours], now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    code: str,
+    hours: Sequence[WeeklyHours],
+    since: date | None = None,
+    now: datetime,
 ) -> list[Booking]:
-    """Give the bookings ahead that other hours of a facility would leave outside.
+    """Give the bookings ahead that other hours of a facility would leave outside, from a day on where one is named.
 
     :raises NotFound: if there is no such facility
     :raises Forbidden: if the actor does not manage it
-    :raises Invalid: if no week has such hours
+    :raises Invalid: if no week has such hours, or the day has passed
     """
     facility = facilities.by_code(session, code=code)
     require(actor, "instrument.edit", Subject(facility_id=facility.id))
+    hours = _since(facilities.hours(session, facility_id=facility.id), hours, since, facility, now)
     facilities.check_hours(hours)
     rows = session.scalars(select(Instrument).where(Instrument.facility_id == facility.id)).all()
     follow = [row for row in rows if not facilities.own_hours(session, instrument_id=row.id)]
@@ -57,17 +64,26 @@ def by_facility_hours(
 
 
 def set_facility_hours(
-    session: Session, *, actor: Actor, code: str, hours: Sequence[WeeklyHours], now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    code: str,
+    hours: Sequence[WeeklyHours],
+    since: date | None = None,
+    now: datetime,
 ) -> tuple[list[Booking], Replan | None]:
     """Set the hours of a facility, and have other places looked for where they leave bookings outside.
 
+    From a day on, where one is named: until then its hours are what they were.
+
     :raises NotFound: if there is no such facility
     :raises Forbidden: if the actor does not manage it
-    :raises Invalid: if no week has such hours
+    :raises Invalid: if no week has such hours, or the day has passed
     """
-    met = by_facility_hours(session, actor=actor, code=code, hours=hours, now=now)
-    facilities.set_hours(session, actor=actor, code=code, hours=hours, now=now)
+    met = by_facility_hours(session, actor=actor, code=code, hours=hours, since=since, now=now)
     facility = facilities.by_code(session, code=code)
+    dated = _since(facilities.hours(session, facility_id=facility.id), hours, since, facility, now)
+    facilities.set_hours(session, actor=actor, code=code, hours=dated, now=now)
     return met, _begin(session, actor, facility.id, Cause.HOURS, met, {}, now)
 
 
@@ -75,7 +91,14 @@ def set_facility_hours(
 
 
 def by_instrument(
-    session: Session, *, actor: Actor, code: str, bookable: bool, opening: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    code: str,
+    bookable: bool,
+    opening: str,
+    since: date | None = None,
+    now: datetime,
 ) -> list[Booking]:
     """Give the bookings ahead that are displaced when an instrument is withdrawn, or gets other hours of its own.
 
@@ -87,28 +110,78 @@ def by_instrument(
     """
     row = instruments.by_code(session, actor=actor, code=code)
     require(actor, "instrument.edit", Subject(facility_id=row.facility_id))
-    own = hours_from(opening)
     facility = session.get_one(Facility, row.facility_id)
+    own = _own_since(session, row, facility, hours_from(opening), since, now)
     if not bookable:
         return _ahead(session, [row], now) if row.bookable else []
     return _outside(session, facility, [row], own or facilities.hours(session, facility_id=facility.id), now)
 
 
 def set_instrument(
-    session: Session, *, actor: Actor, code: str, bookable: bool, opening: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    code: str,
+    bookable: bool,
+    opening: str,
+    since: date | None = None,
+    now: datetime,
 ) -> tuple[list[Booking], Replan | None]:
-    """Withdraw an instrument, offer it again, or give it other hours; other places are looked for.
+    """Withdraw an instrument, offer it again, or give it other hours, from a day on; other places are looked for.
 
     :raises NotFound: if there is no such instrument for this actor
     :raises Forbidden: if the actor does not manage its facility
     :raises Invalid: if no week has such hours
     """
-    met = by_instrument(session, actor=actor, code=code, bookable=bookable, opening=opening, now=now)
-    changes = {"bookable": "yes" if bookable else "no", "opening": opening}
+    met = by_instrument(
+        session, actor=actor, code=code, bookable=bookable, opening=opening, since=since, now=now
+    )
+    found = instruments.by_code(session, actor=actor, code=code)
+    facility = session.get_one(Facility, found.facility_id)
+    own = _own_since(session, found, facility, hours_from(opening), since, now)
+    changes = {"bookable": "yes" if bookable else "no", "opening": own}
     row = instruments.edit(session, actor=actor, code=code, changes=changes, now=now)
     cause = Cause.HOURS if bookable else Cause.WITHDRAWN
     down = {} if bookable else {row.id: [Span(now, now + AHEAD)]}
     return met, _begin(session, actor, row.facility_id, cause, met, down, now)
+
+
+def _own_since(
+    session: Session,
+    row: Instrument,
+    facility: Facility,
+    week: tuple[WeeklyHours, ...],
+    since: date | None,
+    now: datetime,
+) -> tuple[WeeklyHours, ...]:
+    """Give the hours that an instrument will have of its own; until the day it may have been its facility's.
+
+    :raises Invalid: if the day has passed, or its own hours would end on it and it cannot take its facility's again
+    """
+    if since is None:
+        return week
+    if not week:
+        raise Invalid({"opening": "required"})
+    own = facilities.own_hours(session, instrument_id=row.id)
+    return _since(own or facilities.hours(session, facility_id=facility.id), week, since, facility, now)
+
+
+def _since(
+    before: Sequence[WeeklyHours],
+    week: Sequence[WeeklyHours],
+    since: date | None,
+    facility: Facility,
+    now: datetime,
+) -> tuple[WeeklyHours, ...]:
+    """Give the hours as they are until a day and as they will be from it on; without a day, from the beginning.
+
+    :raises Invalid: if the day has passed
+    """
+    if since is None:
+        return tuple(week)
+    if since < now.astimezone(zone(facility.zone)).date():
+        raise Invalid({"since": "past"})
+    return from_day(before, week, since)
 
 
 def hours_from(text: str) -> tuple[WeeklyHours, ...]:

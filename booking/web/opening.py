@@ -1,7 +1,7 @@
 """Opening: hours of a facility or an instrument, whether it is offered, its permits; first whom that displaces."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain.access import Subject, require
-from booking.domain.hours import WeeklyHours
+from booking.domain.hours import WeeklyHours, changes_ahead, in_force, zone
 from booking.domain.inventory import hours_text
 from booking.domain.rules import Invalid
 from booking.http.forms import fields
@@ -22,7 +22,7 @@ from booking.i18n import name_of, ngettext
 from booking.services import displacements, facilities, instruments, permits
 from booking.services.permits import Standing
 from booking.web import blueprint
-from booking.web.forms import said
+from booking.web.forms import Intake, said, today_in
 from models import Booking, Facility, Instrument, Replan
 
 Answer = str | Redirect | tuple[str, int]
@@ -34,20 +34,26 @@ def show_facility_hours(code: str) -> Answer:
     """Show the weekly hours of a facility as they can be edited."""
     with reading() as session:
         facility = _facility(session, code)
-        text = _lines(facilities.hours(session, facility_id=facility.id))
-    return _page(facility, None, {"opening": text})
+        hours = facilities.hours(session, facility_id=facility.id)
+    return _page(facility, None, {"opening": _lines(hours, facility)})
 
 
 @blueprint.post("/facilities/<code>/hours", endpoint="set_facility_hours")
 @needs("instrument.edit")
 def set_facility_hours(code: str) -> Answer:
     """Write them, or only look whom they displace."""
-    typed = fields("opening", "try")
+    typed = fields("opening", "since", "try")
     with reading() as session:
         facility = _facility(session, code)
     try:
         hours = displacements.hours_from(typed["opening"])
-        given: dict[str, Any] = {"actor": actor(), "code": code, "hours": hours, "now": utc_now()}
+        given: dict[str, Any] = {
+            "actor": actor(),
+            "code": code,
+            "hours": hours,
+            "since": _since(typed),
+            "now": utc_now(),
+        }
         if typed["try"]:
             with reading() as session:
                 met = displacements.by_facility_hours(session, **given)
@@ -65,7 +71,7 @@ def show_instrument_service(code: str) -> Answer:
     """Show whether an instrument is offered, and its own hours, as they can be edited."""
     with reading() as session:
         row = _instrument(session, code)
-        text = _lines(facilities.own_hours(session, instrument_id=row.id))
+        text = _lines(facilities.own_hours(session, instrument_id=row.id), row.facility)
     return _page(row.facility, row, {"opening": text, "bookable": "yes" if row.bookable else "no"})
 
 
@@ -73,17 +79,18 @@ def show_instrument_service(code: str) -> Answer:
 @needs("instrument.edit")
 def set_instrument_service(code: str) -> Answer:
     """Withdraw it, offer it again, give it other hours, or only look whom that displaces."""
-    typed = fields("opening", "bookable", "try")
+    typed = fields("opening", "bookable", "since", "try")
     with reading() as session:
         row = _instrument(session, code)
-    given: dict[str, Any] = {
-        "actor": actor(),
-        "code": code,
-        "bookable": typed["bookable"] != "no",
-        "opening": typed["opening"],
-        "now": utc_now(),
-    }
     try:
+        given: dict[str, Any] = {
+            "actor": actor(),
+            "code": code,
+            "bookable": typed["bookable"] != "no",
+            "opening": typed["opening"],
+            "since": _since(typed),
+            "now": utc_now(),
+        }
         if typed["try"]:
             with reading() as session:
                 met = displacements.by_instrument(session, **given)
@@ -118,13 +125,43 @@ def service_page(
     """Show the page of an instrument's service with what was typed about its permits."""
     with reading() as session:
         row = _instrument(session, code)
-        text = _lines(facilities.own_hours(session, instrument_id=row.id))
+        text = _lines(facilities.own_hours(session, instrument_id=row.id), row.facility)
     kept = {"opening": text, "bookable": "yes" if row.bookable else "no"}
     return _page(row.facility, row, kept, permit=permit, ending=ending, met=met, error=error)
 
 
-def _lines(hours: Sequence[WeeklyHours]) -> str:
-    return hours_text(hours).replace("; ", "\n")
+def _lines(hours: Sequence[WeeklyHours], facility: Facility) -> str:
+    """Write the week that counts today, a line for each day or run of days."""
+    return hours_text(in_force(hours, today_in(zone(facility.zone), utc_now()))).replace("; ", "\n")
+
+
+def _since(typed: Mapping[str, str]) -> date | None:
+    """Read the day from which hours count; nothing is from the beginning.
+
+    :raises Invalid: if it is none
+    """
+    if not typed["since"].strip():
+        return None
+    intake = Intake(typed)
+    day = intake.day("since")
+    intake.demand()
+    return day
+
+
+def _ahead(facility: Facility, instrument: Instrument | None) -> list[tuple[date, str]]:
+    """Give the days ahead on which other hours begin, each with its week."""
+    with reading() as session:
+        if instrument is None:
+            hours = facilities.hours(session, facility_id=facility.id)
+        else:
+            hours = facilities.own_hours(session, instrument_id=instrument.id)
+    today = today_in(zone(facility.zone), utc_now())
+    return [(day, hours_text(week) or _("closed")) for day, week in changes_ahead(hours, today)]
+
+
+def _of_facility(facility: Facility) -> str:
+    with reading() as session:
+        return _lines(facilities.hours(session, facility_id=facility.id), facility)
 
 
 def _facility(session: Session, code: str) -> Facility:
@@ -151,13 +188,19 @@ def _page(
 ) -> Answer:
     wrong = error.errors if error is not None else {}
     params = error.params if error is not None else {}
-    problems = {name: wording.cell_sentence(code, params) for name, code in wrong.items()}
+    problems = {
+        name: wording.error_sentence(code) if name == "since" else wording.cell_sentence(code, params)
+        for name, code in wrong.items()
+    }
     page = render_template(
         "opening/edit.html",
         facility=facility,
         instrument=instrument,
         what=name_of(instrument or facility),
         typed=typed,
+        ahead=_ahead(facility, instrument),
+        usual=_of_facility(facility) if instrument else "",
+        today=today_in(zone(facility.zone), utc_now()),
         met=met,
         errors=said(wrong, _labels()),
         problems=problems,
@@ -171,6 +214,7 @@ def _page(
 def _labels() -> dict[str, str]:
     return {
         "opening": _("Opening hours"),
+        "since": _("Counts from"),
         "name": _("Permit"),
         "number": _("Number"),
         "valid_from": _("First day"),
