@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,16 +18,23 @@ from booking.domain.resolution.effort import SECONDS_OF_WORK, Effort
 from booking.domain.resolution.problem import Plan, Pool
 from booking.domain.resolution.tables import Tables, tables
 
+if TYPE_CHECKING:
+    from booking.domain.resolution.exact.choices import Choices
+
 LOG = logging.getLogger(__name__)
 
 WHOLE = 40_000
 """Up to so many candidates the pool is solved as a whole, after a short search."""
-FIRST_WORK = 0.2
-"""The deterministic seconds of the solver for that, doubled at every second try: another start often proves sooner."""
-WARM_WORK = 0.2
+WHOLE_WORK = ((True, 0.05), (False, 0.12))
+"""The solver's deterministic seconds for that, with presolve and without: one of them is often many times faster."""
+CHOICE_WORK = 0.15
+"""The work for a proof by choices before each."""
+GROWTH = 4
+"""How many times longer each turn of all these is than the one before: another start often proves sooner."""
+WARM_WORK = 0.1
 """The search before each: from a plan that is nearly the best a proof takes tenths of a second, from others seconds."""
 WARM_SHARE = 0.2
-"""The most of the seconds that are left for it."""
+"""The most of the seconds that are left for it, and for a proof by choices."""
 FAR_POINTS = 2**62
 CHOICES = ((100, 5.0), (1000, 30.0), (5000, 60.0))
 LONGEST = 300.0
@@ -145,30 +152,38 @@ class _Run:
             return board
 
     def _searched(self, board: Board, candidates: Tables, found: bounds.Bound) -> Board:
-        """Search for a better plan; in a small pool solve the whole in between, which proves the best one."""
+        """Search for a better plan; a small pool is proven in between, as a whole and by its choices, in turn."""
         from booking.domain.resolution import search  # noqa: PLC0415 - loads OR-Tools, which may be missing
+        from booking.domain.resolution.exact.choices import Choices  # noqa: PLC0415
 
         searching = search.Search(neighbourhoods.Neighbourhoods(candidates, found), self.seed)
         everything = neighbourhoods.everything(candidates)
 
-        def told(_points: int) -> None:
-            self._tell("search", board)
-
         def improve(effort: Effort) -> None:
-            searching.improve(board, everything, effort, enough=self._enough(), told=told)
+            searching.improve(
+                board, everything, effort, enough=self._enough(), told=lambda _: self._tell("search", board)
+            )
             self.method = "search"
 
         if len(candidates.address) > WHOLE:
             improve(self.effort)
             return board
-        for turn in count():
-            if self.effort.over or board.objective >= self._enough():
-                break
-            warm = self._part(WARM_WORK)
-            improve(warm)
-            self.effort.add(warm.done)
-            board = self._whole(board, candidates, FIRST_WORK * 2 ** (turn // 2), turn)
+        choices = Choices(candidates, found.prices, self.seed)
+        turn = 0
+        while not self._done(board):
+            board = self._chosen(board, choices, CHOICE_WORK * GROWTH**turn)
+            if not self._done(board):
+                warm = self._part(WARM_WORK)
+                improve(warm)
+                self.effort.add(warm.done)
+            for presolve, work in WHOLE_WORK:
+                if not self._done(board):
+                    board = self._whole(board, candidates, work * GROWTH**turn, turn, presolve=presolve)
+            turn += 1
         return board
+
+    def _done(self, board: Board) -> bool:
+        return self.effort.over or board.objective >= self._enough()
 
     def _enough(self) -> float:
         return FAR if self.bound is None else self.bound
@@ -178,7 +193,14 @@ class _Run:
         seconds = None if self.effort.seconds is None else WARM_SHARE * self.effort.left
         return Effort(seconds, min(work, self.effort.left), self.effort.stopped)
 
-    def _whole(self, board: Board, candidates: Tables, work: float, turn: int) -> Board:
+    def _chosen(self, board: Board, choices: Choices, work: float) -> Board:
+        """Let the program of choices prove a plan, or find a better one."""
+        part = self._part(work)
+        spots = choices.improved(board, part)
+        self.effort.add(part.done)
+        return self._taken(board, spots, choices.bound)
+
+    def _whole(self, board: Board, candidates: Tables, work: float, turn: int, *, presolve: bool) -> Board:
         """Solve the whole pool exactly from a plan; its bound may be better than the prices'."""
         from booking.domain.resolution.exact import pool as exact  # noqa: PLC0415
 
@@ -189,11 +211,16 @@ class _Run:
             work=min(work, max(0.01, self.effort.left / SECONDS_OF_WORK)),
             seed=self.seed + turn,
             seconds=None if self.effort.seconds is None else self.effort.left,
+            presolve=presolve,
             stopped=self.effort.stopped,
         )
         self.effort.add(SECONDS_OF_WORK * found.work)
-        self.bound = math.floor(min(self._enough(), found.bound + 1e-6, FAR_POINTS))
-        board = self._better(board, found.spots or {})
+        return self._taken(board, found.spots, found.bound)
+
+    def _taken(self, board: Board, spots: Mapping[int, Spots] | None, bound: float) -> Board:
+        """What an exact method gave: a bound that may be better than the prices', and perhaps a plan."""
+        self.bound = math.floor(min(self._enough(), bound + 1e-6, FAR_POINTS))
+        board = self._better(board, spots or {})
         self._tell("exact", board)
         return board
 

@@ -21,6 +21,7 @@ from booking.domain.resolution import (
     solve,
     tables,
 )
+from booking.domain.resolution.exact.choices import Choices
 from booking.domain.resolution.neighbourhoods import Neighbourhoods, Part
 from booking.domain.resolution.problem import Floor, Instrument, Plan, Pool, Step, Utility, Wish
 from booking.domain.resolution.search import Search
@@ -150,6 +151,30 @@ def test_no_plan_has_more_points_than_the_bound_and_greedy_keeps_every_rule(pool
         assert check.judged(pool, led.plan()).objective == led.objective
 
 
+@settings(max_examples=40, deadline=None)
+@given(tiny_pools())
+def test_choices_alone_prove_the_known_optimum(pool):
+    candidates = tables.tables(pool)
+    if not len(candidates.address):
+        return
+    best, made = best_by_force(pool), greedy.greedy(candidates, "first_come")
+    prices = bound.bound(candidates, made.objective, effort.Effort(work=0.01)).prices
+    program = Choices(candidates, prices, seed=1)
+    spots = program.improved(made, effort.Effort(work=60.0))
+    assert program.bound == best
+    better = board.Board(candidates)
+    for number, where in (spots or made.spots).items():
+        better.put(number, where)
+    assert check.judged(pool, better.plan()).objective == best
+
+
+@pytest.mark.parametrize("seed", [206, 324])
+def test_small_pools_with_scarce_caps_and_budgets_are_proven_soon(seed):
+    found, again = (solve.solve(pools.pool("S", seed), work=2.0, seed=seed) for _ in range(2))
+    assert found.optimal
+    assert found.plan == again.plan
+
+
 def test_of_two_who_want_the_same_hours_the_worthier_is_served_and_the_bound_says_so():
     step = Step(duration=4, choices=((0, 0),))
     wishes = (Wish((step,), (0, 6), value=10), Wish((step,), (0, 6), value=30, late=2))
@@ -243,10 +268,11 @@ def test_without_the_solver_prices_and_greedy_make_the_plan(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("ortools")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ortools", None)
-    for name in ("exact.pool", "search", "teams"):
+    for name in ("exact.pool", "exact.choices", "search"):
         monkeypatch.delitem(sys.modules, f"booking.domain.resolution.{name}", raising=False)
     monkeypatch.delattr("booking.domain.resolution.search", raising=False)
     monkeypatch.delattr("booking.domain.resolution.exact.pool", raising=False)
+    monkeypatch.delattr("booking.domain.resolution.exact.choices", raising=False)
     pool = pools.pool("S", 3)
     found = solve.solve(pool, work=3.0)
     assert found.method in {"greedy", "prices"}

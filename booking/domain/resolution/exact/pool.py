@@ -8,7 +8,7 @@ taken fall to their least, so that lateness needs no condition.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -43,21 +43,37 @@ def improved(
     seed: int,
     seconds: float | None = None,
     instruments: Bits | None = None,
+    blocks: Collection[int] | None = None,
+    every: bool = False,
+    presolve: bool = True,
     stopped: Callable[[], bool] | None = None,
 ) -> Found:
     """Place the free wishes, which the board does not hold, as well as can be; `old` is where they were before.
 
-    With `instruments` only these may be used.
+    With `instruments` or `blocks` only these may be used. With `every` all free wishes are served, or nothing is found:
+    then the bound is minus infinity if that cannot be. Some pools are proven much sooner without `presolve`.
     """
-    return _Model(board, old, free, instruments).solved(_solver(work, seed, seconds), stopped)
+    solver = _solver(work, seed, seconds)
+    solver.parameters.cp_model_presolve = presolve
+    numbers = list(free)
+    model = _Model(board, old, numbers, instruments, blocks)
+    if every:
+        model.serve(numbers)
+    return model.solved(solver, stopped)
 
 
 class _Model:
     def __init__(
-        self, board: Board, old: Mapping[int, Spots], free: Iterable[int], instruments: Bits | None = None
+        self,
+        board: Board,
+        old: Mapping[int, Spots],
+        free: Iterable[int],
+        instruments: Bits | None = None,
+        blocks: Collection[int] | None = None,
     ) -> None:
         self.board = board
         self.allowed = instruments
+        self.blocks = blocks
         self.tables = board.tables
         self.old = old
         self.model = cp_model.CpModel()
@@ -74,14 +90,24 @@ class _Model:
             self._add(number)
         self._bind()
 
+    def serve(self, numbers: Iterable[int]) -> None:
+        """Ask that all these wishes are served."""
+        for number in numbers:
+            if number in self.routes:
+                self.model.add(self.routes[number][0] == 1)
+            else:
+                # Of a wish that has no free place the list is empty: nothing satisfies that.
+                self.model.add_exactly_one([here for here, _, _ in self.singles.get(number, ())])
+
     def solved(self, solver: cp_model.CpSolver, stopped: Callable[[], bool] | None) -> Found:
         status = solver.solve(self.model, _Stop(stopped) if stopped is not None else None)
         known = status in {cp_model.OPTIMAL, cp_model.FEASIBLE}
         constant = self.board.worth
+        none = -FAR if status == cp_model.INFEASIBLE else FAR
         return Found(
             spots=self._spots(solver) if known else None,
             optimal=status == cp_model.OPTIMAL,
-            bound=constant + solver.best_objective_bound if known else FAR,
+            bound=constant + solver.best_objective_bound if known else none,
             work=float(solver.response_proto.deterministic_time),
         )
 
@@ -100,6 +126,8 @@ class _Model:
         """For each block with free places: the starts, and what the earliest costs."""
         found = []
         for block in self.tables.blocks(step):
+            if self.blocks is not None and block not in self.blocks:
+                continue
             if self.allowed is not None and not self.allowed[self.tables.block_instrument[block]]:
                 continue
             addresses, costs = self.board.free(block, None)
@@ -114,7 +142,7 @@ class _Model:
         for block, starts, cost in alternatives:
             here = self.model.new_bool_var("")
             earliest = int(starts[0])
-            start = self.model.new_int_var_from_domain(_domain(starts), "")
+            start = self.model.new_int_var_from_domain(domain_of(starts), "")
             self._occupy(block, start, here)
             self.gains.append((here, wish.value - cost))
             if wish.late and len(starts) > 1:
@@ -156,7 +184,7 @@ class _Model:
     ) -> tuple[Any, list[tuple[Any, int]]]:
         model = self.model
         every = np.unique(np.concatenate([starts for _, starts, _ in alternatives]))
-        start = model.new_int_var_from_domain(_domain(every), "")
+        start = model.new_int_var_from_domain(domain_of(every), "")
         model.add_hint(start, int(every[0]) if spot is None else self.board.place(spot)[1])
         earliest = int(every[0])
         if index == 0 and wish.late:
@@ -167,7 +195,7 @@ class _Model:
             here = model.new_bool_var("")
             model.add_hint(here, spot is not None and spot[0] == block)
             if len(starts) < len(every):
-                model.add_linear_expression_in_domain(start, _domain(starts)).only_enforce_if(here)
+                model.add_linear_expression_in_domain(start, domain_of(starts)).only_enforce_if(here)
             self._occupy(block, start, here)
             # The cost of the earliest start of this block, less the lateness that `start` pays anyway.
             late = wish.late * (int(starts[0]) - earliest) if index == 0 else 0
@@ -213,15 +241,15 @@ class _Model:
                 self._promise(self.floors[index], need)
         for utility, draws in self.drawn.items():
             self._share(utility, draws)
-        model.maximize(_total(self.gains) + self.offset)
+        model.maximize(total(self.gains) + self.offset)
 
     def _limit(self, charged: list[tuple[Any, int]], room: int) -> None:
         if sum(amount for _, amount in charged) > room:
-            self.model.add(_total(charged) <= room)
+            self.model.add(total(charged) <= room)
 
     def _promise(self, given: list[tuple[Any, int]], need: int) -> None:
         missing = self.model.new_int_var(0, need, "")
-        self.model.add(_total(given) + missing >= need)
+        self.model.add(total(given) + missing >= need)
         self.gains.append((missing, -self.tables.pool.short))
 
     def _share(self, utility: int, draws: list[tuple[Any, int]]) -> None:
@@ -288,11 +316,12 @@ class _Stop(cp_model.CpSolverSolutionCallback):
             self.stop_search()
 
 
-def _total(terms: list[tuple[Any, int]]) -> Any:
+def total(terms: list[tuple[Any, int]]) -> Any:
+    """The sum of variables with their factors."""
     return cp_model.LinearExpr.weighted_sum([term for term, _ in terms], [factor for _, factor in terms])
 
 
-def _domain(starts: Whole) -> cp_model.Domain:
+def domain_of(starts: Whole) -> cp_model.Domain:
     """The domain of sorted starts, in runs of neighbours."""
     breaks = np.flatnonzero(np.diff(starts) != 1)
     firsts = starts[np.concatenate(([0], breaks + 1))].tolist()
