@@ -119,6 +119,7 @@ PAGES = (
             }
         ),
     ),
+    Page("web.officer", lambda: _("Network"), lambda who: access.could(who, "network.desk")),
     Page(
         "web.resource_timeline",
         lambda: _("Timeline"),

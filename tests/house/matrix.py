@@ -533,6 +533,8 @@ _TABLE = {
     Case("web.desk", "GET"): " in 403 403 403 403 404 200 200 403 200",
     Case("web.add_favourite", "POST"): " in 303 303 303 303 303 303 303 303 303",
     Case("web.drop_favourite", "POST"): " in 303 303 303 303 303 303 303 303 303",
+    Case("web.officer", "GET"): " in 403 403 403 403 403 403 403 200 200",
+    Case("web.officer_sheet", "GET"): " in 403 403 403 403 403 403 403 200 200",
     Case("web.targets", "GET"): " in 403 403 403 403 404 200 200 403 200",
     Case("web.set_target", "POST"): " in 403 403 403 403 404 303 403 403 303",
     Case("web.drop_target", "POST"): " in 403 403 403 403 404 303 403 403 303",

@@ -1440,6 +1440,8 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.desk": ({"facility": t.facility}, {}),
         "web.add_favourite": ({"code": t.free}, {"data": {"back": ""}}),
         "web.drop_favourite": ({"code": t.free}, {"data": {"back": ""}}),
+        "web.officer": ({}, {}),
+        "web.officer_sheet": ({"kind": "csv"}, {}),
         "web.targets": ({"facility": t.facility}, {}),
         "web.set_target": (
             {},
