@@ -30,7 +30,7 @@ from booking.services.processes import (
 from booking.services.routes import MOST_STEPS
 from booking.services.waitlist import LONGEST_PURPOSE
 
-_EACH = ("q", "facility", "network", "kind", "category", "capability")
+_EACH = ("q", "facility", "network", "region", "kind", "category", "capability")
 _FAMILY = {"description": "What is worked on; changeovers lie between families.", "example": "milk"}
 _UTILITY = {"description": "The code of a shared utility of the facility.", "example": "STEAM"}
 

@@ -26,7 +26,7 @@ from booking.domain.spans import Span
 from booking.services.waitlist import LONGEST_PURPOSE, LONGEST_REASON, MOST_INSTRUMENTS, MOST_WINDOWS
 from models import EntryState, OfferState
 
-_EACH = ("q", "facility", "network", "kind", "category", "capability")
+_EACH = ("q", "facility", "network", "region", "kind", "category", "capability")
 
 
 class WindowIn(In):
