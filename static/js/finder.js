@@ -32,7 +32,9 @@ if (form) {
 function asked() {
   const fields = new URLSearchParams();
   const several = new Map();
-  for (const [name, value] of new FormData(form)) {
+  const given = new FormData(form);
+  if (!given.get("ability")) given.delete("limit");
+  for (const [name, value] of given) {
     if (value === "" || (name === "quantity" && value === "1") || (name === "sort" && value === "earliest")) continue;
     several.set(name, [...(several.get(name) ?? []), value]);
   }

@@ -172,8 +172,8 @@ def test_somebody_new_finds_an_instrument_books_it_and_sees_it_in_a_calendar(pag
     user.write("main [name=password]", PASSWORD)
     user.send("main form [type=submit]")
 
-    user.write("main [name=q]", "场发射")
-    user.send("main form.search button")
+    user.write("main #q", "场发射")
+    user.send("main .search button")
     user.follow("main article h2 a")
     assert urlsplit(page.url).path == "/instruments/DG-SLAB-05"
     user.follow("main a.button[href^='/bookings/new']")
