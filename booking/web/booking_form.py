@@ -35,6 +35,7 @@ from booking.services import (
     approval_steps,
     availability,
     bookings,
+    instrument_files,
     instruments,
     policies,
     projects,
@@ -444,9 +445,12 @@ def _new_page(
     held: Hold | None = None,
 ) -> Answer:
     policies = _policies([instrument], actor().person_id)
+    with reading() as session:
+        cover = instrument_files.covers(session, instrument_ids=[instrument.id]).get(instrument.id)
     page = render_template(
         "bookings/sheet_alone.html" if typed["part"] == SHEET else "bookings/new.html",
         held=holding.told(held),
+        cover=cover,
         whom=_whom(instrument, own, typed),
         lengths=nudges.lengths(policies[instrument.id], judged.spans[0] if judged.spans else None),
         typed=typed,

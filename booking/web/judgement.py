@@ -86,6 +86,7 @@ class Instead:
     start: datetime
     end: datetime
     here: bool
+    other: bool
     reason: str = ""
     price: str = ""
 
@@ -310,6 +311,7 @@ def _instead(session: Session, found: Sequence[Alternative], asked: Instrument) 
                 start=one.start,
                 end=one.end,
                 here=one.code == asked.code and not one.parts,
+                other=one.code != asked.code,
                 reason=wording.alternative_sentence(one),
                 price=i18n.format_money(one.estimate) if one.estimate is not None else "",
             )

@@ -106,10 +106,9 @@ function enliven(form) {
 /** Remember what of a part has the focus, and give what puts it there again once the part is another. */
 function focusOf(part) {
   const held = part.contains(document.activeElement) ? document.activeElement : null;
-  if (!held) return () => {};
-  const same = held.matches("[data-grip]") ? "[data-grip]" : `[name="${held.name}"][value="${CSS.escape(held.value ?? "")}"]`;
+  if (!held || held.matches("[data-grip]")) return () => {}; // the grip is made anew, and focused, by its own script
+  const same = `[name="${held.name}"][value="${CSS.escape(held.value ?? "")}"]`;
   return () => {
-    // The day that was chosen keeps the focus where its button is drawn again; the grip is made anew by its own script.
     (part.querySelector(same) ?? part.querySelector("[aria-pressed=true]"))?.focus({ preventScroll: true });
   };
 }
