@@ -3,6 +3,7 @@
 // <figure data-chart='{labels, series: [{name, look: bar|line|target, values}]}'>: see templates/parts/charts.html.
 
 const HEIGHT = 220;
+const TOPS = [5, 10, 20, 40, 60, 80, 100, 120];
 let library = null;
 
 start(document);
@@ -70,7 +71,8 @@ function draw(paper, { labels, series }) {
     line: { stroke: paint("--chart-used"), width: 2, points: { show: true, size: 7, fill: paint("--surface") } },
     target: { stroke: paint("--chart-target"), width: 2, dash: [6, 4], points: { show: false } },
   };
-  const top = Math.max(100, ...series.flatMap((one) => one.values.filter((value) => value !== null)));
+  const most = Math.max(...series.flatMap((one) => one.values.filter((value) => value !== null)), 0);
+  const top = TOPS.find((one) => one >= most * 1.1) ?? most * 1.1;
   const axis = { stroke: paint("--ink-faint"), font, ticks: { show: false } };
   return new window.uPlot(
     {
@@ -83,6 +85,7 @@ function draw(paper, { labels, series }) {
       axes: [
         {
           ...axis,
+          size: 32,
           grid: { show: false },
           splits: () => labels.map((_label, n) => n),
           values: (chart, splits) => splits.map((n) => (shown(n, labels.length, chart.width) ? labels[n] : "")),
@@ -98,7 +101,7 @@ function draw(paper, { labels, series }) {
 }
 
 function shown(n, count, width) {
-  const every = Math.ceil((count * 64) / Math.max(1, width - 60));
+  const every = Math.ceil((count * 72) / Math.max(1, width - 60));
   return n % every === 0;
 }
 
