@@ -523,3 +523,29 @@ def test_a_booking_says_by_which_day_it_is_needed(world: World):
     assert world.ask("PUT", where, json=wish | {"needed_by": "2027-04-01"}).json["needed_by"] == "2027-04-01"
     assert world.ask("PUT", where, json=wish | {"needed_by": None}).json["needed_by"] is None
     assert world.ask("PUT", where, json=wish | {"needed_by": "soon"}).status_code == 422
+
+
+# --- taking back ----------------------------------------------------------------------------------
+
+
+def test_the_last_thing_one_did_is_taken_back(world: World):
+    booking = world.book()
+    url = f"/bookings/{booking['id']}"
+    stale = world.post(f"{url}/undo", headers={"If-Match": '"7"'})
+    assert (stale.status_code, stale.json["code"]) == (412, "stale")
+    gone = world.post(f"{url}/undo", headers={"If-Match": '"1"'})
+    assert (gone.status_code, gone.json["state"]) == (200, "cancelled")
+    again = world.post(f"{url}/undo")
+    assert (again.status_code, again.json["code"]) == (409, "refused")
+    assert [one["code"] for one in again.json["reasons"]] == ["nothing_to_undo"]
+
+
+def test_a_cancelled_booking_comes_back_as_another(world: World):
+    booking = world.book()
+    url = f"/bookings/{booking['id']}"
+    assert world.post(f"{url}/cancellation").status_code == 200
+    back = world.post(f"{url}/undo")
+    assert back.status_code == 200
+    assert back.json["id"] != booking["id"]
+    assert (back.json["start"], back.json["state"]) == (booking["start"], "confirmed")
+    assert back.headers["ETag"] == '"1"'
