@@ -40,6 +40,7 @@ from booking.web import navigation as navigation  # noqa: E402
 from booking.web import networks as networks  # noqa: E402
 from booking.web import notices as notices  # noqa: E402
 from booking.web import officer as officer  # noqa: E402
+from booking.web import offline as offline  # noqa: E402
 from booking.web import opening as opening  # noqa: E402
 from booking.web import organisations as organisations  # noqa: E402
 from booking.web import overview as overview  # noqa: E402

@@ -1658,6 +1658,7 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
         "api-announcements.make": ({}, {"json": told | {"facility_id": t.facility}}),
         "api-announcements.change": (one, {"json": told}),
         "api-announcements.end": (one, {}),
+        "web.offline": ({"locale": "en"}, {}),
         "web.accent": ({"colour": "0b5a7d"}, {}),
         "web.network_logo": ({"code": "NET"}, {}),
         "web.network_settings": ({"code": "NET"}, {}),
