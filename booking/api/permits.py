@@ -8,6 +8,7 @@ from booking.api.facilities import displaced
 from booking.api.schemas.facilities import DisplacedOut
 from booking.api.schemas.permits import (
     PermitChangedOut,
+    PermitEndedOut,
     PermitEndIn,
     PermitIn,
     PermitsOut,
@@ -63,10 +64,13 @@ def add(wanted: dict[str, Any], instrument_id: str) -> dict[str, Any]:
 @blp.post("/instruments/<code:instrument_id>/permits/<uuid:permit_id>/end")
 @needs("instrument.edit")
 @blp.arguments(PermitEndIn)
-@blp.response(200, PermitChangedOut)
+@blp.response(200, PermitEndedOut)
 @problems(404)
 def end(wanted: dict[str, Any], instrument_id: str, permit_id: UUID) -> dict[str, Any]:
-    """End a permit earlier"""
+    """Change the last day of a permit
+
+    Whom an earlier one leaves without is displaced; whom a later one covers needs no other place any more.
+    """
     given: dict[str, Any] = {
         "actor": actor(),
         "code": instrument_id,
@@ -74,12 +78,14 @@ def end(wanted: dict[str, Any], instrument_id: str, permit_id: UUID) -> dict[str
         "last_day": wanted["last_day"],
         "now": utc_now(),
     }
+    with reading() as session:
+        met, covered = permits.by_ending(session, **given), permits.covered(session, **given)
+    more = {"permit": None, "covered": [booking.id for booking in covered]}
     if wanted["dry_run"]:
-        with reading() as session:
-            return displaced(permits.by_ending(session, **given), None, dry_run=True) | {"permit": None}
+        return displaced(met, None, dry_run=True) | more
     with transaction() as session:
-        permit, met, replan = permits.end(session, **given)
-        return displaced(met, replan, dry_run=False) | {"permit": permit}
+        permit, met, replan = permits.end(session, reason=wanted["reason"], **given)
+        return displaced(met, replan, dry_run=False) | more | {"permit": permit}
 
 
 @blp.route("/instruments/<code:instrument_id>/permits/<uuid:permit_id>", methods=["DELETE"])

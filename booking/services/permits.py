@@ -1,4 +1,4 @@
-"""Permits of instruments: entered and renewed, ended early, struck out; whom that leaves without; warnings before."""
+"""Permits of instruments: entered and renewed, ended on another day, struck out; whom that leaves without; warnings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from booking.services import displacements, events, instruments, occupation, per
 from models import Booking, Facility, Instrument, InstrumentPermit, Replan
 
 LONGEST = {"name": 120, "number": 100, "note": 500}
+LEAST_REASON, LONGEST_REASON = 3, 500
 YEARS = range(2000, 2100)
 """Days of other years are slips of the pen."""
 
@@ -100,35 +101,62 @@ def add(
 def by_ending(
     session: Session, *, actor: Actor, code: str, permit_id: UUID, last_day: date, now: datetime
 ) -> list[Booking]:
-    """Give the bookings ahead that would lack a permit if this one ended earlier.
+    """Give the bookings ahead that would lack a permit if this one ended on another day.
 
     :raises NotFound: if there is no such instrument or permit for this actor
     :raises Forbidden: if the actor does not manage its facility
-    :raises Invalid: if that is not earlier, or before its first day
+    :raises Invalid: if that is no other day, or before its first day
     """
     row = _kept(session, actor, code)
     permit = _of(session, row, permit_id)
     _check_last(permit, last_day)
-    others = [permit_needs.term(one) for one in _rows(session, row) if one.id != permit_id]
-    terms = [*others, Term(permit.name, permit.valid_from, last_day)]
-    return displacements.by_permits(session, row=row, terms=terms, now=now)
+    return displacements.by_permits(session, row=row, terms=_until(session, row, permit, last_day), now=now)
 
 
-def end(
+def covered(
     session: Session, *, actor: Actor, code: str, permit_id: UUID, last_day: date, now: datetime
-) -> tuple[InstrumentPermit, list[Booking], Replan | None]:
-    """End a term earlier; other places are looked for whom it leaves without.
+) -> list[Booking]:
+    """Give the bookings ahead that lack a permit now and would lack none if this one ended on another day.
 
     :raises NotFound: if there is no such instrument or permit for this actor
     :raises Forbidden: if the actor does not manage its facility
-    :raises Invalid: if that is not earlier, or before its first day
+    """
+    row = _kept(session, actor, code)
+    permit = _of(session, row, permit_id)
+    lacking = displacements.by_permits(session, row=row, terms=_terms(session, row), now=now)
+    terms = _until(session, row, permit, last_day)
+    still = {one.id for one in displacements.by_permits(session, row=row, terms=terms, now=now)}
+    return [one for one in lacking if one.id not in still]
+
+
+def end(
+    session: Session,
+    *,
+    actor: Actor,
+    code: str,
+    permit_id: UUID,
+    last_day: date,
+    reason: str = "",
+    now: datetime,
+) -> tuple[InstrumentPermit, list[Booking], Replan | None]:
+    """End a term on another day; other places are looked for whom it leaves without, and no longer for the others.
+
+    :raises NotFound: if there is no such instrument or permit for this actor
+    :raises Forbidden: if the actor does not manage its facility
+    :raises Invalid: if that is no other day, or before its first day; or a later one without a reason
     """
     row = _locked(session, actor, code, now)
     permit = _of(session, row, permit_id)
     _check_last(permit, last_day)
+    reason, before = " ".join(reason.split()), permit.valid_until
+    if len(reason) > LONGEST_REASON:
+        raise Invalid({"reason": "too_long_text"})
+    if last_day > before and len(reason) < LEAST_REASON:
+        raise Invalid({"reason": "required"})
     permit.valid_until, permit.warned_days = last_day, None
     session.flush()
-    _note(session, actor, "permit.ended", row, permit, now)
+    kind = "permit.ended" if last_day < before else "permit.prolonged"
+    _note(session, actor, kind, row, permit, now, before=before.isoformat(), reason=reason)
     return permit, *_replan(session, actor, row, now)
 
 
@@ -281,8 +309,14 @@ def _checked(session: Session, row: Instrument, draft: Draft) -> Draft:
 
 
 def _check_last(permit: InstrumentPermit, last_day: date) -> None:
-    if not permit.valid_from <= last_day < permit.valid_until:
+    if last_day < permit.valid_from or last_day == permit.valid_until or last_day.year not in YEARS:
         raise Invalid({"last_day": "out_of_range"})
+
+
+def _until(session: Session, row: Instrument, permit: InstrumentPermit, last_day: date) -> list[Term]:
+    """Give the terms of an instrument as they would be if one of them ended on another day."""
+    others = [permit_needs.term(one) for one in _rows(session, row) if one.id != permit.id]
+    return [*others, Term(permit.name, permit.valid_from, last_day)]
 
 
 def _note(

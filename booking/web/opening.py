@@ -102,8 +102,20 @@ def set_instrument_service(code: str) -> Answer:
         return _page(row.facility, row, typed, error=error)
 
 
-def done(met: Sequence[Booking], replan: Replan | None, back: str) -> Redirect:
+def done(
+    met: Sequence[Booking], replan: Replan | None, back: str, *, covered: Sequence[Booking] = ()
+) -> Redirect:
     """Say what was done, where the other places are looked for."""
+    if covered:
+        flash(
+            ngettext(
+                "%(num)d booking has its permit again.",
+                "%(num)d bookings have their permit again.",
+                len(covered),
+                num=len(covered),
+            ),
+            "success",
+        )
     if not met:
         flash(_("Kept. No booking is displaced."), "success")
         return redirect(back, 303)
@@ -118,8 +130,9 @@ def service_page(
     code: str,
     *,
     permit: Mapping[str, str] | None = None,
-    ending: tuple[UUID, str] | None = None,
+    ending: tuple[UUID, str, str] | None = None,
     met: Sequence[Booking] | None = None,
+    covered: Sequence[Booking] = (),
     error: Invalid | None = None,
 ) -> Answer:
     """Show the page of an instrument's service with what was typed about its permits."""
@@ -127,7 +140,7 @@ def service_page(
         row = _instrument(session, code)
         text = _lines(facilities.own_hours(session, instrument_id=row.id), row.facility)
     kept = {"opening": text, "bookable": "yes" if row.bookable else "no"}
-    return _page(row.facility, row, kept, permit=permit, ending=ending, met=met, error=error)
+    return _page(row.facility, row, kept, permit=permit, ending=ending, met=met, covered=covered, error=error)
 
 
 def _lines(hours: Sequence[WeeklyHours], facility: Facility) -> str:
@@ -182,9 +195,10 @@ def _page(
     typed: Mapping[str, str],
     *,
     met: Sequence[Booking] | None = None,
+    covered: Sequence[Booking] = (),
     error: Invalid | None = None,
     permit: Mapping[str, str] | None = None,
-    ending: tuple[UUID, str] | None = None,
+    ending: tuple[UUID, str, str] | None = None,
 ) -> Answer:
     wrong = error.errors if error is not None else {}
     params = error.params if error is not None else {}
@@ -202,6 +216,7 @@ def _page(
         usual=_of_facility(facility) if instrument else "",
         today=today_in(zone(facility.zone), utc_now()),
         met=met,
+        covered=covered,
         errors=said(wrong, _labels()),
         problems=problems,
         permits=_permits(instrument),

@@ -12,7 +12,7 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.services import permits
-from booking.services.permits import LONGEST, Draft
+from booking.services.permits import LONGEST, LONGEST_REASON, Draft
 from booking.web import blueprint
 from booking.web.forms import Intake
 from booking.web.opening import done, service_page
@@ -42,22 +42,24 @@ def add(code: str) -> Answer:
 @blueprint.post("/instruments/<code>/permits/<uuid:permit_id>/end", endpoint="end_permit")
 @needs("instrument.edit")
 def end(code: str, permit_id: UUID) -> Answer:
-    """End a permit earlier, or only look whom that leaves without."""
-    typed = fields("last_day", "try")
+    """Type the last day of a permit over, or only look whom that leaves without and whom it covers."""
+    typed = fields("last_day", "reason", "try")
     given: dict[str, Any] = {"actor": actor(), "code": code, "permit_id": permit_id, "now": utc_now()}
+    ending = permit_id, typed["last_day"], typed["reason"]
     try:
         intake = Intake(typed)
-        last_day = intake.day("last_day")
+        given["last_day"] = intake.day("last_day")
+        reason = intake.text("reason", longest=LONGEST_REASON)
         intake.demand()
+        with reading() as session:
+            met, covered = permits.by_ending(session, **given), permits.covered(session, **given)
         if typed["try"]:
-            with reading() as session:
-                met = permits.by_ending(session, last_day=last_day, **given)
-            return service_page(code, ending=(permit_id, typed["last_day"]), met=met)
+            return service_page(code, ending=ending, met=met, covered=covered)
         with transaction() as session:
-            _row, met, replan = permits.end(session, last_day=last_day, **given)
-            return done(met, replan, _back(code))
+            _row, met, replan = permits.end(session, reason=reason, **given)
+            return done(met, replan, _back(code), covered=covered)
     except Invalid as error:
-        return service_page(code, ending=(permit_id, typed["last_day"]), error=error)
+        return service_page(code, ending=ending, error=error)
 
 
 @blueprint.post("/instruments/<code>/permits/<uuid:permit_id>/removal", endpoint="strike_permit")
@@ -69,7 +71,7 @@ def strike(code: str, permit_id: UUID) -> Answer:
     if typed["try"]:
         with reading() as session:
             met = permits.by_striking(session, **given)
-        return service_page(code, ending=(permit_id, ""), met=met)
+        return service_page(code, ending=(permit_id, "", ""), met=met)
     with transaction() as session:
         return done(*permits.strike(session, **given), _back(code))
 

@@ -152,6 +152,7 @@ def deed_name(kind: str) -> str:
         "files.sorted": _("Photos and documents put in order"),
         "permit.added": _("Permit added"),
         "permit.ended": _("Permit ended"),
+        "permit.prolonged": _("Last day of a permit moved later"),
         "permit.struck": _("Permit struck"),
     }.get(kind, kind)
 

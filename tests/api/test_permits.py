@@ -42,6 +42,11 @@ def test_a_permit_is_tried_entered_ended_and_struck_out(world_on_both: World):
     ended = world.post(f"{one}/end", json={"last_day": str(day)}, who="tam").json
     assert (ended["permit"]["valid_until"], ended["displaced"]) == (str(day), [])
     assert world.post(f"{one}/end", json={"last_day": str(day)}, who="tam").status_code == 422
+    later = {"last_day": str(day + timedelta(days=9))}
+    none = world.post(f"{one}/end", json=later, who="tam")
+    assert (none.status_code, none.json["errors"]) == (422, {"reason": "required"})
+    typed_over = world.post(f"{one}/end", json=later | {"reason": "Mistyped"}, who="tam").json
+    assert (typed_over["permit"]["valid_until"], typed_over["covered"]) == (later["last_day"], [])
     assert world.delete(f"{one}?dry_run=true", who="tam").json["displaced"] == [booking["id"]]
     assert world.delete(one, who="tam").json["displaced"] == [booking["id"]]
     assert world.delete(one, who="tam").status_code == 404

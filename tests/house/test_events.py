@@ -45,7 +45,7 @@ NOBODY = {
         *("kiosk.made", "kiosk.revoked"),
         *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
         *("calendar_source.removed", "calendar.imported"),
-        *("permit.added", "permit.ended", "permit.struck"),
+        *("permit.added", "permit.ended", "permit.prolonged", "permit.struck"),
         *("target.set", "target.dropped"),
     },
     "what one does to one's own account": {

@@ -132,6 +132,22 @@ def test_an_earlier_end_displaces_and_the_renewal_drops_what_was_looked_for(sess
     assert permit.valid_until == after(300)
     _, met, replan = permits.end(session, **same)
     assert (met, replan.cause, replans.place_of(replan)) == ([booking], Cause.PERMIT, sem.id)
+    # Typed over, the bookings that it covers again need no other place.
+    later = same | {"last_day": after(200)}
+    assert (permits.by_ending(session, **later), permits.covered(session, **later)) == ([], [booking])
+    with pytest.raises(Invalid) as error, session.begin_nested():
+        permits.end(session, **later)
+    assert error.value.errors == {"reason": "required"}
+    _, met, none = permits.end(session, **later, reason="The day was mistyped")
+    assert (met, none, replan.state) == ([], None, ReplanState.OVER)
+    told = session.scalars(select(Event).where(Event.kind == "permit.prolonged")).one()
+    assert (told.data["before"], told.data["until"], told.data["reason"]) == (
+        after(1).isoformat(),
+        after(200).isoformat(),
+        "The day was mistyped",
+    )
+    _, met, replan = permits.end(session, **same)
+    assert met == [booking]
     # A renewal that does not reach it has other places looked for anew; one that does has none.
     _, met, second = add(session, tam, sem, 2, 2)
     assert (met, replan.state, second.state) == ([booking], ReplanState.OVER, ReplanState.OPEN)

@@ -58,12 +58,33 @@ def test_a_permit_is_tried_entered_renewed_ended_and_struck_out(lab):
     assert "No booking would be displaced." in text_of(shown.text)
     wrong = lab.send("tam", end, last_day=(day + timedelta(days=999)).isoformat())
     assert (wrong.status_code, "Error:" in wrong.text) == (422, True)
+    assert 'href="#reason"' in wrong.text
     assert lab.send("tam", end, last_day=day.isoformat()).status_code == 303
     assert rows()[1].valid_until == day
     removal = f"/instruments/SEM/permits/{second.id}/removal"
     assert "1 booking would be displaced" in text_of(lab.send("tam", removal, **{"try": "1"}).text)
     assert lab.send("tam", removal).headers["Location"].startswith("/replans/")
     assert [one.id for one in rows()] == [first.id]
+
+
+def test_the_last_day_is_typed_over_and_whom_it_covers_is_shown(lab):
+    day = at(9).date()
+    lab.book("ada", "SEM", at(9), at(11))
+    lab.book("cleo", "SEM", at(12), at(14))
+    lab.send("tam", "/instruments/SEM/permits", **typed(day - timedelta(days=30), day - timedelta(days=2)))
+    [first] = rows()
+    end = f"/instruments/SEM/permits/{first.id}/end"
+    shown = lab.send("tam", end, last_day=day.isoformat(), **{"try": "1"})
+    assert "2 bookings that lack it now would have their permit:" in text_of(shown.text)
+    assert rows()[0].valid_until == first.valid_until
+    wrong = lab.send("tam", end, last_day=day.isoformat())
+    assert (wrong.status_code, 'href="#reason"' in wrong.text) == (422, True)
+    kept = lab.send("tam", end, last_day=day.isoformat(), reason="Mistyped")
+    assert kept.headers["Location"] == f"{WHERE}#permits"
+    assert "2 bookings have their permit again." in text_of(lab.get("tam", WHERE).text)
+    with db.reading() as session:
+        assert session.scalars(select(Replan.state)).one().value == "over"
+    assert lab.send("cleo", end, last_day=day.isoformat(), reason="Mine").status_code == 403
 
 
 def test_what_is_wrong_is_said_beside_its_field_and_others_may_not(lab):

@@ -6,7 +6,7 @@ from marshmallow import fields, post_load
 
 from booking.api.schemas.facilities import DisplacedOut
 from booking.api.schemas.fields import Day, Flag, In, Out, Text
-from booking.services.permits import LONGEST, Draft
+from booking.services.permits import LONGEST, LONGEST_REASON, Draft
 
 _DRY_RUN: dict[str, Any] = {"description": "Only tell whom it leaves without a permit."}
 
@@ -28,9 +28,14 @@ class PermitIn(In):
 
 
 class PermitEndIn(In):
-    """An earlier last day."""
+    """Another last day."""
 
     last_day = Day(required=True)
+    reason = Text(
+        longest=LONGEST_REASON,
+        load_default="",
+        metadata={"description": "A later day needs one; it stands in the history."},
+    )
     dry_run = Flag(load_default=False, metadata=_DRY_RUN)
 
 
@@ -71,3 +76,9 @@ class PermitChangedOut(DisplacedOut):
     """What was entered or ended, and who lacks a permit by now; null where it was only tried."""
 
     permit = fields.Nested(PermitOut, required=True, allow_none=True)
+
+
+class PermitEndedOut(PermitChangedOut):
+    """A permit with another last day, who lacks it by now, and who lacks it no more."""
+
+    covered = fields.List(fields.UUID(), required=True)
