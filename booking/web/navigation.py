@@ -98,6 +98,7 @@ PAGES = (
         lambda who: access.could(who, "facility.desk"),
         frozenset(
             {
+                "web.resource_timeline",
                 "web.closures",
                 "web.replan",
                 "web.new_closure",
@@ -120,11 +121,6 @@ PAGES = (
         ),
     ),
     Page("web.officer", lambda: _("Network"), lambda who: access.could(who, "network.desk")),
-    Page(
-        "web.resource_timeline",
-        lambda: _("Timeline"),
-        lambda who: access.could(who, "facility.desk"),
-    ),
     Page(
         "web.approvals",
         lambda: _("Approvals"),

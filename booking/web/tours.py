@@ -176,6 +176,32 @@ TOURS = (
         ),
     ),
     Tour(
+        "network",
+        lambda: _("Looking after a network"),
+        lambda who: access.could(who, "network.desk"),
+        (
+            Stop(
+                "web.officer",
+                lambda: _("Your network"),
+                lambda: _(
+                    "Facilities in figures and on a map: how much is open, booked and used, and what waits too long."
+                ),
+            ),
+            Stop(
+                "web.all_facilities",
+                lambda: _("Facilities"),
+                lambda: _(
+                    "Each facility has a page of its own, with its instruments, its rules and who works there."
+                ),
+            ),
+            Stop(
+                "web.announcements",
+                lambda: _("Announcements"),
+                lambda: _("Tell everybody in the network something, from one day to another."),
+            ),
+        ),
+    ),
+    Tour(
         "administration",
         lambda: _("Administration"),
         lambda who: who.administrator,
