@@ -173,8 +173,10 @@ def span_of(now: datetime, months: int) -> Span:
 
 def _cards(session: Session, who: Actor, now: datetime) -> tuple[list[Card], list[Card]]:
     """Give the instruments that somebody used or booked last, and their favourites, each with its next free time."""
+    chosen = _used_last(
+        session, who, now
+    )  # first, since bookings are read anew, with less of their instruments
     kept = favourites.listing(session, actor=who)[:FAVOURITES]
-    chosen = _used_last(session, who, now)
     known = {row.id for row in kept}
     rows = instruments.listed(
         session, actor=who, instrument_ids=[place for place in chosen if place not in known][:AGAIN]
