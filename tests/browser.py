@@ -40,6 +40,8 @@ SETTLED = """async () => {
     await frame();
     await Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => {})));
 }"""
+# A foot that stays in sight lies over whatever is scrolled beneath it just now, which no reader has to hit there.
+UNSTUCK = """place => document.querySelectorAll(".sheet-foot").forEach(foot => { foot.style.position = place; })"""
 RUN_AXE = """async ([exclude, standards]) => {
     const where = {include: [["html"]], exclude: exclude.map(selector => [selector])};
     const how = {
@@ -134,7 +136,9 @@ def axe(page: Page, *, exclude: tuple[str, ...] = ()) -> list[str]:
     if not page.evaluate("typeof window.axe === 'object'"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     page.evaluate(SETTLED)  # colours on their way from one scheme to the other are neither
+    page.evaluate(UNSTUCK, "static")
     found = page.evaluate(RUN_AXE, [list(exclude), STANDARDS])
+    page.evaluate(UNSTUCK, "")
     return [_line(violation, node) for violation in found for node in violation["nodes"]]
 
 
