@@ -205,6 +205,22 @@ def waiting(session: Session, *, booking_id: UUID, person_id: UUID | None) -> Ca
     )
 
 
+def mine(session: Session, *, actor: Actor, now: datetime) -> list[CalendarQuestion]:
+    """Give all that is asked of the actor and can still be answered, by the beginning of the booking."""
+    query = (
+        select(CalendarQuestion)
+        .join(Booking, Booking.id == CalendarQuestion.booking_id)
+        .where(
+            CalendarQuestion.person_id == actor.person_id,
+            CalendarQuestion.state == QuestionState.OPEN,
+            CalendarQuestion.booking_sequence == Booking.sequence,
+            Booking.ends_at > now,
+        )
+        .order_by(Booking.starts_at, CalendarQuestion.id)
+    )
+    return list(session.scalars(query))
+
+
 def get(session: Session, *, actor: Actor, question_id: UUID) -> CalendarQuestion:
     """Give what the actor's calendar made us ask, with its booking.
 
