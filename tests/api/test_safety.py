@@ -185,6 +185,7 @@ def test_every_write_of_the_api_is_tried(world: World):
     # They take a file, the last nothing.
     assert bodiless == {
         *("/bookings/{booking_id}/papers", "/series/{series_id}/papers", "/working-days/sheet"),
+        "/instruments/{instrument_id}/files",
         "/notices/{notice_id}/reading",
     }
     assert models.Booking.__table__.c.person_id.name in COLUMNS

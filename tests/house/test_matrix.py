@@ -852,6 +852,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     typed = {"instrument": hidden, "quantity": "1", **span_typed(*LATER)}
     i = t.ids
     permit = {"permit_id": i["permit"]}
+    kept_api = {"instrument_id": i["kept"], "file_id": i["photo"]}
     kept_file = {"code": i["kept"], "file_id": i["photo"]}
     learnt = {"qualification_id": i["qualification"]}
     coded, paper = {"code": i["qualification"]}, {"certificate_id": i["certificate"]}
@@ -913,6 +914,42 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         ),
         "api-permits.end": (permit | {"instrument_id": i["permitted"]}, {"json": {"last_day": "2080-01-01"}}),
         "api-permits.strike": (permit | {"instrument_id": i["permitted"]}, {}),
+        "api-keeping.make_facility": (
+            {},
+            {
+                "json": {
+                    "id": "NEW-3",
+                    "name_zh": "新平台",
+                    "organisation_id": i["operator"],
+                    "network_id": world.network,
+                }
+            },
+        ),
+        "api-keeping.change_facility": ({"facility_id": t.facility}, {"json": {"town": "X"}}),
+        "api-keeping.withdraw": ({"facility_id": t.facility}, {"json": {}}),
+        "api-keeping.reopen": ({"facility_id": t.facility}, {}),
+        "api-keeping.facility_history": ({"facility_id": t.facility}, {}),
+        "api-keeping.make_instrument": (
+            {},
+            {"json": {"id": "NEW-4", "facility_id": t.facility, "name_zh": "新仪器", "kind": "device"}},
+        ),
+        "api-keeping.change_instrument": ({"instrument_id": t.free}, {"json": {"model": "X"}}),
+        "api-keeping.instrument_history": ({"instrument_id": t.free}, {}),
+        "api-keeping.prices": ({"instrument_id": t.free}, {}),
+        "api-keeping.set_price": (
+            {"instrument_id": t.free},
+            {"json": {"customer_classes": ["external"], "unit": "hour", "amount": "9", "since": _FROM}},
+        ),
+        "api-keeping.strike_price": ({"instrument_id": i["kept"], "price_id": int(i["price"])}, {}),
+        "api-keeping.raise_prices": ({"facility_id": t.facility}, {"json": {"percent": "5", "since": _FROM}}),
+        "api-instrument-files.listing": ({"instrument_id": i["kept"]}, {}),
+        "api-instrument-files.add": (
+            {"instrument_id": t.free, "sort": "photo"},
+            {"data": PHOTO, "content_type": "image/png"},
+        ),
+        "api-instrument-files.one": (kept_api | ({"file_id": i["inside"]} if case.thing else {}), {}),
+        "api-instrument-files.change": (kept_api, {"json": {"title_zh": "正面", "title_en": ""}}),
+        "api-instrument-files.remove": (kept_api, {}),
         "api-facilities.lift": ({"facility_id": t.facility, "closure_id": i["closure"]}, {}),
         "api-bookings.place": ({}, {"json": wish}),
         "api-bookings.dry_run": (
