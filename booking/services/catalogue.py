@@ -135,6 +135,12 @@ def matching(filters: Filters, actor: Actor, reach: Reach | None = None) -> Sele
     return query
 
 
+def ids(session: Session, *, actor: Actor, filters: Filters, limit: int) -> list[int]:
+    """Give the ids of what matches, no more than the limit; in no order that means anything."""
+    reach = distances.reach(session, near=filters.near, within_km=filters.within_km)
+    return list(session.scalars(matching(filters, actor, reach).order_by(Instrument.id).limit(limit)))
+
+
 def tests(filters: Filters) -> dict[str, ColumnElement[bool]]:
     """Give the condition on an instrument of each filter that is set, by its name; words and distance apart."""
     return _narrowed(filters, Instrument)

@@ -27,6 +27,7 @@ from booking.services.finder import Answer, Missed, Offer, Question
 from booking.web import abilities, blueprint
 from booking.web.cards import book_href, day_from, local_date, midnight
 from booking.web.catalogue import map_place
+from booking.web.catalogue import titles as catalogue_titles
 from booking.web.words import facet_name, region, sort_of_instrument
 from models import Facility, Instrument
 
@@ -281,16 +282,7 @@ def sorts(names: Iterable[str]) -> list[tuple[str, str]]:
 
 def titles() -> dict[str, str]:
     """Name the facets."""
-    return {
-        "terms": _("Terms"),
-        "price": _("Estimate"),
-        "kind": _("Kind"),
-        "category": _("Class"),
-        "region": _("Region"),
-        "facility": _("Facility"),
-        "network": _("Network"),
-        "capability": _("Ability"),
-    }
+    return {"terms": _("Terms"), "price": _("Estimate"), **catalogue_titles()}
 
 
 # --- the question ---------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from booking.services import (
     rounds,
 )
 from booking.services.catalogue import Facet, Filters
-from booking.web import abilities, blueprint, week
+from booking.web import abilities, blueprint, browsing, week
 from booking.web.cards import cards, class_of, day_from, in_force, local_date, local_time
 from booking.web.forms import said
 from booking.web.words import facet_name, region
@@ -44,7 +44,7 @@ PER_PAGE = 20
 REACHES = (10, 30, 100, 300)
 """The distances offered, in kilometres; an address may ask for any other."""
 
-FACETS = ("kind", "category", "facility", "network", "capability")
+FACETS = ("kind", "category", "region", "facility", "network", "capability")
 """The ways to narrow the search, in the order of the page."""
 
 VIEWS = ("week", "list")
@@ -83,7 +83,10 @@ def search() -> Answer:
     if not errors and (typed["ability"] or typed["figure"]):
         return redirect(search_href(replace(filters, capability=wanted)))
     number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
+    asked = request.args.get("sort", "")
     with reading() as session:
+        filters = browsing.with_near(session, actor=who, filters=filters, asked=asked)
+        sort = browsing.sort_of(asked, filters)
         found = catalogue.search(
             session,
             actor=who,
@@ -92,8 +95,25 @@ def search() -> Answer:
             page_size=size,
             locale=i18n.current_locale(),
         )
-        shown = cards(session, actor=who, instruments=found.items, now=now)
+        own_order = browsing.in_order(
+            session,
+            actor=who,
+            filters=filters,
+            sort=sort,
+            total=found.total,
+            page=number,
+            page_size=size,
+            now=now,
+        )
+        rows = own_order.items if own_order else found.items
+        shown = cards(session, actor=who, instruments=rows, now=now)
         near = nearness(session, filters)
+        names = [("q", filters.q), *titles().items(), ("near", _("Near"))]
+        less = (
+            browsing.less(session, actor=who, filters=filters, names=names, href=search_href)
+            if not found.total
+            else []
+        )
     choices = {name: _choices(name, found.facets[name], filters) for name in FACETS}
     page = render_template(
         "catalogue/search.html",
@@ -109,9 +129,27 @@ def search() -> Answer:
         choices=choices,
         chosen=[(name, choice) for name in FACETS for choice in choices[name] if choice.chosen],
         lost=_lost(filters, choices),
+        titles=titles(),
+        orders=browsing.orders(sort, filters, search_href),
+        sort=asked,
+        cut=own_order is not None and own_order.cut,
+        most_sorted=browsing.SORTED,
+        less=less,
         page_url=page_url,
     )
     return (page, 422) if errors else page
+
+
+def titles() -> dict[str, str]:
+    """Name the facets."""
+    return {
+        "kind": _("Kind"),
+        "category": _("Class"),
+        "region": _("Region"),
+        "facility": _("Facility"),
+        "network": _("Network"),
+        "capability": _("Ability"),
+    }
 
 
 def filters_asked() -> Filters:
@@ -182,9 +220,11 @@ def _lost(filters: Filters, choices: dict[str, list[Choice]]) -> list[tuple[str,
     return lost
 
 
-def search_href(filters: Filters) -> str:
-    """Give the address of a search."""
-    return url_for("web.catalogue", **{name: value for name, value in asdict(filters).items() if value})
+def search_href(filters: Filters, *, sort: str | None = None) -> str:
+    """Give the address of a search, in the order that is said, or else in that of the page at hand."""
+    named = request.args.get("sort", "") if sort is None else sort
+    asked = {**asdict(filters), "sort": named}
+    return url_for("web.catalogue", **{name: value for name, value in asked.items() if value})
 
 
 @blueprint.get("/instruments/<code>")

@@ -1,16 +1,15 @@
 // A search whose facets ask by themselves: the answer is fetched and put in place, the address follows, back goes back.
 // Without this the form is sent as any other.
 
+import { dress as dressDrawers } from "./drawer.js";
 import { start as startMaps } from "./map.js";
 
 const form = document.querySelector("[data-finder]");
 const live = form?.querySelector("[data-live]");
-const narrow = window.matchMedia("not all and (min-width: 56rem)");
 let running = null;
 
 if (form) {
   dress();
-  shut();
   form.addEventListener("change", ({ target }) => {
     if (target.matches("[data-auto], [name=sort], [name=part], [name=days], [name=near], [name=within_km]")) go(asked());
   });
@@ -100,23 +99,12 @@ function swap(page, question) {
 // What only scripts need, and what only pages without them do.
 function dress() {
   for (const one of form.querySelectorAll("[data-plain-only]")) one.hidden = true;
-  const drawer = form.querySelector("[data-drawer]");
-  if (drawer) drawer.dataset.drawer = "ready";
+  dressDrawers(form);
   const button = form.querySelector("[data-where-i-am]:not([data-ready])");
   if (!button || !navigator.geolocation) return;
   button.hidden = false;
   button.dataset.ready = "";
   button.addEventListener("click", () => locate(button));
-}
-
-// On a narrow page the facets begin folded; a wide one shows them always.
-function shut() {
-  const fit = () => {
-    const drawer = form.querySelector("[data-drawer]");
-    if (drawer) drawer.open = !narrow.matches;
-  };
-  narrow.addEventListener("change", fit);
-  fit();
 }
 
 // The browser says where it is only now, and only to about a kilometre: the address is shared with others.

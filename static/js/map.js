@@ -163,7 +163,8 @@ function ground(L, map, places) {
     lines.clearLayers();
     const bounds = map.getBounds();
     const wide = bounds.getEast() - bounds.getWest();
-    const step = LINES.findLast((degrees) => wide / degrees <= 8) ?? LINES[0];
+    const most = Math.max(2, map.getSize().x / 110);
+    const step = LINES.findLast((degrees) => wide / degrees <= most) ?? LINES[0];
     const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
     const along = (from, to) => {
       const found = [];

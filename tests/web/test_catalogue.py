@@ -14,7 +14,7 @@ from booking import db
 from booking.domain.occupation import Item
 from booking.domain.spans import Span
 from booking.services import bookings
-from models import Document, Instrument
+from models import Document, Facility, Instrument
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
 
@@ -150,6 +150,37 @@ def test_nothing_found_says_what_to_try(visitor):
     assert 'value="zyzzyva"' in page
 
 
+def test_nothing_found_tells_what_would_be_found_with_less(visitor):
+    page = read(visitor, "/instruments?q=microscope&facility=OTHER&kind=device&sort=price")
+    assert re.search(
+        r"q=microscope&amp;kind=device&amp;sort=price.>Without “Facility”</a> <span.*>1 instrument<", page
+    )
+    assert re.search(r">Without “microscope”</a> <span.*>1 instrument<", page)
+    assert "Without “Kind”" not in page  # that would help nobody
+
+
+def test_the_list_is_put_in_order_by_price_time_and_distance(world, visitor):
+    with db.transaction() as session:
+        make_instrument(session, make_facility(session), code="CHEAP", name_en="Cheap thing", price=5)
+        for place in session.query(Facility):
+            place.latitude, place.longitude = (22.9 if place.code == "LAB" else 24.0), 113.9
+    book("cleo", "MILL", soon(0, 0) + timedelta(days=1), soon(9, 0))
+    assert names(read(visitor, "/instruments?sort=price"))[:2] == ["CHEAP", "SEM"]
+    earliest = names(read(visitor, "/instruments?sort=earliest"))
+    assert earliest[-1] == "OFF"  # is not to be had at all
+    assert names(read(visitor, "/instruments?near=OTHER"))[:2] == ["MILL", "CHEAP"]
+    page = read(visitor, "/instruments?near=OTHER&sort=price")
+    assert names(page)[0] == "CHEAP"
+    assert '<strong aria-current="true">Cheapest first</strong>' in page
+    assert names(read(visitor, "/instruments?sort=price&page=2&page_size=2")) == ["MILL", "OFF"]
+    assert (
+        "sort=price"
+        in re.search(r'href="(/instruments\?facility=LAB[^"]*)"', page.replace("near=OTHER&amp;", ""))[1]
+    )
+    read(visitor, "/instruments?sort=size", 422)
+    read(visitor, "/instruments?sort=nearest", 422)  # near to what?
+
+
 def test_an_unknown_filter_can_be_taken_away(visitor):
     page = read(visitor, "/instruments?facility=NOWHERE%3Cb%3E")
     assert "NOWHERE&lt;b&gt;" in page
@@ -178,6 +209,7 @@ def statements(client: FlaskClient, path: str) -> int:
         if statement.lstrip().upper().startswith(("SELECT", "WITH")):
             seen.append(statement)
 
+    read(client, path)  # what all pages keep for a while is read once
     engine = db.engine()
     event.listen(engine, "before_cursor_execute", note)
     try:
@@ -193,6 +225,11 @@ def test_more_results_cost_no_more_statements(visitor):
         for n in range(10):
             make_instrument(session, code=f"MORE-{n}", price=5, capabilities=["mixing"])
     assert statements(visitor, "/instruments") == few <= 16
+    few = statements(visitor, "/instruments?sort=earliest")
+    with db.transaction() as session:
+        for n in range(10, 20):
+            make_instrument(session, code=f"MORE-{n}", price=5)
+    assert statements(visitor, "/instruments?sort=earliest") == few <= 30
 
 
 # --- an instrument --------------------------------------------------------------------------------
