@@ -77,8 +77,9 @@ export function deeds(resources) {
     if (status === 200) {
       const told = said.state === "requested" && bar.l !== "pending" ? words.requested : bar.o ? words.moved_own : words.moved;
       const title = fill(told, { when: when(target, span), place: target.name, person: person ?? "" });
-      toast("success", title, [], [{ said: words.undo, go: () => undo(booking, said.version, row, target, before) }]);
+      // Drawn before it is said, so that the next drag begins with what there is now.
       await resources.refresh(rows);
+      toast("success", title, [], [{ said: words.undo, go: () => undo(booking, said.version, row, target, before) }]);
       return true;
     }
     refused(status, said, { row, bar, target, span });
@@ -88,9 +89,9 @@ export function deeds(resources) {
 
   async function undo(booking, version, row, target, before) {
     const { status, said } = await send("POST", at("undo", booking), version, {});
+    await resources.refresh([...new Set([row.id, target.id])]);
     if (status === 200) toast("success", fill(words.undone, { when: when(row, before), place: row.name }));
     else refused(status, said, null, booking);
-    await resources.refresh([...new Set([row.id, target.id])]);
   }
 
   function refused(status, said, tried, booking = tried?.bar.b) {

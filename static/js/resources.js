@@ -198,7 +198,7 @@ function drawRow(row) {
   both.append(link, small);
   name.append(both);
   const time = make("div", "resources-time", {
-    role: "gridcell", tabindex: -1, "data-stop": "", "aria-label": fill(words.row, { name: row.name }),
+    role: "gridcell", tabindex: -1, "data-stop": "",
   });
   element.append(name, time);
   paint(row, time);
@@ -207,7 +207,7 @@ function drawRow(row) {
 
 /** Draw a row's time: where it is open, what takes it, and this moment. */
 function paint(row, time) {
-  time.replaceChildren();
+  time.replaceChildren(unseen(fill(words.row, { name: row.name })));
   time.classList.toggle("wanting", !row.drawn);
   if (!row.drawn) return;
   time.style.backgroundImage = opening(row);
@@ -289,24 +289,28 @@ function drawBar(row, bar) {
     const [first, last] = paper.ends(row.facility.zone);
     use.hidden = bar.ue <= first || bar.us >= last; // of the clean-up of a use the day before
   }
+  // Readers of screens hear all of it in the order in which it is seen.
+  use.append(unseen(`${paper.times(row.facility.zone, bar.us, bar.ue)} `));
   if (bar.p) {
     const who = make("span", "bar-who");
     who.textContent = bar.p;
     use.append(who, " ");
   }
-  const more = [bar.q && bar.b ? `× ${bar.q}` : "", bar.p && bar.l === "booked" ? "" : wordOf(bar), bar.t ?? ""];
-  use.append(more.filter(Boolean).join(" "));
+  const plain = bar.p && bar.l === "booked";
+  use.append([bar.q && bar.b ? `× ${bar.q}` : "", plain ? "" : wordOf(bar), bar.t ?? ""].filter(Boolean).join(" "));
+  const rest = [plain ? wordOf(bar) : "", bar.c && bar.b ? words.confidential : "", row.name].filter(Boolean);
+  use.append(unseen(`, ${rest.join(", ")}`));
   element.append(use);
-  element.setAttribute("aria-label", label(row, bar));
   return element;
 }
 
-const wordOf = (bar) => (bar.k ? words.kinds[bar.k] : words.looks[bar.l]);
-
-function label(row, bar) {
-  const said = [paper.times(row.facility.zone, bar.us, bar.ue), bar.p, wordOf(bar), bar.q && bar.b ? `× ${bar.q}` : "", bar.t];
-  return [...said, bar.c && bar.b ? words.confidential : "", row.name].filter(Boolean).join(", ");
+function unseen(said) {
+  const one = make("span", "visually-hidden");
+  one.textContent = said;
+  return one;
 }
+
+const wordOf = (bar) => (bar.k ? words.kinds[bar.k] : words.looks[bar.l]);
 
 function placeNow(row, element) {
   const now = Date.now() / 60_000;
@@ -544,7 +548,7 @@ setInterval(() => {
 timer = setTimeout(listen, ASK);
 
 const resources = {
-  data, words, paper, grid, scroll, body, byId, rows, label, refresh, reveal,
+  data, words, paper, grid, scroll, body, byId, rows, refresh, reveal,
   shown: () => shown,
   element: (row) => elements.get(`r:${row.id}`),
   rowAt: (y) => shown[at(y)],

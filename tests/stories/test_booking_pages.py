@@ -83,9 +83,9 @@ def of_ada(page: Page, server: str) -> dict[str, str]:
 def of_tam(_page: Page, _server: str) -> dict[str, str]:
     day = (datetime.now(SHANGHAI).date() + timedelta(days=3)).isoformat()
     return {
-        "desk": f"/desk?day={day}",
-        "desk-week": f"/desk?day={day}&view=week",
-        "desk-list": f"/desk?day={day}&view=week&form=list",
+        "desk": "/desk",
+        "timeline": f"/timeline?day={day}&form=timeline",
+        "agenda": f"/timeline?day={day}&form=list",
         "approvals": "/approvals",
         "closures": "/closures",
         "closure-new": "/closures/new",
@@ -119,7 +119,7 @@ def test_pages_have_no_fault_and_fit(browser, server, who, pages, locale, scheme
 
 def test_pages_are_light(page: Page, server: str):
     sign_in(page, server, "tam")
-    for path in (f"/bookings/new?instrument={SEM}", "/desk?view=week", "/approvals"):
+    for path in (f"/bookings/new?instrument={SEM}", "/timeline?form=timeline", "/approvals"):
         answers: list[Response] = []
         fresh = page.context.new_page()
         fresh.on("response", lambda answer, seen=answers: seen.append(answer))
@@ -209,34 +209,6 @@ def test_without_scripts_one_checks_takes_what_is_offered_and_books(page: Page, 
     expect(page.locator(".flashes")).to_contain_text("cancelled")
     page.locator(".flashes a").click()
     assert page.input_value("[name=start_date]") >= datetime.now(SHANGHAI).date().isoformat()
-
-
-@pytest.mark.parametrize("locale", ["en"])
-def test_arrows_lead_from_bar_to_bar_and_words_filter_rows(page: Page, server: str):
-    sign_in(page, server, "tam")
-    page.goto(
-        f"{server}/desk?view=week&day={(datetime.now(SHANGHAI).date() + timedelta(days=3)).isoformat()}"
-    )
-    bars = page.locator("[data-bar]")
-    bars.first.focus()
-    expect(page.locator(".bar-card")).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    row = "document.activeElement.closest('.timeline-row')?.dataset.words"
-    first, second = (
-        bars.first.evaluate("bar => bar.closest('.timeline-row').dataset.words"),
-        page.evaluate(row),
-    )
-    assert second
-    assert second != first
-    page.keyboard.press("ArrowUp")
-    assert page.evaluate(row) == first
-    page.keyboard.press("Escape")
-    expect(page.locator(".bar-card")).to_be_hidden()
-    page.fill("[name=q]", "slab-05")
-    expect(page.locator(".timeline-row:visible")).to_have_count(1)
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("q=slab-05"))
-    expect(page.locator(".timeline-row")).to_have_count(1)
 
 
 @pytest.mark.parametrize("locale", ["en"])
