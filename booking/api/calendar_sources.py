@@ -11,6 +11,7 @@ from booking.api.base import Blueprint, problems
 from booking.api.schemas.bookings import NothingIn
 from booking.api.schemas.calendar_sources import (
     CalendarPreviewOut,
+    CalendarSourceChangeIn,
     CalendarSourceIn,
     CalendarSourceOut,
     CalendarSourcesOut,
@@ -100,6 +101,35 @@ def one(source_id: UUID) -> dict[str, Any]:
     """Read a calendar elsewhere"""
     with reading() as session:
         return _told_one(session, calendar_sources.one(session, actor=actor(), source_id=source_id))
+
+
+@blp.route("/calendar-sources/<uuid:source_id>", methods=["PATCH"])
+@needs("calendar_source.keep")
+@blp.arguments(CalendarSourceChangeIn)
+@blp.response(200, CalendarSourceOut)
+@problems(404, 409)
+def change(wanted: dict[str, Any], source_id: UUID) -> dict[str, Any]:
+    """Change a calendar elsewhere
+
+    What is not named stays as it is, the address too. Where it would block otherwise it is fetched first, and what it
+    says is taken over at once; places that were proposed because of it are taken back.
+    """
+    with reading() as session:
+        row = calendar_sources.one(session, actor=actor(), source_id=source_id)
+        codes = instruments.codes_of(
+            session, instrument_ids=[place.instrument_id for place in row.instruments]
+        )
+        before = {
+            name: getattr(row, name) for name in ("name", "url", "means", "transparent", "floating_zone")
+        }
+        code = facilities.by_id(session, facility_id=row.facility_id).code
+        draft = _draft(session, code, before | {"instruments": list(codes.values())} | wanted)
+    found = _look(draft) if calendar_sources.differs(row, draft) else None
+    with transaction() as session:
+        row = calendar_sources.amend(
+            session, actor=actor(), source_id=source_id, draft=draft, reading=found, now=utc_now()
+        )
+        return _told_one(session, row)
 
 
 @blp.post("/calendar-sources/<uuid:source_id>/refresh")

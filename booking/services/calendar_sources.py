@@ -260,6 +260,70 @@ def add(session: Session, *, actor: Actor, draft: Draft, now: datetime) -> Calen
     return row
 
 
+def differs(row: CalendarSource, draft: Draft) -> bool:
+    """Tell whether a calendar would be understood otherwise, or block otherwise: then it must be read anew."""
+    return (
+        draft.url != row.url
+        or draft.means is not row.means
+        or draft.transparent != row.transparent
+        or draft.floating_zone != row.floating_zone
+        or {place.id for place in draft.instruments} != {place.instrument_id for place in row.instruments}
+    )
+
+
+def amend(
+    session: Session,
+    *,
+    actor: Actor,
+    source_id: UUID,
+    draft: Draft,
+    reading: Reading | None,
+    now: datetime,
+) -> CalendarSource:
+    """Change a subscription; what it says is taken over at once as it was `read`, however much less it is.
+
+    Places that are proposed because of what it said before are taken back.
+
+    :raises NotFound: if there is none that this actor keeps
+    :raises Invalid: if the facility has the new address already, or it was not read anew and must be
+    """
+    row = _locked(session, actor, source_id)
+    others = listing(session, actor=actor, facility_id=row.facility_id)
+    if any(other.url == draft.url for other in others if other.id != row.id):
+        raise Invalid({"url": "taken"})
+    changed = differs(row, draft)
+    if changed and reading is None and row.paused_at is None:
+        raise Invalid({"url": "required"})
+    if changed:
+        _take_back_proposals(session, actor, row, {place.id for place in draft.instruments}, now)
+    row.name, row.means, row.transparent = draft.name, draft.means, draft.transparent
+    row.floating_zone = draft.floating_zone
+    if changed:
+        row.url, row.copy, row.etag, row.modified = draft.url, None, "", ""
+        row.read_at, row.next_at, row.accept_fewer = None, now, True
+        wanted = {place.id for place in draft.instruments}
+        row.instruments = [one for one in row.instruments if one.instrument_id in wanted]
+        new = wanted - {one.instrument_id for one in row.instruments}
+        row.instruments += [CalendarSourceInstrument(instrument_id=place) for place in sorted(new)]
+    session.flush()
+    _record(session, actor, "calendar_source.changed", row, now, means=row.means.value)
+    if changed and reading is not None:
+        take_over(session, source_id=row.id, reading=reading, data=None, answered=False, now=now)
+    return row
+
+
+def _take_back_proposals(
+    session: Session, actor: Actor, row: CalendarSource, new: Collection[int], now: datetime
+) -> None:
+    """Take back the places that are proposed because of a calendar; all that it takes is locked in one order."""
+    if row.replan_id is None:
+        return
+    blocked = {one.instrument_id for one in occupation.imposed(session, source_id=row.id, since=now)}
+    wanted = new or _all_of(session, row.facility_id)
+    replans.withdraw(session, actor=actor, replan_id=row.replan_id, places=blocked | set(wanted), now=now)
+    row.replan_id = None
+
+
 def refresh(
     session: Session, *, actor: Actor, source_id: UUID, accept_fewer: bool = False, now: datetime
 ) -> CalendarSource:

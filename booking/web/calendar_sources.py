@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 from booking import wording
 from booking.db import Session, reading, transaction
 from booking.domain.access import Forbidden, Subject, may
-from booking.domain.calendar_sources import Means, SourceState, masked, window
+from booking.domain.calendar_sources import Means, Reading, SourceState, masked, window
 from booking.domain.rules import Invalid, Refused
 from booking.gateways import calendar_reader
 from booking.gateways.way_out import Failed
@@ -26,7 +26,7 @@ from booking.web import blueprint
 from booking.web.closures import chosen_facility
 from booking.web.forms import Intake, as_code
 from booking.web.judgement import sentences
-from models import Facility
+from models import CalendarSource, Facility
 
 Answer = str | Redirect | tuple[str, int]
 
@@ -156,26 +156,12 @@ def add_source() -> Answer:
     now = utc_now()
     with reading() as session:
         facility = chosen_facility(managed(session), as_code(typed["facility"]) or None)
-        intake = Intake(typed)
-        means = intake.choice("means", Means) or Means.MAINTENANCE
         try:
-            intake.demand()
-            draft = calendar_sources.draft(
-                session,
-                actor=actor(),
-                facility_id=facility.id,
-                name=typed["name"],
-                url=typed["url"],
-                means=means,
-                instruments=ticked,
-                transparent=bool(typed["transparent"]),
-                floating_zone=typed["floating_zone"].strip(),
-                inside=settings().calendars_inside,
-            )
+            draft = _draft(session, facility, typed, ticked, typed["url"])
         except Invalid as error:
             return _form(facility, typed, ticked, _worded(error), status=422)
     try:
-        preview = _look(draft, now)
+        preview = _preview(draft, _look(draft, now), now)
     except Failed as failure:
         problem = {"url": wording.source_failure(failure.code, failure.figure)}
         return _form(facility, typed, ticked, problem, status=422)
@@ -190,6 +176,81 @@ def add_source() -> Answer:
     return redirect(url_for("web.calendar_source", source_id=made), 303)
 
 
+@blueprint.get("/calendar-sources/<uuid:source_id>/change", endpoint="change_calendar_source")
+@needs("calendar_source.keep")
+def show_change_source(source_id: UUID) -> Answer:
+    """Show the form of a subscription as it is; its address is not shown again."""
+    row, facility, ticked = _kept(source_id)
+    typed = dict.fromkeys(NEW_FIELDS, "") | {
+        "facility": facility.code,
+        "name": row.name,
+        "means": row.means.value,
+        "transparent": "1" if row.transparent else "",
+        "floating_zone": row.floating_zone,
+    }
+    return _form(facility, typed, ticked, {}, row=row)
+
+
+@blueprint.post("/calendar-sources/<uuid:source_id>/change")
+@needs("calendar_source.keep")
+def change_source(source_id: UUID) -> Answer:
+    """Fetch a calendar as it would be understood and show what it would do; or change the subscription."""
+    typed, ticked = fields(*NEW_FIELDS, many=("instrument",)), choices("instrument")
+    now = utc_now()
+    row, facility, _before = _kept(source_id)
+    try:
+        with reading() as session:
+            draft = _draft(session, facility, typed, ticked, typed["url"].strip() or row.url)
+    except Invalid as error:
+        return _form(facility, typed, ticked, _worded(error), row=row, status=422)
+    differs = calendar_sources.differs(row, draft)
+    try:
+        found = _look(draft, now) if differs or typed["check"] else None
+    except Failed as failure:
+        problem = {"url": wording.source_failure(failure.code, failure.figure)}
+        return _form(facility, typed, ticked, problem, row=row, status=422)
+    if typed["check"] and found is not None:
+        return _form(facility, typed, ticked, {}, preview=_preview(draft, found, now), row=row)
+    try:
+        with transaction() as session:
+            calendar_sources.amend(
+                session, actor=actor(), source_id=source_id, draft=draft, reading=found, now=now
+            )
+    except Invalid as error:
+        return _form(facility, typed, ticked, _worded(error), row=row, status=422)
+    flash(_("Kept."), "success")
+    return _back(source_id)
+
+
+def _kept(source_id: UUID) -> tuple[CalendarSource, Facility, list[str]]:
+    """Give a subscription of the reader's with its facility and the codes of its instruments."""
+    with reading() as session:
+        row = calendar_sources.one(session, actor=actor(), source_id=source_id)
+        facility = facilities.by_id(session, facility_id=row.facility_id)
+        codes = _codes(session, [place.instrument_id for place in row.instruments])
+    return row, facility, list(codes.values())
+
+
+def _draft(
+    session: Session, facility: Facility, typed: Mapping[str, str], ticked: Sequence[str], url: str
+) -> Draft:
+    intake = Intake(typed)
+    means = intake.choice("means", Means) or Means.MAINTENANCE
+    intake.demand()
+    return calendar_sources.draft(
+        session,
+        actor=actor(),
+        facility_id=facility.id,
+        name=typed["name"],
+        url=url,
+        means=means,
+        instruments=ticked,
+        transparent=bool(typed["transparent"]),
+        floating_zone=typed["floating_zone"].strip(),
+        inside=settings().calendars_inside,
+    )
+
+
 def _worded(error: Invalid) -> dict[str, str]:
     return {
         "instrument" if name == "instruments" else name: wording.error_sentence(code)
@@ -197,14 +258,17 @@ def _worded(error: Invalid) -> dict[str, str]:
     }
 
 
-def _look(draft: Draft, now: datetime) -> Preview:
-    understood = calendar_reader.look(
+def _look(draft: Draft, now: datetime) -> Reading:
+    return calendar_reader.look(
         draft.url,
         zone=draft.facility.zone,
         floating=draft.floating_zone,
         within=window(now),
         also=settings().calendars_inside,
     )
+
+
+def _preview(draft: Draft, understood: Reading, now: datetime) -> Preview:
     with reading() as session:
         return calendar_sources.preview(session, draft=draft, reading=understood, now=now)
 
@@ -216,6 +280,7 @@ def _form(
     problems: Mapping[str, str],
     *,
     preview: Preview | None = None,
+    row: CalendarSource | None = None,
     status: int = 200,
 ) -> Answer:
     with reading() as session:
@@ -224,6 +289,8 @@ def _form(
     page = render_template(
         "calendar_sources/new.html",
         facility=facility,
+        row=row,
+        address=masked(row.url) if row else "",
         zone=facility.zone,
         offered=[(one.code, f"{name_of(one)} · {one.code}") for one in sorted(every.values(), key=_by_code)],
         ticked=set(ticked),

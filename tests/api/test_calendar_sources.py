@@ -53,6 +53,14 @@ def test_from_a_look_to_a_replan(world_on_both: World, server):
     assert (row["state"], row["events"], row["clashes"]) == ("working", 1, [booking["id"]])
     later = {"instrument_id": "SEM", "start": at(11), "end": at(12)}
     assert world.post("/bookings", json=later, who="cleo").json["reasons"][0]["code"] == "taken"
+    changed = world.patch(where, json={"name": "Pumps", "means": "bookings"}, who="tam").json
+    assert (changed["name"], changed["means"], changed["events"], changed["url"]) == (
+        "Pumps",
+        "bookings",
+        1,
+        made.json["url"],
+    )
+    assert world.patch(where, json={"name": "Mine"}, who="ada").status_code == 403
     begun = world.post(f"{where}/replan", who="tam")
     assert (begun.status_code, begun.json["replan_id"] is not None) == (201, True)
     replan = world.get(f"/replans/{begun.json['replan_id']}", who="tam").json

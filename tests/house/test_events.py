@@ -44,7 +44,7 @@ NOBODY = {
         *("prices.changed", "prices.raised", "file.added", "file.changed", "file.removed", "files.sorted"),
         *("kiosk.made", "kiosk.revoked"),
         *("calendar_source.added", "calendar_source.paused", "calendar_source.resumed"),
-        *("calendar_source.removed", "calendar.imported"),
+        *("calendar_source.removed", "calendar_source.changed", "calendar.imported"),
         *("permit.added", "permit.ended", "permit.prolonged", "permit.struck"),
         *("target.set", "target.dropped"),
     },

@@ -597,7 +597,7 @@ def _calendar_elsewhere(session: Session, facility: Facility, who: Actor, keeper
     place = make_instrument(session, facility)
     span = Span(SOON, SOON + timedelta(hours=1))
     bookings.place(session, actor=who, items=[Item(place.id, span)], now=NOW)
-    found = {}
+    found = {"source_place": place.code}
     for name in ("source", "paused_source"):
         draft = calendar_sources.draft(
             session,
@@ -822,6 +822,7 @@ def _calendar_requests(t: Things, i: dict[str, str]) -> dict[str, tuple[dict[str
         "api-calendar-sources.preview": (place, {"json": wish}),
         "api-calendar-sources.add": (place, {"json": wish}),
         "api-calendar-sources.one": (source, {}),
+        "api-calendar-sources.change": (source, {"json": {"name": "Another"}}),
         "api-calendar-sources.refresh": (source, {"json": {}}),
         "api-calendar-sources.pause": (source, {}),
         "api-calendar-sources.resume": ({"source_id": i["paused_source"]}, {}),
@@ -831,6 +832,11 @@ def _calendar_requests(t: Things, i: dict[str, str]) -> dict[str, tuple[dict[str
         "web.new_calendar_source": ({"facility": t.facility}, {}),
         "web.add_source": ({}, {"data": typed}),
         "web.calendar_source": (source, {}),
+        "web.change_calendar_source": (source, {}),
+        "web.change_source": (
+            source,
+            {"data": {"name": "Another", "means": "maintenance", "instrument": i["source_place"]}},
+        ),
         "web.refresh_source": (source, {"data": {}}),
         "web.pause_source": (source, {"data": {}}),
         "web.resume_source": ({"source_id": i["paused_source"]}, {"data": {}}),

@@ -10,6 +10,7 @@ from booking.domain.access import Forbidden, NotFound, Role
 from booking.domain.calendar_sources import Entry, Means, Reading, SourceState
 from booking.domain.lifecycle import State
 from booking.domain.occupation import Item, Kind
+from booking.domain.replanning import ReplanState
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
 from booking.services import bookings, calendar_sources, occupation, replans
@@ -404,3 +405,64 @@ def test_an_outsider_keeps_none(session, tam, facility, furnace):
     ):
         with pytest.raises(Forbidden):
             attempt()
+
+
+# --- changing a subscription ----------------------------------------------------------------------
+
+
+def amend(session, tam, facility, source, *places, said=None, **more):
+    given = {"url": source.url, "name": source.name} | more
+    draft = drafted(session, tam, facility, *places, **given)
+    return calendar_sources.amend(session, actor=tam, source_id=source.id, draft=draft, reading=said, now=NOW)
+
+
+def test_what_a_changed_subscription_says_counts_at_once_and_elsewhere_no_more(
+    session, tam, ada, facility, furnace, pool
+):
+    source = add(session, tam, facility, furnace)
+    take(session, source, entry(1, 3), entry(5, 6, "e2"), entry(8, 9, "e3"), entry(10, 11, "e4"))
+    booking = place(session, ada, pool, 1, 2)
+    # Another name changes nothing else, and nothing is read for it.
+    amend(session, tam, facility, source, furnace, name="Roster of the pool")
+    assert (source.name, len(rows(session, source)), source.copy is not None) == (
+        "Roster of the pool",
+        4,
+        True,
+    )
+    with pytest.raises(Invalid):
+        amend(session, tam, facility, source, pool)
+    # Another address and other instruments: what it says is little, and meant so.
+    amend(session, tam, facility, source, pool, url=URL + "?2", said=reading(entry(1, 4, "new")))
+    assert rows(session, source) == [(pool.id, 1, 4)]
+    assert (source.url, source.next_at, source.etag) == (URL + "?2", NOW, "")
+    met = calendar_sources.clashes(session, source_ids=[source.id], now=NOW)[source.id]
+    assert met == [booking]
+    assert place(session, ada, furnace, 5, 6).state is State.CONFIRMED
+    take(session, source, entry(1, 4, "new"))
+    assert (state_of(source), source.accept_fewer) == (SourceState.WORKING, False)
+    assert told(session, "changed") == 2
+
+
+def test_places_proposed_because_of_what_it_said_before_are_taken_back(
+    session, tam, ada, facility, furnace, pool
+):
+    source = add(session, tam, facility, furnace)
+    place(session, ada, furnace)
+    take(session, source, entry(1, 3))
+    replan = calendar_sources.find_places(session, actor=tam, source_id=source.id, now=NOW)
+    amend(session, tam, facility, source, pool, said=reading(entry(1, 3)))
+    assert (replan.state, source.replan_id) == (ReplanState.OVER, None)
+
+
+def test_only_its_managers_change_it_and_to_no_address_that_is_there(session, tam, ada, facility, furnace):
+    source = add(session, tam, facility, furnace)
+    other = add(session, tam, facility, furnace, url=URL + "?2")
+    with pytest.raises(Invalid) as error:
+        amend(session, tam, facility, other, furnace, url=URL, said=reading())
+    assert error.value.errors == {"url": "taken"}
+    draft = drafted(session, tam, facility, furnace)
+    with pytest.raises(Forbidden):
+        calendar_sources.amend(session, actor=ada, source_id=source.id, draft=draft, reading=None, now=NOW)
+    calendar_sources.pause(session, actor=tam, source_id=source.id, now=NOW)
+    amend(session, tam, facility, source, furnace, means=Means.ROSTER)
+    assert (source.means, rows(session, source)) == (Means.ROSTER, [])

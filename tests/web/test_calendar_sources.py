@@ -108,6 +108,29 @@ def test_from_the_address_to_other_places(lab, server):
     assert "Busy in another calendar" in text_of(lab.get("tam", found.headers["Location"]).text)
 
 
+def test_a_subscription_is_changed_and_its_address_is_not_shown(lab, server):
+    server.answer = lambda _p, _h: [ok(calendar((at(10), at(12))))]
+    where = subscribe(lab).headers["Location"]
+    fetch()
+    assert f"{where}/change" in lab.get("tam", where).text
+    page = lab.get("tam", f"{where}/change")
+    assert (value_of(page.text, "name"), "9f2c" in page.text) == ("Plan", False)
+    asked = {"name": "Pumps", "means": "maintenance", "instrument": "SEM2", "url": ""}
+    shown = lab.send("tam", f"{where}/change", **asked, check="1")
+    assert "Pump service" in shown.text
+    assert sources()[0].name == "Plan"
+    assert lab.send("tam", f"{where}/change", **asked).headers["Location"] == where
+    assert "SEM2" in text_of(lab.get("tam", where).text)
+    assert sources()[0].url == URL
+    lab.book("ada", "SEM", at(10), at(12))
+    server.answer = lambda _p, _h: [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]
+    wrong = lab.send("tam", f"{where}/change", **asked | {"url": URL + "?new"})
+    assert (wrong.status_code, sources()[0].url) == (422, URL)
+    # Its name alone needs nothing from elsewhere.
+    assert lab.send("tam", f"{where}/change", **asked | {"name": "P"}).status_code == 303
+    assert lab.send("cleo", f"{where}/change", **asked).status_code == 403
+
+
 def test_where_nobody_is_met_there_is_nothing_to_find(lab, server):
     server.answer = lambda _p, _h: [ok(calendar((at(10), at(12))))]
     made = subscribe(lab)

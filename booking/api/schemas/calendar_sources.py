@@ -40,6 +40,21 @@ class CalendarSourceIn(In):
     floating_zone = Text(longest=64, load_default="", metadata={"description": _FLOATING})
 
 
+class CalendarSourceChangeIn(In):
+    """What shall be otherwise about a subscription."""
+
+    name = Text(longest=100, metadata={"description": "What managers call it."})
+    url = Text(longest=1000, metadata={"description": "Another address; as good as a password."})
+    means = Choice(Means, metadata={"description": _MEANS})
+    instruments = fields.List(
+        Text(longest=40),
+        validate=validate.Length(max=500, error="too_many"),
+        metadata={"description": _INSTRUMENTS},
+    )
+    transparent = Flag(metadata={"description": _TRANSPARENT})
+    floating_zone = Text(longest=64, metadata={"description": _FLOATING})
+
+
 class RefreshIn(In):
     """Whether it is meant so that most of a calendar is gone."""
 
