@@ -1278,6 +1278,8 @@ def _said_of_step(plain: str, instead: str, data: Params) -> str:
 
 def cell_sentence(code: str, params: Params) -> str:
     """Say what is wrong with a cell of an imported file, or with the whole file."""
+    if code in REASONS and code not in CELLS:
+        return sentence(code, params)
     say = CELLS.get(code)
     return say(params) if say else error_sentence(code)
 
@@ -1314,6 +1316,8 @@ CELLS: dict[str, Callable[[Params], str]] = {
     "unknown_category": lambda p: _("There is no class %(value)s.", **p),
     "other_facility": lambda p: _("The instrument belongs to %(value)s and cannot move to another.", **p),
     "not_yours": lambda p: _("You do not manage the facility %(value)s.", **p),
+    "unknown_place": lambda _p: _("There is nothing of this code, or not there."),
+    "not_allowed_here": lambda _p: _("You may not do this there."),
     "administrators_only": lambda _p: _("Only an administrator may create or change this."),
     "booked": lambda p: _("More than %(units)s units are booked ahead; move or cancel bookings first.", **p),
     "booked_line": lambda _p: _(
@@ -1351,10 +1355,22 @@ def note_sentence(code: str, params: Params) -> str:
             "A line has no more units than its scarcest station: %(units)s as %(station)s, not %(asked)s.",
             **p,
         ),
+        "displaces": lambda p: i18n.ngettext(
+            "%(num)d booking is displaced.",
+            "%(num)d bookings are displaced.",
+            p["bookings"],
+            num=p["bookings"],
+        ),
     }
     return notes[code](params)
 
 
 def sort_name(sort: str) -> str:
     """Name the sort of a record in an import."""
-    return {"facility": _("facility"), "network": _("network"), "instrument": _("instrument")}[sort]
+    return {
+        "facility": _("facility"),
+        "network": _("network"),
+        "instrument": _("instrument"),
+        "person": _("person"),
+        "closure": _("closure"),
+    }[sort]

@@ -377,6 +377,38 @@ def read(data: bytes, name: str) -> Inventory:
     return Inventory(name, tuple(records), errors=_first(errors))
 
 
+def read_facilities(data: bytes, name: str) -> Inventory:
+    """Read a CSV or XLSX sheet of facilities with their operators.
+
+    :raises Unreadable: if the file cannot be read at all
+    """
+    table = sheets.read_table(data, name, FACILITY_COLUMNS)
+    errors = list(table.errors)
+    if "id" not in table.columns:
+        errors.append(CellError(1, "", "id", "missing_column"))
+    entries = [
+        {column: cell for column, cell in row.cells.items() if not is_empty(cell)} for row in table.rows
+    ]
+    found = _Yaml(name, {"facilities": entries}).inventory()
+    rows: dict[str, int] = {}
+    for i, row in enumerate(table.rows):
+        rows[f"facilities[{i}]"] = row.number
+        rows.setdefault(str(row.cells.get("id")), row.number)
+    errors += [replace(error, row=rows.get(error.key)) for error in found.errors]
+    return replace(found, errors=_first(errors))
+
+
+def read_prices(data: bytes, name: str) -> Inventory:
+    """Read a CSV or XLSX sheet of prices of instruments that there are: those columns of the big sheet alone.
+
+    :raises Unreadable: if the file cannot be read at all
+    """
+    found = read(data, name)
+    others = {column for record in found.instruments for column in record.stated} - set(PRICE_COLUMNS)
+    errors = [CellError(1, "", column, "unknown_column") for column in sorted(others)]
+    return replace(found, errors=_first([*errors, *found.errors]))
+
+
 def _first(errors: Iterable[CellError]) -> tuple[CellError, ...]:
     return tuple(errors)[: sheets.MOST_ERRORS]
 
@@ -466,6 +498,21 @@ def contradictions(values: Mapping[str, Any]) -> list[tuple[str, str, dict[str, 
 def template_rows() -> tuple[list[str], list[object]]:
     """Give the heading and a sample row of a sheet to fill in."""
     return list(COLUMNS), [column.sample for column in COLUMNS.values()]
+
+
+def facility_sample() -> tuple[list[str], list[object]]:
+    """Give the heading and a sample row of a sheet of facilities."""
+    sample: dict[str, object] = {
+        "id": "LAB",
+        "name_zh": "中试平台",
+        "name_en": "Pilot platform",
+        "operator_zh": "大学",
+        "operator_en": "University",
+        "org_type": "university",
+        "zone": "Asia/Shanghai",
+        "opening": "Mon-Fri 08:30-17:30",
+    }
+    return list(FACILITY_COLUMNS), [sample.get(name, "") for name in FACILITY_COLUMNS]
 
 
 def template(name: str) -> bytes:
@@ -613,6 +660,12 @@ _ORGANISATION: dict[str, tuple[str, Read, Any]] = {
     "org_type": ("kind", sheets.one_of({kind: kind for kind in _ORGANISATIONS}), _NEEDED),
     "uscc": ("uscc", _uscc, None),
 }
+FACILITY_COLUMNS = ("id", *FACILITY, *_ORGANISATION)
+"""The columns of a sheet of facilities."""
+
+PRICE_COLUMNS = ("code", *PRICED, "price_unit", "price_from")
+"""The columns of a sheet of prices."""
+
 _AS_IN_SHEETS = (set(COLUMNS) - {"code", "category", "units", "facility", "capacity"}) | {"facility"}
 _hour_count = sheets.number(0, 10_000, places=4)
 

@@ -1,9 +1,11 @@
 """Files that people gave us: how large they may come in, and how they go out without ever being run."""
 
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from flask import Request, Response, request
 
+from booking.domain import sheets
 from booking.domain.papers import LARGEST, MEGABYTE, file_name
 
 UPLOADS = frozenset({"application/octet-stream", "application/pdf", "image/png", "image/jpeg", "image/webp"})
@@ -14,6 +16,7 @@ _ROUTES = frozenset(
         *("api-approvals.add", "api-series.add_paper", "web.add_paper", "web.add_series_paper"),
         *("api-working-days.sheet", "web.announce_days"),
         *("api-instrument-files.add", "web.add_file"),
+        "web.import_file",
         *("api-networks.set_logo", "web.set_network_logo"),
     }
 )
@@ -55,11 +58,13 @@ def picture(media_type: str, content: bytes, *, tag: str, public: bool) -> Respo
     return answer
 
 
-def spreadsheet(name: str, content: bytes) -> Response:
-    """Give a table to be saved; its name is one of ours, in plain letters."""
-    media = "text/csv" if name.endswith(".csv") else _XLSX
-    answer = Response(content, content_type=f"{media}; charset=utf-8" if media == "text/csv" else media)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+def table_file(name: str, kind: str, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+    """Give a table to be saved, as CSV or XLSX; its name is one of ours, in plain letters."""
+    if kind == "csv":
+        answer = Response(sheets.write_csv(heading, rows), content_type="text/csv; charset=utf-8")
+    else:
+        answer = Response(sheets.write_xlsx(heading, rows, title=name), content_type=_XLSX)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     answer.headers["Content-Security-Policy"] = _SANDBOX
     answer.headers["Cache-Control"] = "no-store"
     return answer

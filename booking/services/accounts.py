@@ -713,6 +713,24 @@ def grant(
     )
 
 
+def place_for(session: Session, *, role: Role, code: str) -> Place | None:
+    """Give the place of a code of which one may have a role, None if there is none or the role has no place."""
+    noun = PLACES[role]
+    if noun is None:
+        return None
+    found: Place | None = session.scalar(select(_TABLES[noun]).where(_TABLES[noun].code == code))
+    return found
+
+
+def holds(session: Session, *, person: Person, role: Role, place: Place) -> bool:
+    """Tell whether somebody has a role at a place."""
+    column = getattr(Membership, f"{PLACES[role]}_id")
+    query = select(Membership.id).where(
+        Membership.person_id == person.id, Membership.role == role, column == place.id
+    )
+    return session.scalars(query).first() is not None
+
+
 def write_role(
     session: Session,
     *,

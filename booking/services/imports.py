@@ -123,6 +123,26 @@ def apply(session: Session, *, actor: Actor, inventory: Inventory, now: datetime
     return outcome
 
 
+def apply_to_known(session: Session, *, actor: Actor, inventory: Inventory, now: datetime) -> Outcome:
+    """Write all that the file says of instruments that there are, or nothing.
+
+    :raises Forbidden: if the actor may import nowhere
+    :raises Broken: with every error, an instrument that nobody knows among them
+    """
+    codes = {record.code for record in inventory.instruments}
+    known: set[str] = set()
+    for some in _chunks(codes):
+        known |= set(session.scalars(select(Instrument.code).where(Instrument.code.in_(some))))
+    errors = [
+        CellError(record.row, record.code, "code", "part_unknown", {"value": record.code})
+        for record in inventory.instruments
+        if record.code not in known
+    ]
+    if errors and not inventory.errors:
+        raise Broken(errors[:MOST_ERRORS])
+    return apply(session, actor=actor, inventory=inventory, now=now)
+
+
 def sheet(
     session: Session, *, actor: Actor, facility: str, now: datetime
 ) -> tuple[list[str], list[list[object]]]:

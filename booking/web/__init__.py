@@ -33,6 +33,7 @@ from booking.web import holds as holds  # noqa: E402
 from booking.web import home as home  # noqa: E402
 from booking.web import instrument_edit as instrument_edit  # noqa: E402
 from booking.web import instrument_files as instrument_files  # noqa: E402
+from booking.web import imports as imports  # noqa: E402
 from booking.web import invitations as invitations  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import mine as mine  # noqa: E402

@@ -16,7 +16,7 @@ from booking.db import Session, reading
 from booking.domain import hours, sheets
 from booking.domain.spans import Span
 from booking.domain.working_days import YEARS, DayKind
-from booking.http.downloads import spreadsheet
+from booking.http.downloads import table_file
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import current_locale, name_of, pgettext
@@ -470,11 +470,7 @@ def _view(name: str, rows_of: Callable[[Session], Sheet]) -> Callable[[str], Res
     def give(kind: str) -> Response:
         with reading() as session:
             found = rows_of(session)
-            if kind == "csv":
-                content = sheets.write_csv(found.heading, found.rows)
-            else:
-                content = sheets.write_xlsx(found.heading, found.rows, title=name)
-        return spreadsheet(f"{name}.{kind}", content)
+            return table_file(name, kind, found.heading, found.rows)
 
     give.__doc__ = f"Give the list {name} as a file."
     return give

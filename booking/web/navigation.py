@@ -115,6 +115,7 @@ PAGES = (
                 "web.keep_qualification",
                 "web.faults",
                 "web.kiosks",
+                "web.import_page",
                 "web.facility_credit",
                 "web.targets",
             }

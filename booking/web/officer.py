@@ -10,10 +10,10 @@ from flask import abort, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from booking.db import Session, reading
-from booking.domain import sheets, utilisation
+from booking.domain import utilisation
 from booking.domain.access import NotFound
 from booking.domain.utilisation import HOUR, Hours
-from booking.http.downloads import spreadsheet
+from booking.http.downloads import table_file
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import either, name_of
@@ -169,12 +169,7 @@ def give_table(kind: str) -> Response:
         ]
         for row in rows
     ]
-    content = (
-        sheets.write_csv(heading, lines)
-        if kind == "csv"
-        else sheets.write_xlsx(heading, lines, title=_("Utilisation"))
-    )
-    return spreadsheet(f"utilisation-{wish.by.value}.{kind}", content)
+    return table_file(f"utilisation-{wish.by.value}", kind, heading, lines)
 
 
 def _wish(known: Sequence[Network], now: datetime) -> Wish:

@@ -680,6 +680,11 @@ _TABLE = {
     Case("web.export_qualifications", "GET"): " in 403 403 403 403 404 200 200 403 200",
     Case("web.export_waitlist", "GET"): " in 403 403 403 403 404 200 200 403 200",
     Case("web.export_faults", "GET"): " in 403 403 403 403 404 200 200 403 200",
+    Case("web.import_page", "GET"): " in 403 403 403 403 200 200 200 403 200",
+    Case("web.import_template", "GET"): " in 403 403 403 403 200 200 200 403 200",
+    # The sheet is of the thing's facility; of people only an administrator brings any in.
+    Case("web.import_file", "POST"): " in 403 403 403 403 422 303 422 403 303",
+    Case("web.import_file", "POST", "people"): " in 403 403 403 403 403 403 403 403 303",
     Case("web.staff", "GET"): " in 403 403 403 403 403 200 200 200 200",
     Case("web.give_staff_role", "POST"): " in 403 403 403 403 403 303 403 303 303",
     Case("web.give_staff_role", "POST", "manager"): " in 403 403 403 403 403 403 403 303 303",

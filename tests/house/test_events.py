@@ -38,6 +38,7 @@ NOBODY = {
         *("rule.added", "rule.changed", "rule.ended", "credit.rule_set", "credit.rule_ended"),
         *("facility.changed", "instrument.changed", "instruments.imported", "working_days.announced"),
         "organisation.changed",
+        *("people.imported", "closures.imported"),
         *("network.changed", "network.joined", "network.left"),
         *("announcement.made", "announcement.changed", "announcement.ended"),
         *("facility.added", "facility.withdrawn", "facility.reopened", "instrument.added"),

@@ -1689,6 +1689,11 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
     typed |= {"begins_date": NOW.date().isoformat(), "begins_time": "00:00", "ends_date": "", "ends_time": ""}
     one = {"announcement_id": t.ids["announcement"]}
     binary = {"data": picture, "content_type": "application/octet-stream"}
+    if case.thing == "people":
+        table = "email,role,place\nnew@example.org,operator,LAB\n"
+    else:
+        table = f"code,facility,name_zh,kind\nNEW-1,{t.facility},新,device\n"
+    sent = {"name": "a.csv", "content": base64.b64encode(table.encode()).decode()}
     listed = {"kind": "csv", "facility": t.facility, "round": t.ids["round"]}
     return {
         **{f"web.{exports.endpoint(name)}": (listed, {}) for name in exports.LISTS},
@@ -1717,6 +1722,9 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
         "web.change_announcement": (one, {}),
         "web.submit_announcement": (one, {"data": typed}),
         "web.end_announcement": (one, {"data": {}}),
+        "web.import_page": ({"sort": "instruments"}, {}),
+        "web.import_template": ({"sort": "people", "kind": "csv"}, {}),
+        "web.import_file": ({"sort": case.thing or "instruments"}, {"data": sent}),
         "web.staff": ({"code": t.facility}, {}),
         "web.give_staff_role": (
             {"code": t.facility},
