@@ -1,7 +1,7 @@
 """The resource timeline: which instruments have a row there, what takes their time, and whether any of it changed."""
 
 import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -280,8 +280,9 @@ def bars(
     session: Session, *, actor: Actor, places: ColumnElement[bool], within: Span, now: datetime
 ) -> list[Bar]:
     """Give what takes the time of the instruments that are chosen, by start; one statement."""
-    query = _entries(places, within, now).order_by(Occupation.starts_at, Occupation.id)
-    return _told(session.execute(query), actor, now)
+    query = _entries(actor, places, within, now).order_by(Occupation.starts_at, Occupation.id)
+    rights = _Rights(actor)
+    return [_bar(row, rights) for row in session.execute(query)]
 
 
 def agenda(
@@ -302,12 +303,16 @@ def agenda(
     """
     check_window(within)
     chosen = and_(Instrument.facility_id.in_(facility_ids), *_worded(words))
-    query = _entries(chosen, within, now).where(or_(*(_is(look) for look in looks)) if looks else ~true())
+    query = _entries(actor, chosen, within, now).where(
+        or_(*(_is(look) for look in looks)) if looks else ~true()
+    )
     if words:
         query = query.join(InstrumentText, InstrumentText.instrument_id == Instrument.id)
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     ordered = query.order_by(Occupation.starts_at, Instrument.code, Occupation.id)
-    found = _told(session.execute(ordered.limit(page_size).offset((page - 1) * page_size)), actor, now)
+    rights = _Rights(actor)
+    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size))
+    found = [_bar(row, rights) for row in rows]
     wanted = select(Instrument).where(Instrument.id.in_({bar.instrument_id for bar in found}))
     known = {row.id: row for row in session.scalars(wanted)}
     return [(known[bar.instrument_id], bar) for bar in found], total
@@ -328,7 +333,9 @@ def _stands(within: Span, now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _entries(places: ColumnElement[bool], within: Span, now: datetime) -> Select[Any]:
+def _entries(actor: Actor, places: ColumnElement[bool], within: Span, now: datetime) -> Select[Any]:
+    """Ask for what takes time; whose it is the database tells, since so many rows are dear to build."""
+    own = or_(Booking.person_id == actor.person_id, Booking.booked_by_id == actor.person_id)
     columns: tuple[Any, ...] = (
         Occupation.instrument_id,
         Occupation.starts_at,
@@ -342,12 +349,11 @@ def _entries(places: ColumnElement[bool], within: Span, now: datetime) -> Select
         Booking.version,
         Booking.state,
         Booking.purpose,
-        Booking.person_id,
-        Booking.booked_by_id,
-        Booking.organisation_id,
+        own.label("own"),
+        Booking.organisation_id.in_(actor.leads).label("led"),
         Booking.confidential,
         Booking.may_move,
-        Booking.ends_at.label("booking_ends_at"),
+        (Booking.ends_at > now).label("ahead"),
         Instrument.facility_id,
         Person.name,
     )
@@ -360,26 +366,30 @@ def _entries(places: ColumnElement[bool], within: Span, now: datetime) -> Select
     )
 
 
-def _told(rows: Iterable[Any], actor: Actor, now: datetime) -> list[Bar]:
-    known: dict[tuple[str, Any], bool] = {}
+class _Rights:
+    """What the reader may see and change, asked once for each facility: as its staff, as owner, as leader."""
 
-    def allowed(action: str, row: Any) -> bool:
-        """Ask once for a facility; only whom that does not answer is asked for by the booking itself."""
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._staff: dict[tuple[str, int], bool] = {}
+        mine = Subject(owner_id=actor.person_id)
+        led = Subject(organisation_id=min(actor.leads, default=None))
+        self._own = {action: may(actor, action, mine) for action in ("booking.see", "booking.change")}
+        self._led = {action: may(actor, action, led) for action in self._own}
+
+    def allow(self, action: str, row: Any) -> bool:
+        """Tell whether the reader may do this to the booking of a row."""
         key = action, row.facility_id
-        if key not in known:
-            known[key] = may(actor, action, Subject(facility_id=row.facility_id))
-        if known[key]:
+        if key not in self._staff:
+            self._staff[key] = may(self._actor, action, Subject(facility_id=row.facility_id))
+        if self._staff[key]:
             return True
-        whose = Subject(row.person_id, row.organisation_id, row.facility_id, agent_id=row.booked_by_id)
-        return may(actor, action, whose)
-
-    return [_bar(row, actor, allowed, now) for row in rows]
+        return bool((row.own and self._own[action]) or (row.led and self._led[action]))
 
 
-def _bar(row: Any, actor: Actor, allowed: Any, now: datetime) -> Bar:
-    seen = row.booking_id is not None and allowed("booking.see", row)
-    movable = seen and row.state in MOVABLE and row.booking_ends_at > now and allowed("booking.change", row)
-    own = actor.person_id is not None and actor.person_id in {row.person_id, row.booked_by_id}
+def _bar(row: Any, rights: _Rights) -> Bar:
+    seen = row.booking_id is not None and rights.allow("booking.see", row)
+    movable = seen and row.state in MOVABLE and row.ahead and rights.allow("booking.change", row)
     return Bar(
         instrument_id=row.instrument_id,
         start=row.starts_at,
@@ -393,9 +403,9 @@ def _bar(row: Any, actor: Actor, allowed: Any, now: datetime) -> Bar:
         version=row.version if seen else None,
         title=row.purpose if seen else None,
         person=row.name if seen else None,
-        movable=movable,
-        own=own,
-        asks=movable and row.state is not State.REQUESTED and not row.may_move and not own,
+        movable=bool(movable),
+        own=bool(row.own),
+        asks=bool(movable) and row.state is not State.REQUESTED and not row.may_move and not row.own,
         confidential=bool(row.confidential),
         expires_at=row.expires_at,
     )

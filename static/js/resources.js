@@ -522,9 +522,12 @@ wide();
 take(data);
 arrange();
 stay(grid.querySelector(".resources-time") ?? grid.querySelector("[data-stop]"));
-// It opens at this moment, where the paper is wider than the window.
+// It opens at this moment, else at the first bar, else in the morning, where the paper is wider than the window.
 const now = grid.querySelector(".resources-now:not([hidden])");
+const lefts = [...grid.querySelectorAll(".resources-slot")].map((slot) => slot.offsetLeft);
 if (now) scroll.scrollLeft = now.offsetLeft - (scroll.clientWidth - head.firstChild.offsetWidth) / 2;
+else if (lefts.length) scroll.scrollLeft = Math.min(...lefts) - 24;
+else if (data.days === 1) scroll.scrollLeft = (across * (8 - data.hours[0])) / (data.hours[1] - data.hours[0]);
 
 let frame = 0;
 scroll.addEventListener("scroll", () => {
