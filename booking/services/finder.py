@@ -163,12 +163,17 @@ def find(
     found = _candidates(session, actor, question, reach, near_misses=whole)
     rows = {row.id: row for row, _ in found}
     seen = _look(session, actor, question, rows, now)
+    all_judged = whole or question.sort == "price" or question.ceiling is not None or bool(question.terms)
+    if all_judged:
+        seen = _judged(session, actor, question, seen, rows)
     chosen = _chosen(question)
     things = _traits(session, actor, question, seen, now, every=whole)
     every = domain.tally(things, chosen)
     free = domain.tally((thing for thing in things if thing.key in seen.first), chosen)
     order = sorted(free.passing, key=lambda place: _rank(place, question.sort, seen, reach))
     shown = order[offset : offset + limit]
+    if not all_judged:
+        seen = _judged(session, actor, question, seen, shown)
     offers = [_offer(place, seen, reach) for place in shown]
     answer = Answer(offers, len(free.passing), len(every.passing), reach=reach)
     if not whole:
@@ -236,7 +241,7 @@ def _beyond(session: Session, actor: Actor, question: Question, reach: Reach | N
 def _look(
     session: Session, actor: Actor, question: Question, rows: Mapping[int, Instrument], now: datetime
 ) -> _Seen:
-    """Find the first use of each, what it costs, and whether it must be approved."""
+    """Find the first use of each."""
     if not rows:
         return _Seen({}, {}, {}, {}, set())
     every = list(rows.values())
@@ -251,15 +256,20 @@ def _look(
         )
         if found := next(uses, None):
             first[row.id] = found
+    return _Seen(dict(rows), rooms, first, {}, set())
+
+
+def _judged(session: Session, actor: Actor, question: Question, seen: _Seen, places: Iterable[int]) -> _Seen:
+    """Find out what the uses of some would cost, and which must be approved."""
     usual = Span(question.within.start, question.within.start + question.duration)
-    items = [Item(place, first.get(place, usual), question.quantity) for place in rows]
+    items = [Item(place, seen.first.get(place, usual), question.quantity) for place in places]
     charges = availability.estimates(session, actor=actor, items=items)
     costs = {
         item.instrument_id: charge.amount if charge else None
         for item, charge in zip(items, charges, strict=True)
     }
-    asking = approval_steps.may_ask(session, actor=actor, items=items, instruments=rows)
-    return _Seen(dict(rows), rooms, first, costs, asking)
+    asking = approval_steps.may_ask(session, actor=actor, items=items, instruments=seen.rows)
+    return seen._replace(charges=costs, asking=asking)
 
 
 def _begins(question: Question, zones: Iterable[str]) -> dict[str, list[Span]]:
@@ -303,7 +313,7 @@ def _traits(
                 "region": _regions(facilities[row.facility_id].region_code),
                 "network": frozenset(networks.get(row.facility_id, ())),
                 "capability": frozenset(tags.get(row.id, ())),
-                "price": _below(seen.charges[row.id], ceilings),
+                "price": _below(seen.charges.get(row.id), ceilings),
                 "terms": _terms(row, seen.asking, trained),
             },
         )

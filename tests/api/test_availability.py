@@ -119,6 +119,30 @@ def test_offers_are_limited_and_filtered(busy: World):
     assert busy.get("/free", query_string=query | {"kind": "space"}).json == {"offers": []}
 
 
+def test_offers_are_sorted_and_narrowed_as_on_the_page(busy: World):
+    query = window() | {"duration": "PT1H"}
+
+    def found(**more: str) -> list[str]:
+        answer = busy.get("/free", query_string=query | more)
+        assert answer.status_code == 200, answer.json
+        return [one["instrument_id"] for one in answer.json["offers"]]
+
+    every = set(found())
+    assert found(sort="price")[0] == "SEM"
+    assert found(ceiling="700") == ["SEM"]
+    assert set(found(terms="instant")) < every
+    assert set(found(facility="LAB,YARD")) == every
+    assert set(found(part="night")) == every
+    for wrong in (
+        {"sort": "size"},
+        {"sort": "nearest"},
+        {"part": "noon"},
+        {"terms": "cheap"},
+        {"ceiling": "x"},
+    ):
+        assert busy.get("/free", query_string=query | wrong).status_code == 422
+
+
 def test_a_timeline_costs_two_statements(busy: World):
     for n in range(12, 20):
         busy.book(n, n + 1)

@@ -118,3 +118,75 @@ def test_days_that_have_passed(visitor):
 
 def test_before_there_is_any_facility(client):
     assert "Nothing is free like this" in client.get("/free", headers=ENGLISH).text
+
+
+def test_what_the_door_asks_in_one_field_becomes_plain_fields(visitor):
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    answer = visitor.get("/free?q=&kind=device&when=tomorrow&where=facility:LAB")
+    assert answer.status_code == 302
+    asked = parse_qs(urlsplit(answer.location).query)
+    day = (today + timedelta(days=1)).isoformat()
+    assert asked == {"kind": ["device"], "facility": ["LAB"], "from": [day], "to": [day]}
+    week = parse_qs(urlsplit(visitor.get("/free?when=week&where=near:441900").location).query)
+    assert week["near"] == ["441900"]
+    assert week["sort"] == ["nearest"]
+    assert datetime.fromisoformat(week["to"][0]).weekday() == 6
+    assert visitor.get("/free?where=//evil.example&when=x").location == "/free"
+
+
+def test_boxes_may_be_ticked_one_by_one_or_named_with_commas(visitor):
+    both = read(visitor, "facility=LAB&facility=FAR&terms=instant")
+    assert set(offers(both)) == set(offers(read(visitor, "facility=LAB,FAR&terms=instant")))
+    assert re.search(r'id="facet-facility-FAR" name="facility" value="FAR" checked', both)
+    assert re.search(r'id="facet-terms-instant" name="terms" value="instant" checked', both)
+    chip = re.search(
+        r'class="chip" href="([^"]+)"><span class="visually-hidden">Remove: </span>Far lab', both
+    )
+    assert parse_qs(urlsplit(unescape(chip[1])).query) == {"facility": ["LAB"], "terms": ["instant"]}
+
+
+def test_the_cheapest_come_first_and_a_ceiling_counts(visitor):
+    page = read(visitor, "sort=price")
+    assert list(offers(page)) == ["POOL", "SEM", "XRD"]
+    assert set(offers(read(visitor, "ceiling=100"))) == {"POOL"}
+    assert '<option value="price" selected>' in page
+
+
+def test_what_suits_and_is_not_free_tells_its_lengths(visitor):
+    page = read(visitor)
+    assert "3 free of 4 that suit" in page
+    assert re.search(r"Furnace</a>.*?It is used for 10 h or more, in steps of 15 min\.", page, re.DOTALL)
+    assert "/waitlist/new?instrument=LONG&amp;minutes=120" in page
+
+
+def test_a_page_that_there_is_not_and_orders_without_sense(visitor):
+    assert "There is no such page" in read(visitor, "page=9")
+    for query, field in (
+        ("sort=x", "sort"),
+        ("part=noon", "part"),
+        ("sort=nearest", "near"),
+        ("ceiling=x", "ceiling"),
+    ):
+        assert f'href="#{field}"' in read(visitor, query, 422)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "sources"),
+    [
+        ("", "img-src 'self' data:;"),
+        ("https://tiles.example.org/{z}/{x}/{y}.png", "'self' https://tiles.example.org data:;"),
+    ],
+)
+def test_only_pages_with_a_map_may_load_tiles_and_only_from_the_host_that_is_named(
+    make_app, sqlite_url, tiles, sources
+):
+    client = make_app(sqlite_url, map_tiles=tiles, map_attribution="Example <maps>").test_client()
+    with db.transaction() as session:
+        make_instrument(session, make_facility(session, code="LAB", latitude=22.9, longitude=113.9))
+    places, free = client.get("/facilities"), client.get("/free")
+    for page in (places, free):
+        assert sources in page.headers["Content-Security-Policy"]
+        assert ("Example &lt;maps&gt;" in page.text) == bool(tiles)
+    assert "geolocation=(self)" in free.headers["Permissions-Policy"]
+    assert "geolocation=()" in places.headers["Permissions-Policy"]
+    assert "tiles" not in client.get("/instruments").headers["Content-Security-Policy"]
