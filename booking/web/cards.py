@@ -1,7 +1,7 @@
 """Instruments as cards: what one costs this reader, when it is free next, the link that books that time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,8 @@ from booking.domain.access import Actor
 from booking.domain.pricing import CustomerClass, Unit
 from booking.domain.rules import Invalid
 from booking.domain.spans import Span
-from booking.services import availability, faults
+from booking.services import availability, faults, instrument_files
+from booking.services.instrument_files import Cover
 from models import Instrument, InstrumentPrice
 
 LOCAL = "%Y-%m-%dT%H:%M"
@@ -38,6 +39,7 @@ class Card:
     book: str | None
     days: int = LOOK_AHEAD
     down_until: datetime | None = None
+    cover: Cover | None = None
 
 
 def register(blueprint: Blueprint) -> None:
@@ -56,7 +58,11 @@ def cards(session: Session, *, actor: Actor, instruments: Sequence[Instrument], 
         session, instrument_ids=ids, now=now, days=LOOK_AHEAD, person_id=actor.person_id
     )
     down = faults.down(session, instruments=instruments, now=now)
-    return [_card(row, actor, free.get(row.id), now, down.get(row.id)) for row in instruments]
+    covers = instrument_files.covers(session, instrument_ids=ids)
+    return [
+        replace(_card(row, actor, free.get(row.id), now, down.get(row.id)), cover=covers.get(row.id))
+        for row in instruments
+    ]
 
 
 def _card(

@@ -57,6 +57,7 @@ def show_of_instrument(code: str) -> Answer:
     with reading() as session:
         row = instruments.by_code(session, actor=who, code=as_code(code))
         lines, found = rules.explain(session, instrument=row, person_id=who.person_id, start=now)
+        levels = rules.levels(session, instrument=row, person_id=who.person_id, start=now)
         wheres = {rule.place: rules.where_of(session, rule.place) for rule in found}
         here = rules.where(session, actor=who, kind=PlaceKind.INSTRUMENT, code=row.code)
         years = policies.unannounced(session, [Item(row.id, Span(now, now))], {row.id: row})
@@ -67,12 +68,24 @@ def show_of_instrument(code: str) -> Answer:
         "rules/instrument.html",
         instrument=row,
         lines=lines,
+        levels=[(kind.value, _level_word(kind), said) for kind, said in levels.items() if said],
+        wheres={rule.id: wheres[rule.place] for rule in found},
         rows=[(rule, wheres[rule.place]) for rule in found],
         here=here,
         editable=rules.editable(who, here),
         unannounced=sorted({*years, *next_year}),
         words=_words(),
     )
+
+
+def _level_word(kind: PlaceKind) -> str:
+    return {
+        PlaceKind.NETWORK: _("Network"),
+        PlaceKind.FACILITY: _("Facility"),
+        PlaceKind.CATEGORY: _("Class"),
+        PlaceKind.SHEET: _("Its sheet"),
+        PlaceKind.INSTRUMENT: _("Its own rules"),
+    }[kind]
 
 
 def _new_year(now: datetime) -> datetime:

@@ -224,7 +224,7 @@ def test_more_results_cost_no_more_statements(visitor):
     with db.transaction() as session:
         for n in range(10):
             make_instrument(session, code=f"MORE-{n}", price=5, capabilities=["mixing"])
-    assert statements(visitor, "/instruments") == few <= 16
+    assert statements(visitor, "/instruments") == few <= 17
     few = statements(visitor, "/instruments?sort=earliest")
     with db.transaction() as session:
         for n in range(10, 20):

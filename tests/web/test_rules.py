@@ -32,7 +32,9 @@ def test_everybody_reads_what_counts_and_where_it_comes_from(lab):
     lab.send("tam", "/rules/facility/LAB/new", **SETTING)
     for name in ("cleo", "tam"):
         text = text_of(lab.get(name, "/instruments/SEM/rules").text)
-        assert "Longest use 2 h Laboratory" in text or "Longest use 2 h 示例" in text, text
+        # What the facility says, what the sheet says, what counts, and where that stands.
+        said = "Longest use 2 h – says nothing 2 h"
+        assert f"{said} Laboratory" in text or f"{said} 示例" in text, text
         assert "The instrument's own sheet" in text
         assert "Nothing is set: the usual" in text
     assert lab.get("ada", "/instruments/HIDDEN/rules").status_code == 404
