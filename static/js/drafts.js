@@ -36,8 +36,9 @@ function restore() {
     const [[, value, checked]] = left.splice(at, 1);
     if (boxed) field.checked = checked;
     else field.value = value;
-    const fold = field.closest("details");
-    if (fold && value && (!boxed || checked)) fold.open = true;
+    for (let fold = field.closest("details"); fold && value && (!boxed || checked); fold = fold.parentElement.closest("details")) {
+      fold.open = true;
+    }
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
   const note = document.createElement("p");

@@ -332,6 +332,7 @@ _TABLE = {
     Case("caldav.drop_event", "DELETE"): "401 404 404 204 404 404 404 404 404 404",
     Case("static", "GET"): _ANYBODY,
     Case("styles", "GET"): _ANYBODY,
+    Case("scripts", "GET"): _ANYBODY,
     Case("web.alive", "GET"): _ANYBODY,
     Case("web.fit", "GET"): _ANYBODY,
     Case("web.counts", "GET"): _ANYBODY,  # from this very machine

@@ -1292,6 +1292,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         **_of_caldav(case, t),
         "static": ({"filename": "js/menu.js"}, {}),
         "styles": ({"names": "tokens+base"}, {}),
+        "scripts": ({"names": "hold+strip"}, {}),
         "web.counts": ({}, {"environ_base": {"REMOTE_ADDR": "192.0.2.7" if case.thing else "127.0.0.1"}}),
         "web.instrument": ({"code": hidden if case.thing else i["planned_at"]}, {}),
         "web.facility": ({"code": t.facility}, {}),

@@ -159,6 +159,7 @@ def test_what_was_typed_outlives_the_session(page: Page, server: str):
     day = sunday(7)
     page.goto(f"{server}/bookings/new?instrument={SEM}&start={day}T10:00&end={day}T12:00")
     page.fill("[name=purpose]", "three layers")
+    page.click("[data-more] > summary")
     page.click("details.declared > summary")
     page.fill("[name=chemical-1]", "Acetone")
     page.context.clear_cookies()

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from booking.http.static import static_url, styles_url
+from booking.http.static import scripts_url, static_url, styles_url
 
 
 def address(app: Flask, *sheets: str) -> str:
@@ -25,6 +25,19 @@ def test_sheets_come_as_one_in_the_order_asked(app, client):
     assert "immutable" in answer.headers["Cache-Control"]
     again = client.get(address(app, "tokens", "base"), headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
+
+
+def test_modules_come_as_one_and_none_knows_anothers_names(app, client):
+    with app.test_request_context():
+        path = scripts_url("strip", "hold")
+    answer = client.get(path)
+    assert answer.mimetype == "text/javascript"
+    assert "immutable" in answer.headers["Cache-Control"]
+    first, second = answer.text.split("\n}\n{\n")
+    assert first.startswith("{\n// The strip of a booking form")
+    assert "\nexport " not in answer.text
+    assert second.startswith("// Keeps the time of a form")
+    assert client.get("/scripts/nothing.js").status_code == 404
 
 
 @pytest.mark.parametrize(
