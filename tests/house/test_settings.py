@@ -39,6 +39,8 @@ def test_values_are_of_their_types():
         ("YIQI_REPLY_MAILBOX", "yiqi+more@example.org"),
         ("YIQI_MAIL_DOMAIN", "yiqi@example.org"),
         ("YIQI_HOOK_NETWORKS", "https://bot.lab/"),
+        ("YIQI_MAP_TILES", "https://tiles.lab/map.png"),
+        ("YIQI_MAP_TILES", "https://tiles.lab; script-src */{z}/{x}/{y}"),
     ],
 )
 def test_a_value_of_the_wrong_form_is_named(name, value):
