@@ -300,7 +300,7 @@ def _round_form(
         "reserve": _("Kept free"),
         "floor_points": _("Points for a missed hour"),
         "priority_factor": _("Each priority over the one below"),
-        "late_percent": _("Waiting"),
+        "late_percent": _("Cost of waiting"),
         "rank_percent": _("Second choices"),
         "fair_percent": _("Past use"),
         "kind_1": _("Promises"),
