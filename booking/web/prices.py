@@ -143,7 +143,10 @@ def raise_prices(code: str) -> Answer:
     except Invalid as error:
         return _facility_page(code, typed, _sentences(error.errors))
     words = ngettext(
-        "%(num)d price is changed from that day on.", "%(num)d prices are changed from that day on.", count
+        "%(num)d price is changed from that day on.",
+        "%(num)d prices are changed from that day on.",
+        count,
+        num=count,
     )
     flash(words, "success")
     return redirect(url_for("web.facility_prices", code=code), 303)
