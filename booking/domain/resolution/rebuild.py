@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections.abc import Mapping
@@ -13,20 +14,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from booking.domain.resolution.effort import Effort
-from booking.domain.resolution.field import Field, Placing, Standing, cheapest_chain, total_of
-from booking.domain.resolution.moves import Group, Mover
+from booking.domain.resolution.fates import Fates, undecided
+from booking.domain.resolution.field import Field, Placing, Points, Standing, cheapest_chain, total_of
+from booking.domain.resolution.moves import STAY_PUT, Group, Mover
 from booking.domain.resolution.nearest import by_weight, exchange, settle
 from booking.domain.resolution.problem import Place, Pool
 from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
 from booking.domain.resolution.starts import Slots
 
 if TYPE_CHECKING:
-    from booking.domain.resolution.exact.repair import Answer
+    from booking.domain.resolution.exact.repair import Answer, Least
 
 GROUP_WORK = 8.0
 """The solver's own measure of work for a group: about three seconds."""
 FIRST_WORK = 0.4
 """The first part of it."""
+SECONDS_A_ROUND = 7e-9
+"""What a round of prices takes, for each candidate and slot."""
+CASE_ROUNDS = 40
+"""Rounds of prices for a case of who is cancelled, which begin with those of the case it comes from."""
+LEAST_WORK, LEAST_SECONDS = 0.1, 0.01
+"""The solver's work for what those of a case cost at least, and the seconds it takes to ask."""
+CASES_HIT, CASES_WORK = 40, 2.0
+"""The most bookings that are hit of whom cases are made, and the work after which the solver tries without them."""
+FEW = 400
+"""So few candidates of a case are given to the solver."""
 PART_WORK = 1.5
 WHOLE = 20_000
 """The most candidates that are given to the solver at once."""
@@ -100,7 +112,7 @@ def _least(mover: Mover) -> int:
 def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
     """Bound a group, and try once more by nearest places at the prices of the bound."""
     field = rebuilt.standing.field
-    effort.add((field.size + field.candidates) * rounds * 7e-9)
+    effort.add((field.size + field.candidates) * rounds * SECONDS_A_ROUND)
     start = rebuilt.relaxed.prices if rebuilt.relaxed else None
     found = relaxed(field, rebuilt.cost, rounds, start)
     if rebuilt.relaxed is None or found.bound > rebuilt.relaxed.bound:
@@ -114,12 +126,13 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
 
 
 def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK) -> None:
-    """Give a whole group to the solver, but for candidates that no better repair has.
+    """Give a whole group to the solver, by cases or but for candidates that no better repair has.
 
     Again with twice the work while it is not proven: a better repair leaves fewer candidates, and another start often
     proves sooner.
     """
     movers, work, turn = list(rebuilt.group.movers), FIRST_WORK, 0
+    decide(rebuilt, effort, seed)
     while most > 0 and not rebuilt.proven and not effort.over:
         kept, before = _kept(rebuilt, movers, None), rebuilt.cost
         if _size(kept) > WHOLE:
@@ -133,6 +146,79 @@ def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK)
         if rebuilt.cost < before and not rebuilt.proven:
             sharpen(rebuilt, effort)
         most, work, turn = most - work, 2 * work, turn + 1
+
+
+def decide(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
+    """Prove a group by cases of who is cancelled, where prices alone leave out next to nothing."""
+    hit = [mover for mover in rebuilt.group.movers if mover.hit]
+    if len(hit) > CASES_HIT or rebuilt.standing.field.candidates > WHOLE:
+        return
+    if 4 * (rebuilt.cost - rebuilt.bound) < min(mover.cancelling for mover in hit):
+        return
+    waiting, least, turn, enough = [Fates(rebuilt.bound, 0)], rebuilt.cost, 0, effort.done + CASES_WORK
+    while waiting and effort.done < enough and not effort.over and waiting[0].bound < rebuilt.cost:
+        fates, turn = heapq.heappop(waiting), turn + 2
+        part = _part(rebuilt, fates)
+        part.relaxed = _relaxed(part, effort, fates.prices)
+        paid = fates.paid(rebuilt.group)
+        bound = max(fates.bound, paid + math.ceil(part.relaxed.bound - 1e-6))
+        movers = list(part.group.movers)
+        sure = [mover for mover in movers if not mover.hit or mover.number in fates.served]
+        if bound < rebuilt.cost and fates.served:
+            bound = max(bound, paid + _served(rebuilt, sure, effort, seed, whole=len(sure) == len(movers)))
+        if bound >= rebuilt.cost:
+            continue
+        kept = _kept(part, movers, None)
+        mover = undecided(fates, rebuilt.group, part.relaxed)
+        if mover is None or _size(kept) <= FEW:
+            answer = _solved(part, movers, kept, effort, FIRST_WORK, seed)
+            if answer is None:
+                return
+            bound = max(bound, min(rebuilt.cost, paid + answer.bound))
+            if answer.placing:
+                _place(rebuilt, answer.placing | dict.fromkeys(fates.cancelled), paid + answer.cost)
+        if mover is None:
+            least = min(least, bound)
+        elif bound < rebuilt.cost:
+            for one in fates.split(mover.number, bound, turn, part.relaxed.prices):
+                heapq.heappush(waiting, one)
+    rebuilt.bound = max(rebuilt.bound, min([least, rebuilt.cost, *(one.bound for one in waiting)]))
+
+
+def _served(rebuilt: Rebuilt, movers: list[Mover], effort: Effort, seed: int, *, whole: bool) -> int:
+    """What bookings cost at least that all have to be served; where they are all who are not cancelled, a repair."""
+    exact = solver()
+    if exact is None:
+        return 0
+    try:
+        found: Least = exact.least(movers, work=min(LEAST_WORK, effort.left * PER_SECOND), seed=seed)
+    except (MemoryError, RuntimeError, ValueError):
+        return 0
+    effort.add(LEAST_SECONDS + found.work / PER_SECOND)
+    if whole and found.placing and not any(step.draws for mover in movers for step in mover.steps):
+        placing: Placing = {mover.number: found.placing.get(mover.number) for mover in rebuilt.group.movers}
+        _place(rebuilt, placing, total_of(rebuilt.group.movers, placing))
+    return STAY_PUT if found.points == math.inf else int(found.points)
+
+
+def _relaxed(part: Rebuilt, effort: Effort, prices: Points | None) -> Relaxed:
+    field = part.standing.field
+    effort.add((field.size + field.candidates) * CASE_ROUNDS * SECONDS_A_ROUND)
+    return relaxed(
+        field, part.cost, CASE_ROUNDS, prices if prices is not None and len(prices) == field.size else None
+    )
+
+
+def _part(rebuilt: Rebuilt, fates: Fates) -> Rebuilt:
+    """A group without those who are cancelled, at the points below which it would be better than what is known."""
+    group = fates.group(rebuilt.group, rebuilt.cost)
+    standing = Standing(Field(group, rebuilt.standing.field.pool), rebuilt.left)
+    for mover in group.movers:
+        standing.lift(mover)
+    for mover in group.movers:
+        standing.put(mover, rebuilt.placing[mover.number])
+    cost = rebuilt.cost - fates.paid(rebuilt.group)
+    return Rebuilt(group, standing, dict(standing.placing), cost, 0, rebuilt.left)
 
 
 def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:

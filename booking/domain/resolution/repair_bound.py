@@ -35,6 +35,8 @@ class Relaxed:
     bound: float
     prices: Points
     slack: dict[int, list[Points]]
+    margins: dict[int, float]
+    """By how much each hit booking would rather be cancelled than moved, at these prices."""
 
 
 class Choices:
@@ -106,13 +108,15 @@ def relaxed(field: Field, upper: int, rounds: int = ROUNDS, start: Points | None
     """
     choices = Choices(field)
     if not choices.live:
-        return Relaxed(float(choices.dead), np.zeros(field.size), {})
+        return Relaxed(float(choices.dead), np.zeros(field.size), {}, {})
     first = np.zeros(choices.size) if start is None else start[choices.contested]
     prices = _priced(choices, first, upper, rounds, FIRST_PACE if start is None else LATER_PACE)
     answer = _answer(choices, prices)
     full = np.zeros(field.size)
     full[choices.contested] = prices
-    return Relaxed(answer.value, full, _slack(choices, answer))
+    margins = (answer.moved - answer.unmoved).tolist()
+    hit = {m.number: margin for m, margin in zip(choices.live, margins, strict=True) if m.hit}
+    return Relaxed(answer.value, full, _slack(choices, answer), hit)
 
 
 def _priced(choices: Choices, prices: Points, upper: int, rounds: int, pace: float) -> Points:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-WHOLE = 40_000
+WHOLE = 80_000
 """Up to so many candidates the pool is solved as a whole, after a short search."""
 WHOLE_WORK = ((True, 0.05), (False, 0.12))
 """The solver's deterministic seconds for that, with presolve and without: one of them is often many times faster."""

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from booking.domain.resolution import rebuild, repair
+from booking.domain.resolution import rebuild, repair, solve
 from booking.domain.resolution.check import BrokenRule, judged
+from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.moves import Ground, groups_of
 from booking.domain.resolution.outage import Disturbance, Outage, case_of, read_outage, refereed
 from booking.domain.resolution.problem import DAY, Instrument, Pool, Step, Utility, Wish
+from tests import pools as seeded
+from tests.bench import resolver_repair
 
 SLOTS = 20
 WEIGHTS = Disturbance(cancelled=60, moved=5, bystander=9, slot=1, instrument=3, grace=4)
@@ -120,6 +124,32 @@ def test_the_first_repair_disturbs_as_little_as_the_best_of_all(pool, outage):
     assert all(one not in plans[:at] for at, one in enumerate(plans))
     for one in found.ranked:
         refereed(case, one.plan)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pools(), outages())
+def test_cases_of_who_is_cancelled_prove_the_best_repair(pool, outage):
+    plan = dict(list(place_all(pool).items())[:2])
+    case = case_of(pool, plan, outage, WEIGHTS)
+    ground = Ground(case, others=True)
+    known = bounds = 0
+    for group in groups_of(ground):
+        rebuilt = rebuild.settled(group, case.pool, ground.left)
+        rebuilt.bound = 0
+        rebuild.decide(rebuilt, Effort(), 1)
+        least = min((mover.cancelling for mover in group.movers if mover.hit), default=0)
+        assert rebuilt.proven or 4 * rebuilt.cost < least
+        known, bounds = known + rebuilt.cost, bounds + rebuilt.bound
+    assert bounds <= cheapest(case) <= known
+
+
+def test_a_repair_that_has_to_cancel_somebody_is_proven_soon():
+    pool = seeded.pool("S", 1)
+    plan = solve.solve(pool, work=2.0, seed=1).plan
+    part_of_kinds = resolver_repair.outages(pool, plan, 1)[-1]
+    found = repair.repairs(pool, plan, part_of_kinds, work=3.0, seed=1)
+    assert found.ranked[0].cancelled
+    assert found.ranked[0].cost == found.bound
 
 
 def pool_of(*wishes, instruments=1, horizon=4 * DAY, **also):

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from ortools.sat.python import cp_model
 
-from booking.domain.resolution.field import Placing, Standing, cost_of
+from booking.domain.resolution.field import Placing, Standing, cost_of, lags
 from booking.domain.resolution.moves import Mover
 from booking.domain.resolution.problem import Place
 from booking.domain.resolution.starts import Slots
@@ -65,6 +65,110 @@ def repaired(
     placing = model.placing(solver)
     cost = sum(cost_of(mover, placing[mover.number]) for mover in movers)
     return Answer(placing, cost, math.ceil(solver.best_objective_bound - 1e-6), spent)
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """What some movers cost at least, infinity where not all can be served; how they might stand; the work spent."""
+
+    points: float
+    placing: Placing
+    work: float
+
+
+def least(movers: Sequence[Mover], *, work: float, seed: int = 0) -> Least:
+    """What movers cost at least if all are served: an interval for each instrument, displacement as a distance.
+
+    Utilities are left out, and what a place costs beside its distance counts as little as on any of the instrument.
+    """
+    if not all(len(moves) for mover in movers for moves in mover.moves):
+        return Least(math.inf, {}, 0.0)
+    model = _Intervals(movers)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.linearization_level = 2
+    solver.parameters.cp_model_probing_level = 0
+    solver.parameters.symmetry_level = 0
+    solver.parameters.max_presolve_iterations = 1
+    solver.parameters.use_strong_propagation_in_disjunctive = True
+    solver.parameters.random_seed = seed
+    solver.parameters.max_deterministic_time = work
+    status = solver.solve(model.model)
+    spent = solver.response_proto.deterministic_time
+    if status == cp_model.INFEASIBLE:
+        return Least(math.inf, {}, spent)
+    if status not in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
+        return Least(0.0, {}, spent)
+    return Least(math.ceil(solver.best_objective_bound - 1e-6), model.placing(solver), spent)
+
+
+class _Intervals:
+    """Every mover is served somewhere; a neighbour may stay where it is."""
+
+    def __init__(self, movers: Sequence[Mover]) -> None:
+        self.model = cp_model.CpModel()
+        self.runs: defaultdict[int, list[cp_model.IntervalVar]] = defaultdict(list)
+        self.points: list[cp_model.LinearExprT] = [0]
+        self.steps: defaultdict[int, list[tuple[cp_model.IntVar, dict[int, cp_model.IntVar]]]] = defaultdict(
+            list
+        )
+        for mover in movers:
+            self._add(mover)
+        for runs in self.runs.values():
+            self.model.add_no_overlap(runs)
+        self.model.minimize(sum(self.points))
+
+    def placing(self, solver: cp_model.CpSolver) -> Placing:
+        """Where the solver put each mover."""
+        return {
+            number: tuple(
+                (
+                    next(one for one, here in choices.items() if solver.boolean_value(here)),
+                    solver.value(start),
+                )
+                for start, choices in steps
+            )
+            for number, steps in self.steps.items()
+        }
+
+    def _add(self, mover: Mover) -> None:
+        moved = self.model.new_bool_var("")
+        self.points.append(mover.moving * moved)
+        if mover.hit:
+            self.model.add(moved == 1)
+        before: cp_model.IntVar | None = None
+        for step in range(len(mover.steps)):
+            start = self._step(mover, step, moved)
+            if before is not None:
+                low, high = lags(mover, step)
+                self.model.add_linear_constraint(start - before, low, high)
+            before = start
+
+    def _step(self, mover: Mover, step: int, moved: cp_model.IntVar) -> cp_model.IntVar:
+        model, moves, (place, before) = self.model, mover.moves[step], mover.before[step]
+        away = np.abs(moves.starts - before)
+        each = int((moves.costs[away > 0] // away[away > 0]).min(initial=2**31)) if (away > 0).any() else 0
+        rest = moves.costs - each * away
+        start = model.new_int_var_from_domain(cp_model.Domain.from_values(moves.starts.tolist()), "")
+        choices: dict[int, cp_model.IntVar] = {}
+        for instrument in np.unique(moves.instruments).tolist():
+            own = moves.instruments == instrument
+            here = model.new_bool_var("")
+            places = cp_model.Domain.from_values(moves.starts[own].tolist())
+            model.add_linear_expression_in_domain(start, places).only_enforce_if(here)
+            length = int((moves.ends[own] - moves.starts[own])[0])
+            self.runs[instrument].append(model.new_optional_fixed_size_interval_var(start, length, here, ""))
+            self.points.append(int(rest[own].min()) * here)
+            if instrument != place:
+                model.add_implication(here, moved)
+            choices[instrument] = here
+        model.add_exactly_one(choices.values())
+        self.steps[mover.number].append((start, choices))
+        distance = model.new_int_var(0, int(away.max()), "")
+        model.add_abs_equality(distance, start - before)
+        model.add(distance == 0).only_enforce_if(moved.negated())
+        self.points.append(each * distance)
+        return start
 
 
 class _Model:
