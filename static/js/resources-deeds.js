@@ -144,8 +144,9 @@ export function deeds(resources) {
 
   // --- booking and closing empty time ---------------------------------------------------------------
 
-  /** Offer what can be done with empty time, at the place where it was chosen. */
+  /** Offer what can be done with empty time, at the place where it was chosen; it is booked on a sheet over the page. */
   function choose(row, span, near, over) {
+    import(document.querySelector("[data-quick]").dataset.quick);
     const times = `start=${paper.local(row.facility.zone, span.from)}&end=${paper.local(row.facility.zone, span.to)}`;
     const code = encodeURIComponent(row.code);
     const box = popover(near, over);
@@ -199,7 +200,7 @@ export function deeds(resources) {
   function popover(near, over = null) {
     dismiss();
     const box = element("div", "bar-card", { role: "dialog", "aria-labelledby": "bar-card-title", tabindex: -1 });
-    document.body.append(box);
+    document.querySelector("main").append(box);
     card = { box, near, over };
     return box;
   }

@@ -439,10 +439,19 @@ function changed(revisions) {
   if (seen.length) refresh(seen);
 }
 
+function listenAtOnce() {
+  clearTimeout(timer);
+  listen();
+}
+
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   if (!document.hidden) listen();
 });
+// What was booked on the sheet over the page stands there when the sheet is closed.
+document.addEventListener("close", (event) => {
+  if (event.target.matches(".sheet-dialog")) listenAtOnce();
+}, { capture: true });
 
 // --- choices ------------------------------------------------------------------------------------
 

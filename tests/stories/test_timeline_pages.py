@@ -256,9 +256,13 @@ def test_empty_time_is_dragged_and_booked_or_closed(page: Page, world: World):
     expect(page.locator(".resources-ghost")).to_have_count(0)
     drag(page, empty, (hour(page, 2), 0), at=20 / 24 + 0.0001)
     card.get_by_role("link", name="Book").click()
-    page.wait_for_url(re.compile(r"/bookings/new\?instrument=SEM"))
-    assert page.input_value("[name=start_time]") == "20:00"
-    assert page.input_value("[name=end_time]") == "22:00"
+    booking = page.locator("dialog.sheet-dialog")
+    expect(booking.locator("[name=start_time]")).to_have_value("20:00")
+    expect(booking.locator("[name=end_time]")).to_have_value("22:00")
+    booking.locator("[data-send]").click()
+    expect(booking).to_contain_text("Booked")
+    page.keyboard.press("Escape")
+    expect(bar(page, "Tam")).to_contain_text("20:00 – 22:00")
 
 
 @pytest.mark.parametrize("locale", ["en"])
