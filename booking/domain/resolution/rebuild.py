@@ -158,9 +158,12 @@ def decide(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
     waiting, least, turn, enough = [Fates(rebuilt.bound, 0)], rebuilt.cost, 0, effort.done + CASES_WORK
     while waiting and effort.done < enough and not effort.over and waiting[0].bound < rebuilt.cost:
         fates, turn = heapq.heappop(waiting), turn + 2
+        paid = fates.paid(rebuilt.group)
+        if len(fates.cancelled) == len(rebuilt.group.movers):
+            _place(rebuilt, dict.fromkeys(fates.cancelled), paid)
+            continue
         part = _part(rebuilt, fates)
         part.relaxed = _relaxed(part, effort, fates.prices)
-        paid = fates.paid(rebuilt.group)
         bound = max(fates.bound, paid + math.ceil(part.relaxed.bound - 1e-6))
         movers = list(part.group.movers)
         sure = [mover for mover in movers if not mover.hit or mover.number in fates.served]

@@ -143,6 +143,13 @@ def test_cases_of_who_is_cancelled_prove_the_best_repair(pool, outage):
     assert bounds <= cheapest(case) <= known
 
 
+def test_where_cancelling_costs_less_than_moving_all_may_be_cancelled():
+    weights = Disturbance(cancelled=60, moved=100, grace=0)
+    pool = pool_of(wish(4, (0, 60)), wish(4, (0, 60)))
+    found = repair.repairs(pool, {0: ((0, 0),), 1: ((0, 4),)}, Outage(((0, 0, 8),)), weights=weights)
+    assert (found.ranked[0].cancelled, found.ranked[0].cost, found.bound) == (2, 120, 120)
+
+
 def test_a_repair_that_has_to_cancel_somebody_is_proven_soon():
     pool = seeded.pool("S", 1)
     plan = solve.solve(pool, work=2.0, seed=1).plan
