@@ -381,6 +381,7 @@ def _bookings_ahead(params: Params) -> str:
         "%(num)d booking lies ahead. Move or cancel it first.",
         "%(num)d bookings lie ahead. Move or cancel them first.",
         params["count"],
+        num=params["count"],
     )
 
 

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking.domain.hours import ALWAYS, DAY_MINUTES, WeeklyHours, instant, is_open, open_spans, zone
+from booking.domain.hours import (
+    ALWAYS,
+    DAY_MINUTES,
+    WeeklyHours,
+    changes_ahead,
+    from_day,
+    in_force,
+    instant,
+    is_open,
+    open_spans,
+    zone,
+)
 from booking.domain.spans import Span, merge
 
 ZONES = ["Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe"]
@@ -78,3 +89,33 @@ def test_a_rule_is_in_force_between_its_dates():
 
 def test_no_rules_are_never_open():
     assert not is_open((), Span(utc(2026, 1, 1), utc(2026, 1, 2)), zone("UTC"))
+
+
+# --- weeks that follow each other -----------------------------------------------------------------
+
+WEEKS = st.lists(
+    st.builds(
+        lambda day, opens, length: WeeklyHours(day, opens, opens + length),
+        st.integers(0, 6),
+        st.integers(0, 1300),
+        st.integers(1, 140),
+    ),
+    max_size=5,
+    unique=True,
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), WEEKS), max_size=5), st.integers(-5, 70))
+def test_each_day_has_the_week_that_was_set_last_for_it(changes, asked):
+    start = date(2026, 11, 1)
+    rules: tuple[WeeklyHours, ...] = ()
+    expected: dict[int, tuple[WeeklyHours, ...]] = {}
+    for offset, week in changes:
+        rules = from_day(rules, week, start + timedelta(days=offset))
+        expected = {day: old for day, old in expected.items() if day < offset}
+        expected[offset] = tuple(sorted(week, key=lambda rule: (rule.weekday, rule.opens, rule.closes)))
+    known = [day for day in sorted(expected) if day <= asked]
+    assert in_force(rules, start + timedelta(days=asked)) == (expected[known[-1]] if known else ())
+    told = dict(changes_ahead(rules, start + timedelta(days=asked)))
+    assert all(in_force(rules, day) == week for day, week in told.items())
+    assert all(day > start + timedelta(days=asked) for day in told)

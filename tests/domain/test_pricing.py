@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking.domain.pricing import CustomerClass, Price, Unit, estimate, in_yuan
+from booking.domain.pricing import CENT, CustomerClass, Price, Unit, estimate, in_yuan, raised
 from booking.domain.spans import Span
 
 START = datetime(2026, 11, 2, 1, tzinfo=UTC)
@@ -57,3 +57,19 @@ def test_an_estimate_is_near_the_exact_product(minutes, quantity, rate):
     charge = cost([Price(EXTERNAL, Unit.HOUR, rate, date(2026, 1, 1))], minutes, quantity)
     exact = rate * minutes * quantity / 60
     assert abs(charge.amount - exact) <= Decimal("0.00005") * rate * quantity + Decimal("0.005")
+
+
+# --- changing prices ------------------------------------------------------------------------------
+
+
+@given(
+    st.decimals(0, 10**6, places=2),
+    st.decimals(-99, 900, places=1),
+    st.sampled_from([CENT, Decimal(1), Decimal(5), Decimal(10)]),
+)
+def test_a_price_changed_by_a_percentage_is_a_whole_step_near_it(amount, percent, step):
+    found = raised(amount, percent, step)
+    assert found % step == 0
+    assert (found == 0) == (amount == 0)
+    wanted = amount * (100 + percent) / 100
+    assert abs(found - wanted) <= step / 2 or found == step

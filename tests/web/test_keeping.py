@@ -103,7 +103,7 @@ def test_a_facility_is_withdrawn_once_nothing_is_booked_and_opened_again(lab):
         bookings.cancel(session, actor=SYSTEM, booking_id=booked, now=datetime.now(UTC))
     assert lab.send("tam", "/facilities/LAB/withdrawal").status_code == 303
     assert "Laboratory" not in text_of(lab.get("ada", "/facilities").text)
-    assert "Withdrawn" in text_of(lab.get("tam", "/facilities").text)
+    assert "Out of service" in text_of(lab.get("tam", "/facilities").text)
     assert lab.get("ada", "/instruments/SEM").status_code == 404
     again = lab.send("tam", "/instruments/SEM/publication", publish="yes")
     assert (again.status_code, "is withdrawn" in again.text) == (409, True)
