@@ -49,6 +49,11 @@ class Pointer:
     def send(self, selector: str) -> None:
         self._act(self.page.locator(selector).first.click)
 
+    def open(self, selector: str, what: str) -> None:
+        """Do what shows something on the same page."""
+        self.page.locator(selector).first.click()
+        self.page.locator(what).wait_for()
+
     def _act(self, deed) -> None:
         with self.page.expect_navigation():
             deed()
@@ -67,6 +72,11 @@ class Keyboard(Pointer):
 
     def send(self, selector: str) -> None:
         self.follow(selector)
+
+    def open(self, selector: str, what: str) -> None:
+        self._reach(selector)
+        self.page.keyboard.press("Enter")
+        self.page.locator(what).wait_for()
 
     def _reach(self, selector: str) -> None:
         for _ in range(MOST_TABS):
@@ -176,10 +186,17 @@ def test_somebody_new_finds_an_instrument_books_it_and_sees_it_in_a_calendar(pag
     user.send("main .search button")
     user.follow("main article h2 a")
     assert urlsplit(page.url).path == "/instruments/DG-SLAB-05"
-    user.follow("main a.button[href^='/bookings/new']")
-    look("form")
-    assert page.locator(".verdict.free").is_visible()
-    user.send("main [data-send]")
+    if javascript:
+        user.open("main a.button[href^='/bookings/new']", "dialog .verdict.free")
+        look("sheet")
+        user.open("main [data-send]", "#done")
+        look("booked")
+        user.follow("#done p a")
+    else:
+        user.follow("main a.button[href^='/bookings/new']")
+        look("form")
+        assert page.locator(".verdict.free").is_visible()
+        user.send("main [data-send]")
 
     booking = re.fullmatch(r"/bookings/([0-9a-f-]{36})", urlsplit(page.url).path)[1]
     look("booking")
