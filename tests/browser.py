@@ -41,7 +41,9 @@ SETTLED = """async () => {
     await Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => {})));
 }"""
 # A foot that stays in sight lies over whatever is scrolled beneath it just now, which no reader has to hit there.
-UNSTUCK = """place => document.querySelectorAll(".sheet-foot").forEach(foot => { foot.style.position = place; })"""
+UNSTUCK = (
+    """place => document.querySelectorAll(".sheet-foot").forEach(foot => { foot.style.position = place; })"""
+)
 RUN_AXE = """async ([exclude, standards]) => {
     const where = {include: [["html"]], exclude: exclude.map(selector => [selector])};
     const how = {
