@@ -272,7 +272,7 @@ def test_three_clicks_from_home_to_a_booking(page: Page, server: str):
     page.goto(server)
     page.click("text=Find a time >> nth=0")
     page.locator("main").get_by_role("link", name="Book", exact=False).first.click()
-    page.locator("main form [type=submit]").last.click()
+    page.click("[data-send]")
     page.wait_for_url(lambda url: "/bookings/" in url and "/new" not in url)
 
 
