@@ -297,7 +297,9 @@ function drawBar(row, bar) {
     use.append(who, " ");
   }
   const plain = bar.p && bar.l === "booked";
-  use.append([bar.q && bar.b ? `× ${bar.q}` : "", plain ? "" : wordOf(bar), bar.t ?? ""].filter(Boolean).join(" "));
+  const what = make("span", "bar-what");
+  what.textContent = [bar.q && bar.b ? `× ${bar.q}` : "", plain ? "" : wordOf(bar), bar.t ?? ""].filter(Boolean).join(" ");
+  use.append(what);
   const rest = [plain ? wordOf(bar) : "", bar.c && bar.b ? words.confidential : "", row.name].filter(Boolean);
   use.append(unseen(`, ${rest.join(", ")}`));
   element.append(use);
