@@ -25,9 +25,9 @@ LOG = logging.getLogger(__name__)
 
 WHOLE = 80_000
 """Up to so many candidates the pool is solved as a whole, after a short search."""
-WHOLE_WORK = ((True, 0.05), (False, 0.12))
+WHOLE_WORK = ((True, 0.16), (False, 0.16))
 """The solver's deterministic seconds for that, with presolve and without: one of them is often many times faster."""
-CHOICE_WORK = 0.15
+CHOICE_WORK = 0.2
 """The work for a proof by choices before each."""
 GROWTH = 4
 """How many times longer each turn of all these is than the one before: another start often proves sooner."""
