@@ -5,6 +5,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as Redirect
 
 from booking.db import Unavailable, reading, transaction
+from booking.domain.access import could
 from booking.http.context import local_path
 from booking.http.forms import fields
 from booking.http.guard import needs
@@ -50,12 +51,17 @@ def is_favourite(instrument_id: int) -> bool:
     return instrument_id in g.favourites
 
 
+def may_keep() -> bool:
+    """Tell whether the reader can keep anything at hand."""
+    return could(actor(), favourites.ACTION)
+
+
 def _back(code: str, back: str) -> Redirect:
     return redirect(local_path(back, url_for("web.instrument", code=code)), 303)
 
 
 def _give(state: BlueprintSetupState) -> None:
-    state.app.jinja_env.globals.update(is_favourite=is_favourite)
+    state.app.jinja_env.globals.update(is_favourite=is_favourite, may_keep_favourites=may_keep)
 
 
 blueprint.record_once(_give)
