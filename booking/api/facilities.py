@@ -72,7 +72,13 @@ def set_hours(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
     it is moved; other places are looked for at once.
     """
     hours = displacements.hours_from(wanted["hours"])
-    given: dict[str, Any] = {"actor": actor(), "code": facility_id, "hours": hours, "now": utc_now()}
+    given: dict[str, Any] = {
+        "actor": actor(),
+        "code": facility_id,
+        "hours": hours,
+        "since": wanted["since"],
+        "now": utc_now(),
+    }
     if wanted["dry_run"]:
         with reading() as session:
             return displaced(displacements.by_facility_hours(session, **given), None, dry_run=True)

@@ -70,6 +70,7 @@ def set_service(wanted: dict[str, Any], instrument_id: str) -> dict[str, Any]:
         "code": instrument_id,
         "bookable": wanted["bookable"],
         "opening": wanted["hours"],
+        "since": wanted["since"],
         "now": utc_now(),
     }
     if wanted["dry_run"]:

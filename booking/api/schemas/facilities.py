@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load
 
 from booking.api.schemas.availability import WindowIn
-from booking.api.schemas.fields import Choice, Flag, In, Instant, Length, Out, Text, span
+from booking.api.schemas.fields import Choice, Day, Flag, In, Instant, Length, Out, Text, span
 from booking.api.schemas.instruments import NamedOut
 from models import ClosureKind, OrganisationKind
 
@@ -101,6 +101,11 @@ class HoursIn(In):
             "example": "Mon-Fri 08:30-17:30; Sat 09:00-12:00",
         },
     )
+    since = Day(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The first day on which they count; until then all stays. Null: at once."},
+    )
     dry_run = Flag(load_default=False, metadata={"description": "Only tell whom it displaces."})
 
 
@@ -110,6 +115,11 @@ class ServiceIn(In):
     bookable = Flag(required=True, metadata={"description": "False withdraws it."})
     hours = Text(
         longest=1000, lines=True, load_default="", metadata={"description": "Empty: those of its facility."}
+    )
+    since = Day(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The first day on which they count; until then all stays. Null: at once."},
     )
     dry_run = Flag(load_default=False, metadata={"description": "Only tell whom it displaces."})
 
