@@ -152,10 +152,12 @@ def submit_import(sort: str) -> Answer:
     return redirect(url_for("web.import_page", sort=sort), 303)
 
 
-@blueprint.get("/imports/<sort>/template.<any(csv, xlsx):kind>", endpoint="import_template")
+@blueprint.get("/imports/<sort>/template.<kind>", endpoint="import_template")
 @needs("instrument.edit")
 def template(sort: str, kind: str) -> Response:
     """Give an empty sheet with a sample row."""
+    if kind not in {"csv", "xlsx"}:
+        raise NotFound
     heading, sample = _sort(sort).sample()
     return table_file(sort, kind, heading, [sample])
 
