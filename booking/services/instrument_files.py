@@ -14,7 +14,7 @@ from booking.domain import papers, photos
 from booking.domain.access import Actor, NotFound, Subject, may, require
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.services import events, instruments
-from models import Readership, FileSort, Instrument, InstrumentFile
+from models import FileSort, Instrument, InstrumentFile, Readership
 
 MOST = 40
 LONGEST_TITLE = 300

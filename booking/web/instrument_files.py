@@ -23,7 +23,7 @@ from booking.services.instrument_files import LONGEST_TITLE
 from booking.web import blueprint
 from booking.web.forms import Intake
 from booking.web.judgement import sentences
-from models import Readership, FileSort, InstrumentFile
+from models import FileSort, InstrumentFile, Readership
 
 Answer = str | Redirect | tuple[str, int]
 
