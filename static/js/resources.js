@@ -17,6 +17,7 @@ const LANE = 34;
 const HEAD = 36;
 const AHEAD = 500; // pixels beyond what is in sight that are drawn already
 const LEAST = 24; // pixels of a bar, so that a finger hits it
+const WORD = 30; // pixels that a word needs at least
 const MOST_LANES = 8;
 const MOST_ASKED = 60;
 const PAUSE = 120;
@@ -280,15 +281,18 @@ function drawBar(row, bar) {
   element.style.top = `${bar.lane * LANE + 5}px`;
   const width = bar.right - bar.left;
   const use = make("span", "bar-use");
+  let room = across * width;
   if (bar.us !== bar.s || bar.ue !== bar.e) {
     element.append(make("span", "bar-pads"));
     const part = (time) => Math.min(Math.max((paper.place(row.facility.zone, time) - bar.left) / width, 0), 1);
     const [from, to] = [part(bar.us), part(bar.ue)];
     use.style.left = `${from * 100}%`;
     use.style.width = `max(${(to - from) * 100}%, 6px)`;
+    room *= to - from;
     const [first, last] = paper.ends(row.facility.zone);
     use.hidden = bar.ue <= first || bar.us >= last; // of the clean-up of a use the day before
   }
+  element.classList.toggle("narrow", room < WORD);
   // Readers of screens hear all of it in the order in which it is seen.
   use.append(unseen(`${paper.times(row.facility.zone, bar.us, bar.ue)} `));
   if (bar.p) {
