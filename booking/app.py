@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     # In this order before a view and in reverse after it, so that the log line sees the whole answer.
     logs.init(app, settings.log_level)
     metrics.init(app)
-    locale.init(app, settings.default_locale)
+    locale.init(app, settings.default_locale, pseudo=settings.pseudo_locale)
     headers.init(app, production=settings.production)
     maps.init(app)
     identity.init(app)
