@@ -28,9 +28,9 @@ DATA = "li, tr, td, article, .flashes, .bar, [data-changing], .day-times"
 OUTLINE = f"""() => [...new Set([...document.querySelectorAll("main h1, main h2, main label, main legend, main button")]
     .filter(one => one.checkVisibility() && !one.closest(`{DATA}`))
     .map(one => `${{one.tagName.toLowerCase()}}: ${{one.innerText.trim().split("\\n")[0]}}`))]"""
-CHANGING = re.compile(
-    r"\d+|周[一二三四五六日]|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|\b[A-Z][a-z]{2}\b(?= #)|上午|下午"
-)
+CHANGING = re.compile(r"\d+")
+DATES = re.compile(r"# ?(?:月|年)|[A-Z][a-z]{2},? #|# [A-Z][a-z]{2}\b|^\w+: [#\s:,–-]*$")
+"""Lines that tell a day or a time of the pages' own data, or nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -115,4 +115,5 @@ def _taken(page: Page, server: str, scene: Scene, locale: str) -> list[str]:
     if WRITE:
         (PICTURES / locale).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURES / locale / f"{scene.name}.jpg", type="jpeg", quality=72)
-    return [CHANGING.sub("#", line) for line in page.evaluate(OUTLINE)]
+    lines = [CHANGING.sub("#", line) for line in page.evaluate(OUTLINE)]
+    return list(dict.fromkeys(line for line in lines if not DATES.search(line)))
