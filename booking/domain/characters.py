@@ -95,11 +95,13 @@ def _converter(way: str) -> _Converter:
 
 @lru_cache(maxsize=10_000)
 def traditional(text: str) -> str:
-    """Give a text in Traditional characters and in the words of Hong Kong; one without Chinese as it is."""
-    if not _CHINESE.search(text):
-        return text
-    found = _converter("s2hk").convert(text).translate(_FORMS)
-    return _HONG_KONG.sub(lambda match: _WORDS[match[0]], found)
+    """Give a text in Traditional characters as Hong Kong draws them; its words, which may be names, stay."""
+    return _converter("s2hk").convert(text).translate(_FORMS) if _CHINESE.search(text) else text
+
+
+def hong_kong(text: str) -> str:
+    """Give a sentence in Traditional characters and in the words of Hong Kong."""
+    return _HONG_KONG.sub(lambda match: _WORDS[match[0]], traditional(text))
 
 
 def simplified(text: str) -> str:

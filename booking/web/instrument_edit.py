@@ -20,7 +20,7 @@ from booking.domain.sheets import Bad
 from booking.http.forms import choices, fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.i18n import current_locale, name_of
+from booking.i18n import current_locale, name_of, pgettext
 from booking.i18n import gettext as _
 from booking.services import catalogue, facilities, histories, instrument_records, instruments, rules
 from booking.web import abilities, blueprint, prices
@@ -469,7 +469,7 @@ def labels() -> dict[str, str]:
         "hazards": _("Hazards"),
         "parts": _("Stations"),
         "stations": _("Names of the stations"),
-        "step_minutes": _("Step"),
+        "step_minutes": pgettext("of time", "Step"),
         "shortest_minutes": _("Shortest use"),
         "longest_minutes": _("Longest use"),
         "notice_minutes": _("Notice"),

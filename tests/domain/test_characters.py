@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking.domain.characters import simplified, traditional
+from booking.domain.characters import hong_kong, simplified, traditional
 
 
 @pytest.mark.parametrize(
-    ("mainland", "hong_kong"),
+    ("mainland", "there"),
     [
         ("场发射扫描电子显微镜", "場發射掃描電子顯微鏡"),
         ("喷雾干燥机", "噴霧乾燥機"),
@@ -18,8 +18,12 @@ from booking.domain.characters import simplified, traditional
         ("", ""),
     ],
 )
-def test_hong_kong_has_its_own_characters_and_words(mainland, hong_kong):
-    assert traditional(mainland) == hong_kong
+def test_hong_kong_has_its_own_characters_and_words(mainland, there):
+    assert hong_kong(mainland) == there
+
+
+def test_names_keep_their_words():
+    assert traditional("莞仪在线") == "莞儀在線"
 
 
 @pytest.mark.parametrize(
@@ -38,5 +42,5 @@ def test_traditional_characters_are_read_as_simplified_ones(written, read):
 
 @given(st.text(alphabet=st.characters(max_codepoint=0x2FFF), max_size=50))
 def test_text_without_chinese_stays_as_it_is(text):
-    assert traditional(text) == text
+    assert hong_kong(text) == text
     assert simplified(text) == text

@@ -9,7 +9,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from booking.domain.characters import traditional
+from booking.domain.characters import hong_kong
 
 TRANSLATIONS = Path(__file__).resolve().parents[2] / "booking" / "translations"
 SIMPLIFIED = TRANSLATIONS / "zh_Hans_CN" / "LC_MESSAGES" / "messages.po"
@@ -56,7 +56,7 @@ def _read(path: Path, locale: str) -> Catalog:
 
 
 def _converted(said):
-    return traditional(said) if isinstance(said, str) else tuple(traditional(form) for form in said)
+    return hong_kong(said) if isinstance(said, str) else tuple(hong_kong(form) for form in said)
 
 
 if __name__ == "__main__":
