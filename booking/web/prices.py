@@ -19,7 +19,7 @@ from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.i18n import ngettext
+from booking.i18n import ngettext, pgettext
 from booking.services import price_lists
 from booking.services.price_lists import Change
 from booking.web import blueprint
@@ -265,8 +265,8 @@ def _classes() -> list[tuple[str, str]]:
 def labels() -> dict[str, str]:
     """Name the fields of both forms."""
     return {
-        "customer_class": _("For whom"),
-        "unit": _("For what"),
+        "customer_class": pgettext("of a price", "For whom"),
+        "unit": pgettext("of a price", "For what"),
         "amount": _("Price in yuan"),
         "since": _("From"),
         "percent": _("By how many percent"),
