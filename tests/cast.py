@@ -75,6 +75,7 @@ def actor_of(session: Session, person: Person, scopes: Iterable[Scope] | None = 
         name=person.name,
         email=person.email,
         locale=person.locale,
+        newcomer=person.toured_at is None,
         scopes=None if scopes is None else frozenset(scopes),
     )
 

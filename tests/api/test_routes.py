@@ -92,7 +92,7 @@ def test_a_process_that_finds_no_route_waits_in_line_and_is_taken_as_one(world_o
     assert world.post("/waitlist/routes", json=asked).json["id"] == entry.json["id"]
     where = f"/waitlist/{entry.json['id']}"
     waitlist.turn("key", lambda: False, now=datetime.now(UTC))
-    why = world.get(where).json["reasons"]
+    why = world.get(where, headers={"Accept-Language": "en"}).json["reasons"]
     assert why[0]["message"] == "No way through all steps is free in your window: step 2 is not reached."
     assert world.get(where, who="ben").status_code == 404
     world.post(f"/bookings/{taken['id']}/cancellation", json={}, who="cleo")

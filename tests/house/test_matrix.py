@@ -1359,6 +1359,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "web.read_notice": ({"notice_id": i["notice"]}, {"data": {}}),
         "web.read_all_notices": ({}, {"data": {"until": NOW.isoformat()}}),
         "web.tour": ({"name": "booking"}, {}),
+        "web.end_tour": ({}, {"data": {"next": "/"}}),
         "web.choose_notices": ({}, {"data": {"quiet_begins": "22:00", "quiet_ends": "07:00"}}),
         "web.add_webhook": (
             {},
