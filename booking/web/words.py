@@ -38,7 +38,7 @@ def register(blueprint: Blueprint) -> None:
             facet_name=facet_name,
             why_barred=why_barred,
             window_words=plan_words.window,
-            deed_name=deed_name,
+            change_name=change_name,
         )
 
     blueprint.record_once(_give)
@@ -134,7 +134,7 @@ def why_barred(why: Why) -> str:
     }[why]
 
 
-def deed_name(kind: str) -> str:
+def change_name(kind: str) -> str:
     """Say what was done to a facility or an instrument."""
     return {
         "facility.added": _("Facility made"),
