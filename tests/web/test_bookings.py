@@ -319,7 +319,10 @@ def test_others_see_that_time_is_taken_never_by_whom(lab):
     assert "Taken" in page
     assert "canary-purpose" not in page
     assert "Cleo" not in page
-    assert "canary-purpose" in lab.get("tam", "/desk", day=local(at(9))[:10]).text
+    # Those who work there read it in the agenda of that day; others have no such page.
+    agenda = {"day": local(at(9))[:10], "form": "list"}
+    assert "canary-purpose" in lab.get("tam", "/timeline", **agenda).text
+    assert lab.get("ada", "/timeline", **agenda).status_code == 403
 
 
 def test_somebody_elses_project_is_not_known(lab):

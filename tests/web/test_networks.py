@@ -25,7 +25,9 @@ def lab(app: Flask) -> Lab:
     lab = Lab(app)
     with db.transaction() as session:
         network = make_network(session, session.get_one(Facility, lab.facilities["LAB"]), code="NET")
-        lab.people["nora"] = cast.nora(session, network).id
+        nora = cast.nora(session, network)
+        nora.locale = "en"
+        lab.people["nora"] = nora.id
     return lab
 
 
