@@ -83,8 +83,7 @@ def test_next_bookings_are_there_without_a_network(page: Page, server: GunicornS
     assert len(lines.first.locator("path").get_attribute("d")) > 500
     assert browser.axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.context.set_offline(False)
-    page.goto(f"{server.base_url}/bookings")
+    page.context.set_offline(False)  # and the page asks anew by itself
     expect(page.get_by_role("heading", name="My bookings")).to_be_visible()
 
 
