@@ -196,7 +196,7 @@ def set_price(wanted: dict[str, Any], instrument_id: str) -> dict[str, Any]:
         return _prices(price_lists.of_instrument(session, actor=actor(), code=instrument_id))
 
 
-@blp.delete("/instruments/<code:instrument_id>/prices/<int(max=9223372036854775807):price_id>")
+@blp.delete("/instruments/<code:instrument_id>/prices/<int:price_id>")
 @needs("instrument.edit")
 @blp.response(204)
 @problems(404)

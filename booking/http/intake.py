@@ -29,6 +29,8 @@ def _check() -> None:
 def _check_type() -> None:
     if not request.path.startswith("/api/") or request.method not in _WITH_BODY:
         return
+    if request.endpoint is None:
+        return  # nothing takes a body there: what is wrong is the address or the method
     body = request.content_length or "Transfer-Encoding" in request.headers
     taken = downloads.UPLOADS if downloads.takes_file(request) else _JSON
     # A form can be sent by any site without asking; JSON cannot.
