@@ -228,6 +228,13 @@ def test_a_number_of_many_digits_is_no_fault_of_the_server(world: World):
 def test_another_kind_of_body_is_refused(world: World, kind):
     answer = world.post("/bookings", data=json.dumps(GOOD), content_type=kind)
     assert (answer.status_code, answer.mimetype) == (415, "application/problem+json")
+
+
+def test_a_body_for_an_address_that_does_not_exist_is_told_of_the_address(world: World):
+    answer = world.ask(
+        "PUT", "/networks/no%20code/logo", data=b"picture", content_type="application/octet-stream"
+    )
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
     assert world.get("/bookings").json["total"] == 0
 
 
