@@ -111,7 +111,9 @@ def _is_plain(node: ast.expr) -> bool:
 
 
 def test_no_path_of_somebodys_machine_is_kept():
-    texts = (path for path in files() if path.suffix not in {".png", ".jpg", ".ico", ".woff2", ".xlsx", ".mo"})
+    texts = (
+        path for path in files() if path.suffix not in {".png", ".jpg", ".ico", ".woff2", ".xlsx", ".mo"}
+    )
     told = [
         f"{path.relative_to(ROOT)}: {found.group()}"
         for path in texts
