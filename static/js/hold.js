@@ -7,7 +7,9 @@ function keep(form) {
   const place = form.querySelector("[data-hold-place]");
   const announce = form.querySelector("[data-announce]");
   let clock = 0;
-  let running = null;
+  let running = false;
+  let next = null;
+  let gone = false;
   let wish = "";
 
   const held = () => place.querySelector("[data-held]");
@@ -23,31 +25,44 @@ function keep(form) {
     return sent;
   }
 
-  async function ask(more = {}) {
-    running?.abort();
-    running = new AbortController();
+  // One request at a time: of two that pass each other on the way, the older one would have the last word.
+  async function ask(what) {
+    next = what;
+    if (running) return;
+    running = true;
+    place.setAttribute("aria-busy", "true");
+    while (next && !gone) {
+      const more = next();
+      next = null;
+      await send(more);
+    }
+    running = false;
+    place.removeAttribute("aria-busy");
+    if (gone) leave();
+  }
+
+  async function send(more) {
     try {
       const answer = await fetch(form.dataset.hold, {
         method: "POST",
         body: body(more),
         headers: { Accept: "text/html" },
         redirect: "manual",
-        signal: running.signal,
       });
       if (!answer.ok) return;
       place.innerHTML = await answer.text();
       start();
-    } catch (error) {
-      if (error.name !== "AbortError") place.replaceChildren();
+    } catch {
+      place.replaceChildren();
     }
   }
 
   function take() {
     if (!free() || form.dataset.sent) return;
     const now = body({}).toString();
-    if (now === wish && held() && clock) return;
+    if (now === wish && (running || (held() && clock))) return;
     wish = now;
-    ask();
+    ask(() => ({}));
   }
 
   function start() {
@@ -79,20 +94,20 @@ function keep(form) {
     event.preventDefault();
     event.stopImmediatePropagation();
     delete form.dataset.sent;
-    ask({ renew: event.submitter.value });
+    ask(() => ({ renew: held()?.dataset.held ?? "" }));
   }, true);
   const leave = () => {
     const box = held();
-    if (!form.isConnected || !box || form.dataset.sent || !clock) return;
+    if (!box || form.dataset.sent || !clock) return;
     navigator.sendBeacon(form.dataset.hold, body({ release: box.dataset.held }));
+    clearInterval(clock);
+    clock = 0;
   };
   window.addEventListener("pagehide", leave);
   // A form over another page goes without the page.
   form.addEventListener("yiqi:leave", () => {
-    leave();
-    clearInterval(clock);
-    clock = 0;
-    running?.abort();
+    gone = true;
+    if (!running) leave();
   });
   window.addEventListener("pageshow", (event) => {
     if (!event.persisted) return;

@@ -5,7 +5,11 @@
 const CACHE = "yiqi-shell";
 const MINE = "yiqi-mine:";
 
-self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
+self.addEventListener("install", (event) => {
+  // What a page sends while it goes away is lost where a worker has to wake up for it first.
+  event.addRoutes?.({ condition: { requestMethod: "POST" }, source: "network" });
+  event.waitUntil(keepShell().then(() => self.skipWaiting()));
+});
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
 
 self.addEventListener("fetch", (event) => {

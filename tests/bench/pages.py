@@ -18,11 +18,10 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from booking import db
-from booking.domain import inventory
-from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, seeds
+from booking.services import seeds
+from tests import demo
 from tests.browser import FLAGS, PHONE, program
-from tests.servers import ROOT, GunicornServer
+from tests.servers import GunicornServer
 
 LINE = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 94_000}
 SLOWER = 4
@@ -87,11 +86,8 @@ def compressing() -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[byt
 def _fill(url: str) -> None:
     db.upgrade(url)
     db.init(url)
-    file = ROOT / "booking" / "demo" / "inventory.yaml"
-    now = datetime.now(UTC)
     with db.transaction() as session:
-        imports.apply(session, actor=SYSTEM, inventory=inventory.read(file.read_bytes(), file.name), now=now)
-        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
+        demo.fill(session, datetime.now(UTC))
     db.dispose()
 
 

@@ -15,21 +15,18 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from booking import db
-from booking.domain import inventory
 from booking.domain.access import SYSTEM
 from booking.domain.calendar_sources import Entry, Means, Reading
 from booking.domain.spans import Span
 from booking.services import (
-    accounts,
     calendar_sources,
     facilities,
-    imports,
     notice_wishes,
     notifications,
     seeds,
 )
 from models import Event, HookKind
-from tests import cast
+from tests import cast, demo
 from tests.browser import axe, shot, watch
 from tests.conftest import Databases
 from tests.servers import ROOT, GunicornServer
@@ -37,7 +34,6 @@ from tests.stories import plans
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-INVENTORY = ROOT / "booking" / "demo" / "inventory.yaml"
 SEM = "DG-SLAB-05"
 CHANNELS = "DG-SSB-04"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -127,9 +123,7 @@ def serving(databases: Databases, env: Mapping[str, str]) -> Iterator[str]:
     now = datetime.now(UTC)
     db.init(url)
     with db.transaction() as session:
-        found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
-        imports.apply(session, actor=SYSTEM, inventory=found, now=now)
-        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
+        demo.fill(session, now)
         _tell_ada(session, now)
         MADE.update(plans.make(session, now))
         MADE["elsewhere"] = _calendar_elsewhere(session, now)

@@ -1,19 +1,14 @@
 """The pages of processes in a real browser: no fault for accessibility on a phone, in the dark, in both languages."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page
 
-from booking import db
-from booking.domain import inventory
-from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, seeds
+from tests import demo
 from tests.browser import DESKTOP, PHONE, axe, watch
 from tests.conftest import Databases
-from tests.servers import GunicornServer
-from tests.stories.test_booking_pages import INVENTORY, sign_in
+from tests.stories.test_booking_pages import sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 STEPS = ("DG-FOOD-01", "DG-FOOD-05", "DG-FOOD-06")
@@ -21,17 +16,7 @@ STEPS = ("DG-FOOD-01", "DG-FOOD-05", "DG-FOOD-06")
 
 @pytest.fixture(scope="module")
 def server(databases: Databases) -> Iterator[str]:
-    url = databases.clone("sqlite")
-    now = datetime.now(UTC)
-    db.init(url)
-    with db.transaction() as session:
-        found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
-        imports.apply(session, actor=SYSTEM, inventory=found, now=now)
-        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
-    db.dispose()
-    with GunicornServer(url, workers=1) as running:
-        yield running.base_url
-    databases.drop(url)
+    yield from demo.serving(databases)
 
 
 def whole(page: Page) -> None:

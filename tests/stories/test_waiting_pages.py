@@ -1,13 +1,14 @@
 """Holds and the line in a real browser: the countdown of the form, and every page of the waitlist without a fault."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from sqlalchemy import func, select
 
 from booking import db
@@ -174,6 +175,13 @@ def test_pages_have_no_fault_and_fit(browser: Browser, world: World, locale, sch
     assert not faults, "\n".join(faults)
 
 
+def held_until(clock: str) -> Callable[[Response], bool]:
+    """Tell an answer to the form that asked for time up to this end."""
+    return lambda answer: (
+        answer.url.endswith("/holds") and parse_qs(answer.request.post_data or "").get("end_time") == [clock]
+    )
+
+
 @pytest.mark.parametrize("locale", ["en"])
 def test_the_form_holds_counts_down_renews_and_gives_back(page: Page, world: World):
     sign_in(page, world, "cleo")
@@ -184,8 +192,10 @@ def test_the_form_holds_counts_down_renews_and_gives_back(page: Page, world: Wor
     page.locator("[data-renew]").click()
     expect(page.locator("[data-renew]")).to_have_count(0)
     expect(left).to_have_text(re.compile(r"[45]:\d\d"))
-    page.fill("[name=start_time]", "10:30")
-    page.locator("[name=start_time]").blur()
+    with page.expect_response(held_until("12:30")):  # the end moves with the start
+        page.fill("[name=start_time]", "10:30")
+        page.locator("[name=start_time]").blur()
+    expect(page.locator("[data-hold-place][aria-busy]")).to_have_count(0)
     expect(page.locator("[data-renew]")).to_be_visible()  # of another time, which was not renewed yet
     assert held() == 1
     for _ in range(50):  # the browser sends it after the page is gone

@@ -2,23 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from booking import db
-from booking.domain import inventory
-from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, seeds
+from booking.services import seeds
+from tests import demo
 from tests.browser import DESKTOP, PHONE, axe, shot, watch
 from tests.conftest import Databases
-from tests.servers import ROOT, GunicornServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-INVENTORY = ROOT / "booking" / "demo" / "inventory.yaml"
 SEM = "DG-SLAB-05"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SCREEN = {"width": 1440, "height": 900}
@@ -27,17 +23,7 @@ BOOKING = re.compile(r"/bookings/[0-9a-f-]{36}$")
 
 @pytest.fixture(scope="module")
 def server(databases: Databases) -> Iterator[str]:
-    url = databases.clone("sqlite")
-    now = datetime.now(UTC)
-    db.init(url)
-    with db.transaction() as session:
-        found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
-        imports.apply(session, actor=SYSTEM, inventory=found, now=now)
-        seeds.demo(session, password_hash=accounts.hash_password(seeds.PASSWORD), now=now)
-    db.dispose()
-    with GunicornServer(url, workers=1) as running:
-        yield running.base_url
-    databases.drop(url)
+    yield from demo.serving(databases)
 
 
 def sign_in(page: Page, server: str, name: str) -> None:
