@@ -67,8 +67,9 @@ def set_default(locale: str) -> None:
 
 def pretend(on: bool) -> None:
     """Stretch and accent all English from now on, so that people see what is cut or not translated."""
-    _Default.pseudo = on
-    catalogue.cache_clear()
+    if on != _Default.pseudo:
+        _Default.pseudo = on
+        catalogue.cache_clear()
 
 
 def choose(locale: str | Callable[[], str] | None) -> None:

@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
@@ -200,6 +201,23 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates for every application of the process: one of them costs as much as most tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if kept := self._kept.get(bucket.key + bucket.checksum):
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
 @pytest.fixture
 def make_app(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
     """Build the application on a database, one at a time in a process; keywords change settings."""
@@ -208,6 +226,7 @@ def make_app(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., F
     def make(url: str, **changed: Any) -> Flask:
         app = create_app(make_settings(url, **changed))
         app.testing = True
+        app.jinja_env.bytecode_cache = _compiled
         return app
 
     yield make

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Select,
     String,
     Subquery,
     and_,
     case,
+    cast,
     exists,
     false,
     func,
@@ -389,7 +391,7 @@ def _facet_rows(
         .cte("groups")
     )
     of_groups = _narrowed(replace(filters, capability=""), groups.c, reach)
-    number = func.sum(groups.c.number)
+    number = cast(func.sum(groups.c.number), BigInteger)  # PostgreSQL sums numbers into decimals
 
     def others(name: str) -> list[ColumnElement[bool]]:
         return [test for other, test in of_groups.items() if other != name]
