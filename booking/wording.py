@@ -164,6 +164,10 @@ def _not_open_yet(params: Params) -> str:
     return _("It is too early: check-in opens at %(opens)s.", opens=_time(params, "opens"))
 
 
+def _not_missed_yet(params: Params) -> str:
+    return _("They may still come: it counts as missed from %(since)s on.", since=_time(params, "since"))
+
+
 def _nothing_to_undo(params: Params) -> str:
     return i18n.ngettext(
         "There is nothing of yours to take back: more than %(num)d minute has passed, or it was changed since.",
@@ -674,6 +678,7 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "not_bookable": _not_bookable,
     "wrong_state": _wrong_state,
     "not_open_yet": _not_open_yet,
+    "not_missed_yet": _not_missed_yet,
     "already_started": _already_started,
     "nothing_to_undo": _nothing_to_undo,
     "own_account": _own_account,

@@ -21,6 +21,7 @@ from booking.api.schemas.bookings import (
     DryRunIn,
     ExtensionIn,
     FeedbackIn,
+    NoShowIn,
     NothingIn,
     VerdictOut,
 )
@@ -42,6 +43,7 @@ from booking.services import (
     alternatives,
     approval_steps,
     approvals,
+    attendance,
     bookings,
     facilities,
     instruments,
@@ -357,6 +359,24 @@ def check_out(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
     """
     with transaction() as session:
         return _told(bookings.check_out(session, actor=actor(), booking_id=booking_id, now=utc_now()))
+
+
+@blp.post("/bookings/<uuid:booking_id>/no-show")
+@needs("booking.miss")
+@blp.arguments(NoShowIn, required=False)
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def call_missed(wanted: dict[str, Any], booking_id: UUID) -> Answer:
+    """Say that nobody came
+
+    For the facility's staff, once the person has had the time to come that the rules give. The time is free again;
+    who is `excused` loses no points.
+    """
+    with transaction() as session:
+        found = attendance.call_missed(
+            session, actor=actor(), booking_id=booking_id, excused=wanted.get("excused", False), now=utc_now()
+        )
+        return _told(found)
 
 
 @blp.post("/bookings/<uuid:booking_id>/feedback")

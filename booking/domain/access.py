@@ -118,6 +118,7 @@ RULES: dict[str, Rule] = {
     "delegation.keep": _rule(Scope.MANAGE, _R.SIGNED_IN),
     "paper.add": _rule(Scope.BOOK, _R.SIGNED_IN),  # to a booking that one may change
     "booking.check_in": _rule(Scope.BOOK, _R.OWNER, *_STAFF),
+    "booking.miss": _rule(Scope.BOOK, *_STAFF),
     "booking.feedback": _rule(Scope.BOOK, _R.OWNER),
     "hold.take": _rule(Scope.BOOK, _R.SIGNED_IN),
     "waitlist.join": _rule(Scope.BOOK, _R.SIGNED_IN),

@@ -54,6 +54,11 @@ def missed_at(span: Span, known: Manners) -> datetime | None:
     return min(span.start + timedelta(minutes=known.grace), span.end)
 
 
+def called_missed_from(span: Span, known: Manners) -> datetime:
+    """Give from when on staff may say that nobody came: when it is missed, or late where it never is by itself."""
+    return missed_at(span, known) or min(span.start + timedelta(minutes=known.tolerance + 1), span.end)
+
+
 def check_in_closes(span: Span, known: Manners) -> datetime:
     """Give from when on it is too late to check in."""
     if not known.late_allowed:

@@ -204,12 +204,15 @@ def may_ask(
 
 
 def _rules(session: Session, wish: "Wish") -> list[list[StepRule]]:
+    return rules_of(session, items=wish.items, instruments=wish.instruments, person_id=wish.person_id)
+
+
+def rules_of(
+    session: Session, *, items: Sequence[Item], instruments: Mapping[int, Instrument], person_id: UUID | None
+) -> list[list[StepRule]]:
+    """Give, for each item, the rules of approval and permits that count there and then for a person."""
     won = policies.winning(
-        session,
-        kind=RuleKind.APPROVAL,
-        items=wish.items,
-        instruments=wish.instruments,
-        person_id=wish.person_id,
+        session, kind=RuleKind.APPROVAL, items=items, instruments=instruments, person_id=person_id
     )
     return [
         [_read(rule.name, rule.data) for rule in rules.values() if rule.value != 0]  # 0: switched off here

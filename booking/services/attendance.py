@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from booking.domain import attendance
 from booking.domain.access import Actor
 from booking.domain.credit import Deed
-from booking.domain.lifecycle import Action, State
+from booking.domain.lifecycle import Action, State, after
 from booking.domain.occupation import Kind
+from booking.domain.rules import Reason, Refused
 from booking.services import bookings, credit, manners
 from models import Booking, Occupation, Usage
 
@@ -44,14 +45,48 @@ def is_missed(session: Session, *, actor: Actor, booking_id: UUID, now: datetime
 
 
 def miss(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> bool:
-    """Note that nobody came, and give the time back; False says that somebody came or moved it meanwhile.
-
-    Nobody loses points for time that the facility had closed.
-    """
+    """Note that nobody came, and give the time back; False says that somebody came or moved it meanwhile."""
     booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.approve")
     missed = attendance.missed_at(manners.span_of(booking), manners.of(session, booking))
     if booking.state is not State.CONFIRMED or missed is None or missed > now:
         return False
+    _miss(session, actor, booking, missed, now)
+    return True
+
+
+def may_call_missed(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> bool:
+    """Tell whether the actor may say by now that nobody came to a booking."""
+    if booking.state is not State.CONFIRMED or booking.starts_at > now:
+        return False
+    if not bookings.may_on(actor, "booking.miss", booking):
+        return False
+    return attendance.called_missed_from(manners.span_of(booking), manners.of(session, booking)) <= now
+
+
+def call_missed(
+    session: Session, *, actor: Actor, booking_id: UUID, excused: bool = False, now: datetime
+) -> Booking:
+    """Note by the word of staff that nobody came; who is excused loses no points.
+
+    :raises NotFound: if there is no such booking for this actor
+    :raises Forbidden: if the actor may see it but is not of its staff
+    :raises WrongMove: if somebody came, or its state does not allow it
+    :raises Refused: if people may still come
+    """
+    booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.miss")
+    after(booking.state, Action.MISS)
+    since = attendance.called_missed_from(manners.span_of(booking), manners.of(session, booking))
+    if now < since:
+        zone = booking.items[0].instrument.facility.zone
+        raise Refused([Reason("not_missed_yet", {"since": since, "zone": zone})])
+    _miss(session, actor, booking, since, now, costs=not excused)
+    return booking
+
+
+def _miss(
+    session: Session, actor: Actor, booking: Booking, missed: datetime, now: datetime, *, costs: bool = True
+) -> None:
+    """Give the time back; nobody loses points for time that the facility had closed."""
     closed = manners.closed_over(session, booking)
     bookings.finish(
         session,
@@ -62,9 +97,8 @@ def miss(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> 
         missed=missed.isoformat(),
         person_id=str(booking.person_id),
     )
-    if not closed:
+    if costs and not closed:
         _note(session, actor, booking, Deed.NO_SHOW, missed, now)
-    return True
 
 
 def overrunning(session: Session, *, now: datetime, limit: int = 500) -> list[UUID]:

@@ -30,6 +30,7 @@ from booking.i18n import name_of
 from booking.services import (
     acting,
     agreements,
+    attendance,
     availability,
     bookings,
     calendar_replies,
@@ -217,6 +218,7 @@ def booking_page(
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
         undoable = undoing.open_for(session, actor=actor(), found=[booking], now=now).get(booking_id)
+        missable = attendance.may_call_missed(session, actor=actor(), booking=booking, now=now)
         colleagues = acting.colleagues(session, actor=actor()) if hands_over and offer is None else []
     zone = booking.items[0].instrument.facility.zone
     page = render_template(
@@ -242,6 +244,7 @@ def booking_page(
         mine=booking.person_id == actor().person_id,
         again=book_again(booking, now),
         undoable=undoable,
+        missable=missable,
         done=undoable is not None and undoable.deed is undoing.Deed.PLACED,
         next_steps=_next_steps(booking, zone),
         reasons=sentences(problem, zone),
@@ -537,6 +540,22 @@ def check_in(booking_id: UUID) -> Answer:
         lambda session: bookings.check_in(session, actor=actor(), booking_id=booking_id, now=utc_now()),
         lambda booking: _("%(name)s is checked in.", name=booking.person.name),
         form["back"],
+    )
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/no-show")
+@needs("booking.miss")
+def call_missed(booking_id: UUID) -> Answer:
+    """Note by the word of staff that nobody came."""
+    form = fields("excused")
+    return carry_out(
+        booking_id,
+        lambda session: attendance.call_missed(
+            session, actor=actor(), booking_id=booking_id, excused=bool(form["excused"]), now=utc_now()
+        ),
+        lambda booking: _(
+            "%(name)s is noted as not having come; the time is free.", name=booking.person.name
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """At the instrument: its label, the page that the label leads to, and what one does there in a few big buttons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from flask import Response, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from booking import i18n, wording
-from booking.db import reading, transaction
+from booking.db import Session, reading, transaction
 from booking.domain import hours
 from booking.domain.access import Subject, may
 from booking.domain.occupation import Item
@@ -22,7 +22,7 @@ from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import bookings, facilities, faults, instruments, labels
+from booking.services import attendance, bookings, facilities, faults, instruments, labels
 from booking.services.labels import Status
 from booking.web import blueprint
 from booking.web.bookings import carry_out, deeds
@@ -50,6 +50,7 @@ def _page(code: str, *, status: int = 200, reasons: list[Said] | None = None) ->
         hour: Span | None = None
         if actor().signed_in and seen.status is not Status.DOWN and row.bookable:
             hour, _reasons = labels.next_hour(session, actor=actor(), instrument=row, now=now)
+        missed = _missed(session, [bar.booking_id for bar in seen.current if bar.booking_id], now)
     zone = row.facility.zone
     page = render_template(
         "day/day.html",
@@ -62,10 +63,19 @@ def _page(code: str, *, status: int = 200, reasons: list[Said] | None = None) ->
         hour_typed=typed_span(hour, hours.zone(zone)) if hour else {},
         here=url_for("web.day", code=code),
         staff=may(actor(), "fault.see", Subject(facility_id=row.facility_id)),
+        missed=missed,
         reasons=reasons or [],
         now=now,
     )
     return page, status
+
+
+def _missed(session: Session, ids: Sequence[UUID], now: datetime) -> set[UUID]:
+    """Give those of the bookings of which the reader may say that nobody came."""
+    found = bookings.by_ids(session, ids=ids) if ids else []
+    return {
+        row.id for row in found if attendance.may_call_missed(session, actor=actor(), booking=row, now=now)
+    }
 
 
 def status_words(status: Status, until: datetime | None, zone: str) -> str:

@@ -1,19 +1,23 @@
 """Below the doors of the home page: what is next, what waits for me, hours, money, favourites, and my group."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from booking import wording
+from flask import url_for
+
+from booking import i18n, wording
 from booking.db import Session
 from booking.domain import hours
 from booking.domain.access import Actor, could
 from booking.domain.lifecycle import State
 from booking.domain.quotas import Measure, Period
 from booking.domain.spans import Span
+from booking.http.context import public_url_for
 from booking.i18n import gettext as _
-from booking.i18n import ngettext
+from booking.i18n import name_of, ngettext
 from booking.services import (
     approvals,
     bookings,
@@ -21,6 +25,7 @@ from booking.services import (
     credit,
     favourites,
     instruments,
+    lacks,
     mine,
     notifications,
     proposals,
@@ -29,12 +34,14 @@ from booking.services import (
     transfers,
     waitlist,
 )
+from booking.services.lacks import Lack, Lacking
 from booking.services.mine import Share
 from booking.services.quotas import Balance
 from booking.web.availability import HOME_ZONE
 from booking.web.bookings import deeds
 from booking.web.cards import Card, cards, local_date
 from booking.web.forms import local_midnight
+from booking.web.offline import code_of
 from models import Booking, Instrument, Project
 
 AHEAD = timedelta(days=365)
@@ -45,6 +52,7 @@ FAVOURITES = 8
 LIMITS = 4
 LIVING = (State.REQUESTED, State.CONFIRMED, State.CHECKED_IN)
 NEAR = timedelta(hours=2)
+CODE_WITHIN = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,8 @@ def facts(session: Session, who: Actor, now: datetime) -> dict[str, Any]:
         "may_do": {booking.id: deeds(booking, now) for booking in upcoming},
         "near": {booking.id for booking in upcoming if booking.starts_at - now < NEAR},
         "struck": closures.struck(session, found=upcoming, now=now),
-        "lacking": qualification_needs.wanting(session, found=upcoming, now=now),
+        "mend": to_mend(session, who, upcoming, now),
+        "code": next_code(upcoming, now),
         "again": again,
         "favourites": kept,
         "waiting": approvals.waiting(session, actor=who, now=now) if could(who, "approval.decide") else 0,
@@ -96,6 +105,75 @@ def facts(session: Session, who: Actor, now: datetime) -> dict[str, Any]:
         "leads": mine.leads(session, actor=who),
         "home_zone": HOME_ZONE,
     }
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A line of what is missing or runs out, and the page on which it is mended."""
+
+    words: str
+    href: str
+    symbol: str = "document"
+
+
+def to_mend(session: Session, who: Actor, found: Sequence[Booking], now: datetime) -> list[Mend]:
+    """Say what the next bookings lack and which qualifications run out, each with where it is mended."""
+    lines = []
+    wanted = qualification_needs.wanting(session, found=found, now=now)
+    papers = lacks.of_bookings(session, found=found, now=now)
+    for booking in found:
+        named = {"what": _places(booking), "day": _day(booking)}
+        for code in dict.fromkeys(one.params["qualification"] for one in wanted.get(booking.id, ())):
+            words = _("Training is needed before %(what)s on %(day)s", **named)
+            lines.append(Mend(words, url_for("web.qualification", code=code), "shield"))
+        lines += [
+            Mend(_lack_said(lack, named), _mended_at(lack, booking)) for lack in papers.get(booking.id, ())
+        ]
+    for row in lacks.ending(session, actor=who, now=now):
+        words = _(
+            "Your qualification “%(name)s” counts until %(day)s",
+            name=name_of(row.qualification),
+            day=i18n.format_date(row.expires_on or now),
+        )
+        lines.append(Mend(words, url_for("web.qualification", code=row.qualification.code), "shield"))
+    return lines
+
+
+def _lack_said(lack: Lack, named: Mapping[str, str]) -> str:
+    named = {**named, "chemicals": _(", ").join(lack.chemicals)}
+    return {
+        Lacking.PERMIT: _(
+            "The number of the permit for %(chemicals)s is missing: %(what)s on %(day)s", **named
+        ),
+        Lacking.DATA_SHEET: _(
+            "The safety data sheet of %(chemicals)s is missing: %(what)s on %(day)s", **named
+        ),
+        Lacking.DECLARATION: _(
+            "No chemicals are declared; if you bring some, say which: %(what)s on %(day)s", **named
+        ),
+    }[lack.what]
+
+
+def _mended_at(lack: Lack, booking: Booking) -> str:
+    if lack.what is Lacking.DATA_SHEET:
+        return url_for("web.booking", booking_id=booking.id, add="paper", _anchor="papers-title")
+    return url_for("web.chemicals", booking_id=booking.id)
+
+
+def _places(booking: Booking) -> str:
+    return " + ".join(name_of(item.instrument) for item in booking.items)
+
+
+def _day(booking: Booking) -> str:
+    return i18n.format_date(booking.starts_at, booking.items[0].instrument.facility.zone, "day")
+
+
+def next_code(found: Sequence[Booking], now: datetime) -> tuple[UUID, dict[str, Any]] | None:
+    """Give the next run that somebody can soon be let in to, with the code by which staff open it."""
+    for booking in found:
+        if booking.state is State.CONFIRMED and booking.starts_at - now < CODE_WITHIN:
+            return booking.id, code_of(public_url_for("web.booking", booking_id=booking.id))
+    return None
 
 
 def limits(

@@ -4,6 +4,7 @@ Kept on the device are the shell of that page, which is the same for everybody, 
 signed in there, until they sign out.
 """
 
+import functools
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -127,20 +128,21 @@ def offline_bookings() -> Response:
 
 
 def _told(booking: Booking) -> dict[str, Any]:
-    address = public_url_for("web.booking", booking_id=booking.id)
-    rows = pdf.matrix(address)
     return {
         "id": str(booking.id),
         "state": wording.state_name(booking.state),
         "ends": booking.ends_at.isoformat(),
         "parts": [_part(item) for item in booking.items],
-        "code": {
-            "size": len(rows),
-            "path": "".join(
-                f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
-            ),
-        },
+        "code": code_of(public_url_for("web.booking", booking_id=booking.id)),
     }
+
+
+@functools.lru_cache(maxsize=256)
+def code_of(address: str) -> dict[str, Any]:
+    """Give the code that leads to an address as a drawing: its side in modules, and the path of the dark ones."""
+    rows = pdf.matrix(address)
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    return {"size": len(rows), "path": path}
 
 
 def _part(item: BookingItem) -> dict[str, str]:

@@ -14,6 +14,7 @@ from booking.http.identity import actor
 from booking.i18n import gettext as _
 from booking.services import (
     approvals,
+    attendance,
     bookings,
     closures,
     desks,
@@ -50,6 +51,9 @@ class Run:
     late: bool
     over: bool
     """Still there after its end."""
+
+    missable: bool
+    """By now staff may say that nobody came."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def facts(session: Session, facility: Facility, weeks: int, now: datetime) -> di
         "may_decide": could(who, "booking.approve"),
         "requests": waiting[:SHOWN],
         "waiting": len(waiting),
-        "runs": _runs(runs, now),
+        "runs": _runs(session, runs, now),
         "more_runs": max(0, total_runs - len(runs)),
         "lacking": qualification_needs.wanting(session, found=runs, now=now),
         "down": overview.down(session, **here, now=now),
@@ -159,7 +163,7 @@ def _waiting(session: Session, who: Actor, facility: Facility, now: datetime) ->
     ]
 
 
-def _runs(rows: Sequence[Booking], now: datetime) -> list[Run]:
+def _runs(session: Session, rows: Sequence[Booking], now: datetime) -> list[Run]:
     """Give today's bookings: who is there and who should come first, who has gone last."""
     runs = [
         Run(
@@ -167,6 +171,7 @@ def _runs(rows: Sequence[Booking], now: datetime) -> list[Run]:
             deeds(booking, now),
             late=booking.state is State.CONFIRMED and booking.starts_at < now < booking.ends_at,
             over=booking.state is State.CHECKED_IN and booking.ends_at <= now,
+            missable=attendance.may_call_missed(session, actor=actor(), booking=booking, now=now),
         )
         for booking in rows
     ]

@@ -380,10 +380,22 @@ def test_a_use_from_check_in_to_feedback(world: World):
     assert world.post(f"{url}/feedback", json=body).status_code == 200
 
 
-def _begin_now(world: World, booking) -> None:
-    """Let a booking have begun ten minutes ago."""
+def test_staff_say_that_nobody_came(world: World):
+    booking = world.book()
+    url = f"/bookings/{booking['id']}/no-show"
+    _begin_now(world, booking)
+    early = world.post(url, who="tam")
+    assert (early.status_code, early.json["reasons"][0]["code"]) == (409, "not_missed_yet")
+    _begin_now(world, booking, ago=35)
+    assert world.post(url).status_code == 403
+    noted = world.post(url, json={"excused": True}, who="tam")
+    assert (noted.status_code, noted.json["state"]) == (200, "no_show")
+
+
+def _begin_now(world: World, booking, ago: int = 10) -> None:
+    """Let a booking have begun so many minutes ago."""
     now = datetime.now(UTC).replace(microsecond=0)
-    span = {"starts_at": now - timedelta(minutes=10), "ends_at": now + timedelta(minutes=30)}
+    span = {"starts_at": now - timedelta(minutes=ago), "ends_at": now + timedelta(minutes=30)}
     use = {"use_starts_at": span["starts_at"], "use_ends_at": span["ends_at"]}
     key = UUID(booking["id"])
     with world.session() as session:

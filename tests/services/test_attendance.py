@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from booking import wording
-from booking.domain.access import SYSTEM, Actor
+from booking.domain.access import SYSTEM, Actor, Forbidden, NotFound
 from booking.domain.credit import Deed
 from booking.domain.lifecycle import State, WrongMove
 from booking.domain.occupation import Item
@@ -385,3 +385,37 @@ def test_whoever_falls_below_the_threshold_may_not_book_there_for_a_month(sessio
     )
     place(session, ada, make_instrument(session), 72, 73, now=later)
     place(session, ada, sem, 24 * 40, 24 * 40 + 1, now=NOW + timedelta(days=35))
+
+
+# --- not coming, by the word of staff -------------------------------------------------------------
+
+
+def test_staff_say_that_nobody_came_once_the_grace_is_over(session, ada, cleo, tam, sem):
+    booking = place(session, ada, sem)
+    early = {"booking_id": booking.id, "now": NOW + 29 * MINUTE}
+    assert not attendance.may_call_missed(session, actor=tam, booking=booking, now=early["now"])
+    with pytest.raises(Refused) as refused:
+        attendance.call_missed(session, actor=tam, **early)
+    assert said(refused) == ["They may still come: it counts as missed from Mon 2 Nov 2026, 16:30 on."]
+    with pytest.raises(Forbidden):
+        attendance.call_missed(session, actor=ada, **early | {"now": NOW + HOUR})
+    with pytest.raises(NotFound):
+        attendance.call_missed(session, actor=cleo, **early | {"now": NOW + HOUR})
+    attendance.call_missed(session, actor=tam, **early | {"now": NOW + 40 * MINUTE})
+    assert (booking.state, points(session, ada)) == (State.NO_SHOW, {"no_show": -10})
+    place(session, cleo, sem, 0.75, 1.5, now=NOW + 40 * MINUTE)
+    with pytest.raises(WrongMove):
+        attendance.call_missed(session, actor=tam, **early | {"now": NOW + 41 * MINUTE})
+    assert sound(session, NOW + HOUR)
+
+
+def test_where_nothing_is_missed_by_itself_staff_note_it_and_may_excuse(session, ada, tam, sem):
+    say_rule(session, sem.facility, "grace", None)
+    booking = place(session, ada, sem)
+    look(session, NOW + 10 * HOUR)
+    assert booking.state is State.CONFIRMED
+    assert not attendance.may_call_missed(session, actor=tam, booking=booking, now=NOW + 5 * MINUTE)
+    assert not attendance.may_call_missed(session, actor=ada, booking=booking, now=NOW + HOUR)
+    assert attendance.may_call_missed(session, actor=tam, booking=booking, now=NOW + 6 * MINUTE)
+    attendance.call_missed(session, actor=tam, booking_id=booking.id, excused=True, now=NOW + HOUR)
+    assert (booking.state, points(session, ada)) == (State.NO_SHOW, {})

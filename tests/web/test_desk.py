@@ -426,3 +426,22 @@ def test_the_style_sheet_has_a_class_for_every_place():
     for name, most in (("from", timeline.MOST_COLUMNS), ("to", timeline.MOST_COLUMNS + 1), ("ticks", 24)):
         found = {int(number) for number in re.findall(rf"\.{name}-(\d+)\{{--{name}:\1\}}", style)}
         assert set(range(1, most + 1)) <= found
+
+
+def test_staff_note_who_did_not_come_and_may_excuse_them(lab):
+    start = quarter() - timedelta(hours=1)
+    booking = lab.book("ada", "SEM", start, start + timedelta(hours=3), now=start - timedelta(days=1))
+    link = f'/bookings/{booking}#missed"'
+    for page in ("/desk", "/i/SEM"):
+        assert link in lab.get("tam", page).text
+    assert link not in lab.get("ada", "/i/SEM").text
+    assert "Nobody came?" not in lab.get("ada", f"/bookings/{booking}").text
+    assert "Nobody came?" in lab.get("tam", f"/bookings/{booking}").text
+    assert lab.send("ada", f"/bookings/{booking}/no-show").status_code == 403
+    assert lab.send("cleo", f"/bookings/{booking}/no-show").status_code in {403, 404}
+    assert lab.send("tam", f"/bookings/{booking}/no-show", excused="1").status_code == 303
+    assert lab.booking(booking).state is State.NO_SHOW
+    page = text_of(lab.get("tam", f"/bookings/{booking}").text)
+    assert "Noted as no-show" in page
+    assert "Nobody came?" not in page
+    assert "points" not in text_of(lab.get("ada", "/notices").text)

@@ -245,6 +245,12 @@ class FeedbackIn(In):
     )
 
 
+class NoShowIn(In):
+    """Whether the person is excused and loses no points."""
+
+    excused = Flag(load_default=False)
+
+
 class ExtensionIn(In):
     """By how much; without it a step of the instruments."""
 
