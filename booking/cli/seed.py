@@ -1,7 +1,8 @@
 """`yiqi seed`: the demo, and a great many rows to measure with."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from booking.cli import open_database, read_settings, table, utc_now
 from booking.config import Settings
 from booking.domain import inventory
 from booking.domain.access import SYSTEM
-from booking.services import accounts, imports, invariants, scale, seeds
+from booking.services import accounts, bulk, imports, invariants, occupation, scale, seeds
 
 INVENTORY = Path(__file__).resolve().parent.parent / "demo" / "inventory.yaml"
 
@@ -34,22 +35,37 @@ def demo() -> None:
 @click.option("--instruments", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option("--bookings", default=100_000, show_default=True, type=click.IntRange(0, 100_000_000))
 @click.option("--check/--no-check", default=True, help="Examine the whole ledger afterwards.")
-def scale_(*, instruments: int, bookings: int, check: bool) -> None:
-    """Add a great many instruments with bookings to measure with, past no guard of the database.
+@click.option("--beside", is_flag=True, help="Also in a database where others than the demo's people are.")
+def scale_(*, instruments: int, bookings: int, check: bool, beside: bool) -> None:
+    """Add a great many instruments with bookings to measure with, valid like any other.
 
-    Each run adds new facilities, instruments and people. What was written stays when it is stopped.
+    Each run adds new facilities, instruments and people. On PostgreSQL many bookings are written as a whole or not at
+    all: indexes and guards stand aside meanwhile, and all rows are checked when they come back.
     """
     settings = read_settings()
     _not_in_production(settings)
-    db.init(settings.url, pool_size=2, statement_timeout_ms=0)  # no statement of a bulk load is too long
+    db.init(
+        settings.direct_url, pool_size=2, statement_timeout_ms=0
+    )  # no statement of a bulk load is too long
     now = utc_now()
     found = inventory.read(INVENTORY.read_bytes(), INVENTORY.name)
     began = time.monotonic()
     with db.transaction() as session:
+        if not beside and scale.inhabited(session):
+            raise click.ClickException(
+                "people are at work in this database; --beside adds to it all the same"
+            )
+        at_once = scale.worth_bare(session, bookings)
         places = scale.places(session, inventory=found, count=instruments, now=now)
         people = scale.people(session, count=max(10, min(5000, bookings // 200)), now=now)
     click.echo(f"{len(places):,} instruments, {len(people):,} people in {time.monotonic() - began:.1f} s")
-    _write_bookings(scale.batches(places=places, people=people, count=bookings, now=now), bookings)
+    batches = _told(scale.batches(places=places, people=people, count=bookings, now=now), bookings)
+    if at_once:
+        _write_at_once(batches, now)
+    else:
+        for rows in batches:
+            with db.transaction() as session:
+                scale.write(session, rows, now)
     began = time.monotonic()
     db.analyse()
     click.echo(f"Statistics refreshed in {time.monotonic() - began:.1f} s.")
@@ -57,16 +73,27 @@ def scale_(*, instruments: int, bookings: int, check: bool) -> None:
         _check_ledger()
 
 
-def _write_bookings(batches: Iterator[scale.Rows], wanted: int) -> None:
+def _told(batches: Iterable[list[scale.Row]], wanted: int) -> Iterator[list[scale.Row]]:
+    """Pass batches on, and tell how far they have come."""
     began = time.monotonic()
-    done = occupations = 0
+    done = 0
     for rows in batches:
-        with db.transaction() as session:
-            scale.write(session, rows)
-        done += len(rows.bookings)
-        occupations += len(rows.occupations)
+        yield rows
+        done += len(rows)
         rate = done / (time.monotonic() - began)
-        click.echo(f"{done:,} of {wanted:,} bookings, {occupations:,} occupations; {rate:,.0f} bookings/s")
+        click.echo(f"{done:,} of {wanted:,} bookings; {rate:,.0f} bookings/s")
+
+
+def _write_at_once(batches: Iterable[list[scale.Row]], now: datetime) -> None:
+    with db.transaction() as session:
+        with bulk.bare(session, scale.TABLES):
+            for rows in batches:
+                scale.write(session, rows, now)
+            click.echo("Putting keys, indexes and guards back.")
+            began = time.monotonic()
+        if occupation.overfull(session):
+            raise click.ClickException("more is taken of an instrument than it has; nothing was written")
+    click.echo(f"All rows are checked and indexed in {time.monotonic() - began:.1f} s.")
 
 
 def _check_ledger() -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Select,
     case,
     delete,
     exists,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -28,7 +30,6 @@ from booking.domain.occupation import Claim, Item, Kind, padded
 from booking.domain.policy import Timetable
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
-from booking.services import bulk
 from models import (
     CameFree,
     Closure,
@@ -279,26 +280,46 @@ def drop(
         _give_back(session, gone, now)
 
 
-class Bulk(NamedTuple):
-    """A row of a booking in a bulk load, in the order of its columns."""
+BULK = (
+    "instrument_id",
+    "starts_at",
+    "ends_at",
+    "use_starts_at",
+    "use_ends_at",
+    "quantity",
+    "exclusive",
+    "booking_id",
+)
+"""What is said of a row of a booking in a bulk load, in this order."""
 
-    instrument_id: int
-    starts_at: datetime
-    ends_at: datetime
-    use_starts_at: datetime
-    use_ends_at: datetime
-    quantity: int
-    exclusive: bool
-    booking_id: UUID
 
-
-def take_many(session: Session, rows: Sequence[Bulk]) -> None:
+def take_many(session: Session, rows: Select[Any]) -> None:
     """Write the rows of many bookings at once. No rule is asked; the database's guards check every row.
 
-    Rows of one instrument should stand together, instruments by id: in that order the guards lock them.
+    The select gives the columns of `BULK`. Rows of one instrument should stand together, instruments by id: in that
+    order the guards lock them.
     """
-    columns = (*Bulk._fields, "imposed", "kind")
-    bulk.insert(session, Occupation, columns, ((*row, False, Kind.BOOKING) for row in rows))
+    query = rows.add_columns(literal(False).label("imposed"), literal(Kind.BOOKING, Occupation.kind.type))
+    session.execute(insert(Occupation).from_select([*BULK, "imposed", "kind"], query))
+
+
+def overfull(session: Session) -> bool:
+    """Tell whether claims on any instrument of several units take more than it has; one statement over the ledger."""
+    shared = (Instrument.units > 1, ~Occupation.imposed)
+    starts = select(
+        Occupation.instrument_id, Occupation.starts_at.label("at"), Occupation.quantity.label("change")
+    ).join(Instrument, Instrument.id == Occupation.instrument_id)
+    ends = select(Occupation.instrument_id, Occupation.ends_at, -Occupation.quantity).join(
+        Instrument, Instrument.id == Occupation.instrument_id
+    )
+    step = union_all(starts.where(*shared), ends.where(*shared)).subquery()
+    # At one instant those who leave leave first: spans do not hold their ends.
+    taken = func.sum(step.c.change).over(
+        partition_by=step.c.instrument_id, order_by=(step.c.at, step.c.change), rows=(None, 0)
+    )
+    level = select(step.c.instrument_id, taken.label("taken")).subquery()
+    query = select(level).join(Instrument, Instrument.id == level.c.instrument_id)
+    return session.execute(query.where(level.c.taken > Instrument.units).limit(1)).first() is not None
 
 
 def close(session: Session, *, closure: Closure, instruments: Mapping[int, Instrument], kind: Kind) -> None:

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, select
@@ -5,7 +7,8 @@ from sqlalchemy import func, select
 from booking import db
 from booking.cli import seed as commands
 from booking.config import Settings
-from models import Booking, Person
+from booking.services import scale
+from models import Booking, Instrument, Person
 
 
 @pytest.fixture
@@ -59,6 +62,25 @@ def test_many_rows_are_written_and_checked(run):
     assert "bookings/s" in output
     assert "The ledger is sound" in output
     assert number(Booking) == 1000
+    assert "1,000 of 1,000" in run("scale", "--instruments", 30, "--bookings", 1000, "--no-check")
+
+
+def test_many_rows_come_at_once_into_postgresql(postgresql_url, run, monkeypatch):
+    monkeypatch.setenv("YIQI_DATABASE_URL", postgresql_url)
+    monkeypatch.setattr(scale, "BARE_FROM", 100)
+    output = run("scale", "--instruments", 30, "--bookings", 1000)
+    assert "All rows are checked and indexed" in output
+    assert "The ledger is sound" in output
+    assert number(Booking) == 1000
+
+
+def test_nothing_is_added_beside_people_at_work_unless_told(run, sqlite_url):
+    run("scale", "--instruments", 1, "--bookings", 0, "--no-check")
+    with db.transaction() as session:
+        session.add(Person(email="somebody@company.example", name="Somebody", created_at=datetime.now(UTC)))
+    assert "--beside" in run("scale", "--instruments", 1, "--bookings", 0, code=1)
+    run("scale", "--instruments", 1, "--bookings", 0, "--no-check", "--beside")
+    assert number(Instrument) == 2
 
 
 @pytest.mark.parametrize("arguments", [("--instruments", 0), ("--bookings", -1), ("--bookings", "many")])

@@ -2,13 +2,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
 import booking
 from booking.domain import inventory
 from booking.domain.access import SYSTEM
 from booking.domain.lifecycle import State
-from booking.services import accounts, approvals, bookings, imports, invariants, scale, seeds
+from booking.services import (
+    accounts,
+    approvals,
+    bookings,
+    bulk,
+    imports,
+    invariants,
+    occupation,
+    scale,
+    seeds,
+)
 from booking.services.accounts import PasswordHash
 from models import Booking, Closure, Event, Facility, Instrument, Membership, Occupation, Person
 from tests.cast import actor_of, password_hash
@@ -95,7 +106,7 @@ def many(session, demo, now, instruments=450, count=3000):
     places = scale.places(session, inventory=demo, count=instruments, now=now)
     people = scale.people(session, count=10, now=now)
     for rows in scale.batches(places=places, people=people, count=count, now=now, size=500):
-        scale.write(session, rows)
+        scale.write(session, rows, now)
     return places
 
 
@@ -124,10 +135,10 @@ def test_the_guards_check_rows_in_bulk(session, demo, now):
     for number in range(2):
         (rows,) = scale.batches(places=places, people=people, count=20, now=now)
         if number == 0:
-            scale.write(session, rows)
+            scale.write(session, rows, now)
             continue
         with pytest.raises(Exception, match=r"occupation_(capacity|exclusion)"):
-            scale.write(session, rows)
+            scale.write(session, rows, now)
     session.rollback()
 
 
@@ -136,3 +147,68 @@ def test_more_than_a_century_is_refused(session, demo, now):
     people = scale.people(session, count=1, now=now)
     with pytest.raises(ValueError, match="hundred years"):
         list(scale.batches(places=places, people=people, count=1_000_000, now=now))
+
+
+def test_many_rows_written_without_indexes_leave_the_tables_as_they_were(session, demo, now):
+    before = shape(session)
+    places, people = crowd(session, demo, now)
+    with bulk.bare(session, scale.TABLES):
+        if session.get_bind().dialect.name == "postgresql":
+            assert len(shape(session)) < len(before) - 30
+        fill(session, places, people, now)
+    assert shape(session) == before
+    assert session.scalar(select(func.count()).select_from(Occupation)) > 400
+    assert not occupation.overfull(session)
+    assert faults(session, now) == []
+
+
+def test_what_is_taken_twice_without_the_guards_is_found_when_they_come_back(session, demo, now):
+    if session.get_bind().dialect.name == "sqlite":
+        return  # there the guards stay
+    places, people = crowd(session, demo, now)
+    shared = [place for place in places if place.units > 1]
+    with session.begin_nested() as undone:
+        twice(session, shared, people, now)
+        assert occupation.overfull(session)
+        undone.rollback()
+    alone = [place for place in places if place.units == 1]
+    with pytest.raises(IntegrityError, match="occupation_exclusion"):
+        twice(session, alone, people, now)
+
+
+def twice(session, places, people, now):
+    with bulk.bare(session, scale.TABLES):
+        for _ in range(2):
+            fill(session, places, people, now)
+
+
+def test_a_database_in_which_people_work_is_known(session, demo, now):
+    seed(session, demo, now)
+    crowd(session, demo, now)
+    assert not scale.inhabited(session)
+    session.add(Person(email="somebody@company.example", name="Somebody", created_at=now))
+    session.flush()
+    assert scale.inhabited(session)
+
+
+def crowd(session, demo, now):
+    places = scale.places(session, inventory=demo, count=20, now=now)
+    return places, scale.people(session, count=10, now=now)
+
+
+def fill(session, places, people, now):
+    batches = scale.batches(places=places, people=people, count=500, now=now, size=200)
+    for rows in batches:
+        scale.write(session, rows, now)
+
+
+def shape(session):
+    """Every key, constraint, index and trigger of the database, by its own words."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sorted(session.scalars(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")))
+    asked = (
+        "SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint",
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "SELECT concat_ws(' ', tgenabled, pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal",
+    )
+    return sorted(row for query in asked for row in session.scalars(text(query)))
