@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from booking.domain import policy, quotas
@@ -31,6 +31,7 @@ from models import (
     Facility,
     Instrument,
     Network,
+    NetworkFacility,
     Rule,
 )
 
@@ -180,6 +181,28 @@ def listing(session: Session, *, place: Place, kinds: Iterable[RuleKind] = tuple
     """Give the rules that stand at a place, by name and date, those that have ended too."""
     query = select(Rule).where(_at(place), Rule.kind.in_(list(kinds)))
     return list(session.scalars(query.order_by(Rule.kind, Rule.name, Rule.valid_from, Rule.id)))
+
+
+def around(session: Session, *, actor: Actor, at: Where) -> list[Rule]:
+    """Give all rules that concern a place: of an instrument the nearest first, of a facility with its instruments'."""
+    if at.kind is PlaceKind.INSTRUMENT:
+        row = instruments.by_code(session, actor=actor, code=at.code)
+        order = [rule.id for rule in policies.rules_for(session, [row])[row.id]]
+        known = {rule.id: rule for rule in session.scalars(select(Rule).where(Rule.id.in_(order)))}
+        return [known[key] for key in order if key in known]
+    if at.kind is not PlaceKind.FACILITY:
+        return listing(session, place=at.place)
+    seen = instruments.of_facility(session, actor=actor, code=at.code)
+    networks = select(NetworkFacility.network_id).where(NetworkFacility.facility_id == at.place.key)
+    query = select(Rule).where(
+        or_(
+            Rule.network_id.in_(networks),
+            Rule.facility_id == at.place.key,
+            Rule.instrument_id.in_(list(seen)),
+        )
+    )
+    levels = Rule.network_id.nulls_last(), Rule.facility_id.nulls_last(), Rule.instrument_id
+    return list(session.scalars(query.order_by(*levels, Rule.kind, Rule.name, Rule.valid_from, Rule.id)))
 
 
 def get(session: Session, *, rule_id: int) -> Rule:

@@ -199,14 +199,14 @@ def _page(
 
 
 def _line(line: Line) -> dict[str, Any]:
+    return {"id": line.rule.id, "name": line.rule.name, "words": words_of(line), "rule": line.rule}
+
+
+def words_of(line: Line) -> list[str]:
+    """Say what a rule of approval asks for, piece by piece."""
     step = line.step
     if step is None:
-        return {
-            "id": line.rule.id,
-            "name": line.rule.name,
-            "words": [_("Not asked for here")],
-            "rule": line.rule,
-        }
+        return [_("Not asked for here")]
     words = [_("Stage %(stage)s", stage=step.stage)] if step.stage > 1 else []
     if step.approvers is not None:
         who = _whom_words(step.approvers, line.people)
@@ -227,7 +227,7 @@ def _line(line: Line) -> dict[str, Any]:
         words.append(_silence_name(step.on_silence))
         if step.escalate_to:
             words.append(_("then: %(who)s", who=_whom_words(step.escalate_to, line.people)))
-    return {"id": line.rule.id, "name": line.rule.name, "words": words, "rule": line.rule}
+    return words
 
 
 def _whom_words(whom: Approvers, people: Mapping[Any, str]) -> str:

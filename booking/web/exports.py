@@ -40,7 +40,7 @@ from booking.services import (
     working_days,
 )
 from booking.services.bookings import Part
-from booking.web import words
+from booking.web import rule_sheets, words
 from booking.web.catalogue import filters_asked, is_there
 from booking.web.closures import chosen_facility, kind_words
 from booking.web.faults import Show, state_words
@@ -422,6 +422,17 @@ def _faults(session: Session) -> Sheet:
     return Sheet(heading, rows)
 
 
+def _rules(session: Session) -> Sheet:
+    """Give the rules that concern a place, in words and in figures."""
+    sort, code = (
+        request.args.get("sort", "facility"),
+        request.args.get("code") or request.args.get("facility"),
+    )
+    if not code:
+        abort(404)
+    return Sheet(*rule_sheets.table(session, sort=sort, code=code, now=utc_now()))
+
+
 LISTS: dict[str, tuple[str, Callable[[Session], Sheet]]] = {
     "instruments": ("catalogue.read", _instruments),
     "instrument-sheet": ("instrument.edit", _instrument_sheet),
@@ -436,6 +447,7 @@ LISTS: dict[str, tuple[str, Callable[[Session], Sheet]]] = {
     "wishes": ("round.see", _wishes),
     "my-qualifications": ("qualification.own", _my_qualifications),
     "qualifications": ("qualification.train", _certificates),
+    "rules": ("rule.read", _rules),
     "working-days": ("rule.read", _working_days),
     "waitlist": ("facility.desk", _waitlist),
     "faults": ("fault.see", _faults),

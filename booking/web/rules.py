@@ -68,7 +68,7 @@ def show_of_instrument(code: str) -> Answer:
         "rules/instrument.html",
         instrument=row,
         lines=lines,
-        levels=[(kind.value, _level_word(kind), said) for kind, said in levels.items() if said],
+        levels=[(kind.value, place_words()[kind], said) for kind, said in levels.items() if said],
         wheres={rule.id: wheres[rule.place] for rule in found},
         rows=[(rule, wheres[rule.place]) for rule in found],
         here=here,
@@ -78,14 +78,15 @@ def show_of_instrument(code: str) -> Answer:
     )
 
 
-def _level_word(kind: PlaceKind) -> str:
+def place_words() -> dict[PlaceKind, str]:
+    """Name the levels at which rules stand."""
     return {
         PlaceKind.NETWORK: _("Network"),
         PlaceKind.FACILITY: _("Facility"),
         PlaceKind.CATEGORY: _("Class"),
         PlaceKind.SHEET: _("Its sheet"),
         PlaceKind.INSTRUMENT: _("Its own rules"),
-    }[kind]
+    }
 
 
 def _new_year(now: datetime) -> datetime:

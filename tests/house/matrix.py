@@ -671,6 +671,7 @@ _TABLE = {
     Case("web.export_instruments", "GET"): _ANYBODY,
     Case("web.export_facilities", "GET"): _ANYBODY,
     Case("web.export_working_days", "GET"): _ANYBODY,
+    Case("web.export_rules", "GET"): _ANYBODY,
     Case("web.export_my_bookings", "GET"): _PEOPLE,
     Case("web.export_wishes", "GET"): _PEOPLE,
     Case("web.export_my_qualifications", "GET"): _PEOPLE,

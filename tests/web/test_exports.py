@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,8 @@ from booking.domain import inventory
 from booking.domain.access import SYSTEM
 from booking.services import imports
 from booking.web import exports
-from models import Instrument, Person
+from models import Instrument, Person, Rule, RuleKind
+from tests.factories import LONG_AGO
 from tests.web.lab import Lab, at
 
 
@@ -90,3 +92,69 @@ def test_a_sheet_of_instruments_comes_in_again_and_changes_nothing(lab):
         with db.reading() as session:
             outcome = imports.check(session, actor=SYSTEM, inventory=found, now=datetime.now(UTC))
         assert (outcome.quiet, outcome.unchanged) == (True, 5)
+
+
+def test_rules_go_out_by_level_in_words_and_in_figures(lab):
+    quota = {"party": "person", "measure": "hours", "period": "week"}
+    steps = {"approvers": {"role": "manager"}, "when": [{"condition": "external"}]}
+    since = {"valid_from": LONG_AGO.date(), "created_at": LONG_AGO}
+    with db.transaction() as session:
+        place = {"facility_id": lab.facilities["LAB"]}
+        session.add_all(
+            [
+                Rule(
+                    kind=RuleKind.SETTING,
+                    name="longest",
+                    value=240,
+                    note="By the committee",
+                    **place,
+                    **since,
+                ),
+                Rule(kind=RuleKind.QUOTA, name="q", value=960, data=quota, **place, **since),
+                Rule(kind=RuleKind.APPROVAL, name="Safety", data=steps, **place, **since),
+                Rule(
+                    kind=RuleKind.SETTING,
+                    name="late_allowed",
+                    value=0,
+                    weekdays=1,
+                    instrument_id=lab.places["SEM"],
+                    **since,
+                ),
+                Rule(
+                    kind=RuleKind.SETTING, name="longest", value=1, facility_id=lab.facilities["FAR"], **since
+                ),
+            ]
+        )
+    rows = {row["Name in figures"]: row for row in table(lab.get("tam", "/exports/rules.csv", code="LAB"))}
+    assert set(rows) == {"longest", "q", "Safety", "late_allowed"}
+    told = ("Level", "Code", "Kind", "Rule", "Value", "Value in figures", "Unit", "For whom and when")
+    assert [rows["longest"][name] for name in told] == [
+        *("Facility", "LAB", "Setting", "Longest use", "4 h", "240", "minutes", "everybody, always")
+    ]
+    assert rows["longest"]["Note"] == "By the committee"
+    assert [rows["late_allowed"][name] for name in told] == [
+        *(
+            "Instrument",
+            "SEM",
+            "Setting",
+            "Whether latecomers may still begin",
+            "not allowed",
+            "0",
+            "1 yes, 0 no",
+        ),
+        "Monday",
+    ]
+    assert (rows["q"]["Value"], rows["q"]["Rule"]) == ("16 h", "Hours of each person, in a week")
+    assert json.loads(rows["q"]["Details"]) == quota
+    assert "asked for: " in rows["Safety"]["Value"]
+    # Who must approve is for those who keep the rules.
+    seen = {row["Name in figures"]: row for row in table(lab.get("cleo", "/exports/rules.csv", code="LAB"))}
+    assert (seen["Safety"]["Value"], seen["Safety"]["Details"]) == ("", "")
+    assert seen["longest"]["Value"] == "4 h"
+    own = table(lab.get("ada", "/exports/rules.csv", sort="instrument", code="SEM"))
+    assert [row["Level"] for row in own] == ["Instrument", "Facility", "Facility", "Facility"]
+    assert lab.get("ada", "/exports/rules.csv", sort="instrument", code="HIDDEN").status_code == 404
+    assert lab.get("ada", "/exports/rules.csv").status_code == 404
+    assert (
+        'href="/exports/rules.csv?sort=facility&amp;code=LAB"' in lab.get("ada", "/rules/facility/LAB").text
+    )
