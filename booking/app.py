@@ -21,6 +21,7 @@ from booking.http import (
     maps,
     metrics,
     problems,
+    replica,
     routing,
     static,
 )
@@ -39,9 +40,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     :raises NotReady: if migrations or guards of the ledger are missing, unless `check` is off
     """
     settings = settings or Settings.from_env()
-    engine = db.init(
-        settings.url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
-    )
+    engine = db.init(settings.url, pool_size=settings.pool_size, **settings.connecting)
     if check:
         _check_database(engine)
     app = Flask("booking", template_folder="../templates", static_folder="../static")
@@ -66,6 +65,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     csrf.init(app)
     intake.init_types(app)
     limits.init(app, per_minute=settings.requests_per_minute)
+    replica.init(app, settings)
     for edge in (web, api, feeds):
         edge.register(app)
     problems.init(app)  # last, so that no extension's own handlers stand in its way

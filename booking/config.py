@@ -38,6 +38,17 @@ class Settings:
     database_url: str = _setting(
         "", "SQLAlchemy address of the database; empty is SQLite in the instance folder.", secret=True
     )
+    direct_database_url: str = _setting(
+        "",
+        "PostgreSQL itself where YIQI_DATABASE_URL is PgBouncer in transaction mode; for migrations and jobs.",
+        secret=True,
+    )
+    read_database_url: str = _setting(
+        "",
+        "A PostgreSQL replica for feeds, catalogue, search and reports; empty reads everything in one.",
+        secret=True,
+    )
+    read_lag_seconds: int = _setting(10, "A replica that is further behind is not read.")
     secret_key: str = _setting("", "Signs cookies; empty makes one in the instance folder.", secret=True)
     secret_key_fallbacks: str = _setting("", "Older keys, comma-separated, still accepted.", secret=True)
     production: bool = _setting(False, "Refuse to start on defaults that are not safe; secure cookies.")
@@ -151,6 +162,7 @@ class Settings:
             ("workers", self.workers >= 0, "0 or more"),
             ("threads", self.threads >= 1, "1 or more"),
             ("pool_size", self.pool_size >= 1, "1 or more"),
+            ("read_lag_seconds", self.read_lag_seconds >= 1, "1 or more"),
             ("proxy_hops", self.proxy_hops >= 0, "0 or more"),
         ):
             if not sound:
@@ -192,6 +204,21 @@ class Settings:
     def url(self) -> str:
         """Give the database's address, SQLite in the instance folder by default."""
         return self.database_url or f"sqlite:///{self.instance.resolve() / 'yiqi.sqlite3'}"
+
+    @property
+    def direct_url(self) -> str:
+        """Give the address of the database without a pooler between."""
+        return self.direct_database_url or self.url
+
+    @property
+    def pooled(self) -> bool:
+        """Tell whether PgBouncer stands before the database."""
+        return bool(self.direct_database_url)
+
+    @property
+    def connecting(self) -> dict[str, Any]:
+        """Give how to connect to the database, by the names of `db.init`."""
+        return {"statement_timeout_ms": self.statement_timeout_ms, "pooled": self.pooled}
 
     @property
     def sqlite(self) -> bool:

@@ -4,12 +4,14 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:  # Alembic takes long to load, and a server that only serves never needs it
@@ -28,16 +30,31 @@ class _State:
 
 
 _state = _State()
+_reads_from: ContextVar[Engine | None] = ContextVar("reads_from", default=None)
+_committed: ContextVar[bool] = ContextVar("committed", default=False)
+
+UNKNOWN = "FFFFFFFF/FFFFFFFF"
+"""A place in the log that no replica has reached."""
+
+_TRANSIENT = {"25006", "25P03"}
+"""What PostgreSQL says of a server that is not yet promoted, and of a transaction that stood still too long."""
 
 
 def make_engine(
-    url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, foreign_keys: bool = True
+    url: str,
+    *,
+    pool_size: int = 16,
+    statement_timeout_ms: int = 15000,
+    foreign_keys: bool = True,
+    pooled: bool = False,
 ) -> Engine:
     """Make an engine with this project's transaction policy.
 
     SQLite: the driver never begins by itself; writers (execution option `write`) begin IMMEDIATE, so that two never
     count the same room; WAL with full sync, so that an acknowledged commit outlives a power loss.
     PostgreSQL: psycopg 3, sessions in UTC. What faults say, which goes to logs, holds no values of either.
+    `pooled` is PgBouncer in transaction mode: it knows no session, so nothing is prepared in one, and its zone and
+    limits are those of the role.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -49,9 +66,6 @@ def make_engine(
         _sqlite_policy(engine, foreign_keys=foreign_keys)
         return engine
     parsed = parsed.set(drivername="postgresql+psycopg")
-    # The last one: what a process locked that was paused or cut off within a transaction, comes free again.
-    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-    options = " ".join(["-c timezone=UTC", *(f"-c {limit}={statement_timeout_ms}" for limit in limits)])
     return create_engine(
         parsed,
         pool_size=pool_size,
@@ -59,8 +73,18 @@ def make_engine(
         pool_timeout=10,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"options": options, "connect_timeout": 5, "application_name": "yiqi"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "yiqi",
+            **({"prepare_threshold": None} if pooled else {"options": _options(statement_timeout_ms)}),
+        },
     )
+
+
+def _options(limit: int) -> str:
+    # The last one: what a process locked that was paused or cut off within a transaction, comes free again.
+    limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    return " ".join(["-c timezone=UTC", *(f"-c {name}={limit}" for name in limits)])
 
 
 def _sqlite_policy(engine: Engine, *, foreign_keys: bool) -> None:
@@ -84,10 +108,12 @@ def _sqlite_policy(engine: Engine, *, foreign_keys: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000) -> Engine:
+def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, pooled: bool = False) -> Engine:
     """Use this database in the whole process from now on."""
     dispose()
-    _state.engine = make_engine(url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms)
+    _state.engine = make_engine(
+        url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms, pooled=pooled
+    )
     # Writers of one process queue here in turn; SQLite's own waiting is by retry, and unfair.
     _state.writer = threading.Lock() if _state.engine.dialect.name == "sqlite" else nullcontext()
     return _state.engine
@@ -121,6 +147,8 @@ def transaction() -> Iterator[Session]:
         try:
             yield session
             session.commit()
+            _committed.set(True)
+            _reads_from.set(None)
         except BaseException:
             session.rollback()
             raise
@@ -145,17 +173,53 @@ def rehearsal() -> Iterator[Session]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """Give a session that never writes and takes no lock.
+    """Give a session that never writes and takes no lock; within `elsewhere` it reads there.
 
     :raises Unavailable: if the database cannot be reached
     """
     with _known_faults():
-        session = Session(engine(), expire_on_commit=False, autoflush=False)
+        session = Session(_reads_from.get() or engine(), expire_on_commit=False, autoflush=False)
         try:
             yield session
         finally:
             # Ends the transaction too; a rollback before it would empty what was read.
             session.close()
+
+
+@contextmanager
+def reading_newest() -> Iterator[Session]:
+    """Give a session to read in that sees whatever was committed, by anybody.
+
+    :raises Unavailable: if the database cannot be reached
+    """
+    with elsewhere(None), reading() as session:
+        yield session
+
+
+@contextmanager
+def elsewhere(replica: Engine | None) -> Iterator[None]:
+    """Let what is read within come from a replica, until something is written; None is the database itself."""
+    token = _reads_from.set(replica)
+    try:
+        yield
+    finally:
+        _reads_from.reset(token)
+
+
+def committed() -> bool:
+    """Tell whether anything was committed since this was last asked, in this thread."""
+    found = _committed.get()
+    _committed.set(False)
+    return found
+
+
+def position() -> str:
+    """Give the place in PostgreSQL's log behind all that is committed; `UNKNOWN` while nobody can tell."""
+    try:
+        with reading_newest() as session:
+            return str(session.scalar(text("SELECT pg_current_wal_insert_lsn()")))
+    except Unavailable:
+        return UNKNOWN
 
 
 def analyse() -> None:
@@ -176,8 +240,12 @@ def analyse() -> None:
 def _known_faults() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise Unavailable(str(error.orig)) from error
+    except PoolTimeout as error:
+        raise Unavailable("all connections of the process are in use") from error
+    except DBAPIError as error:
+        if isinstance(error, OperationalError) or getattr(error.orig, "sqlstate", None) in _TRANSIENT:
+            raise Unavailable(str(error.orig)) from error
+        raise
 
 
 def migrations() -> list[str]:

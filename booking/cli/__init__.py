@@ -97,7 +97,7 @@ def open_database(settings: Settings) -> None:
     """Use the settings' database from now on."""
     from booking import db  # noqa: PLC0415 - loads SQLAlchemy, which not every command needs
 
-    db.init(settings.url, pool_size=2, statement_timeout_ms=settings.statement_timeout_ms)
+    db.init(settings.url, pool_size=2, **settings.connecting)
 
 
 def utc_now() -> datetime:

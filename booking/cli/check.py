@@ -14,6 +14,7 @@ REMEDIES = {
     "guards": "run `yiqi db upgrade`, then `yiqi invariants`",
     "read_only": "see that the server's user may write the database, and that its disk is not full",
     "durability": "PostgreSQL: set fsync and synchronous_commit to on",
+    "role": "ALTER ROLE … SET …, as docs/deploy.md says for PgBouncer, then let its connections be made anew",
     "disk": "make room, or move YIQI_INSTANCE",
     "outbox": "see that `yiqi jobs` runs and that the mail server of YIQI_SMTP_URL answers",
 }
@@ -43,4 +44,5 @@ def look(settings: Settings) -> list[Fault]:
         newest=db.newest_migration(),
         free=files.free_bytes(settings.instance),
         production=settings.production,
+        pooled=settings.pooled,
     )

@@ -38,7 +38,7 @@ def instruments(file: Path, *, dry_run: bool) -> None:
     """
     found = _read(file)
     # Twenty thousand rows may take their time.
-    db.init(read_settings().url, pool_size=2, statement_timeout_ms=0)
+    db.init(read_settings().direct_url, pool_size=2, statement_timeout_ms=0)
     now = utc_now()
     try:
         if dry_run:
@@ -67,7 +67,7 @@ def calendar(file: Path, *, instrument: str, by: str, close: bool, dry_run: bool
     changes nothing. Exits with 1 when the file cannot be read.
     """
     settings = read_settings()
-    db.init(settings.url, pool_size=2, statement_timeout_ms=0)
+    db.init(settings.direct_url, pool_size=2, statement_timeout_ms=0)
     now = utc_now()
     with file.open("rb") as opened:
         data = opened.read(calendar_reader.LIMITS.octets + 1)

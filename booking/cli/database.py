@@ -15,7 +15,7 @@ def database() -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Migrate to REVISION, the newest by default; all of it or nothing."""
-    db.upgrade(read_settings().url, _known(db.migrations(), revision))
+    db.upgrade(read_settings().direct_url, _known(db.migrations(), revision))
     click.echo(f"The database is at {db.newest_migration() if revision == 'head' else revision}.")
 
 
@@ -23,7 +23,7 @@ def upgrade(revision: str) -> None:
 @click.argument("revision")
 def downgrade(revision: str) -> None:
     """Take the tables back to REVISION, for an older release; what newer tables held is lost."""
-    db.downgrade(read_settings().url, _known(["base", *db.migrations()], revision))
+    db.downgrade(read_settings().direct_url, _known(["base", *db.migrations()], revision))
     click.echo(f"The database is at {revision}.")
 
 

@@ -41,7 +41,7 @@ def migrate(settings: Settings) -> bool:
         ready = health.is_current(session, newest=db.newest_migration())
     if ready:
         return False
-    db.upgrade(settings.url)
+    db.upgrade(settings.direct_url)
     return True
 
 

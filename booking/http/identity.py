@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from booking.db import reading, transaction
+from booking.db import reading_newest, transaction
 from booking.domain.access import VISITOR, Actor
 from booking.http.context import settings
 from booking.services import sign_in, tokens
@@ -100,7 +100,7 @@ def has_cookie() -> bool:
 
 
 def _by_token(token: str) -> Identity:
-    with reading() as db:
+    with reading_newest() as db:
         found = tokens.by_secret(db, secret=token, now=utc_now())
     if found is None:
         raise UnknownToken
@@ -141,7 +141,7 @@ def _by_cookie() -> Identity:
 
 def _load(secret: str) -> _User | None:
     now = utc_now()
-    with reading() as db:
+    with reading_newest() as db:
         found = sign_in.by_secret(db, secret=secret, idle=_idle(), now=now)
     return None if found is None else _User(secret, found)
 

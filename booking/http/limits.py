@@ -3,45 +3,85 @@
 import hashlib
 import ipaddress
 import threading
-import time
-from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
 
 from flask import Flask, request
 
-from booking.db import transaction
+from booking.db import Unavailable, transaction
 from booking.http.context import settings
 from booking.http.identity import UnknownToken, actor, by_password, utc_now
 from booking.services import rate_limits
 from booking.services.rate_limits import Limit, TooMany
 
 _MINUTE = 60
+_TOLD_IN = 20
+"""In so many parts of a limit a process tells the others what it counted."""
+
+
+@dataclass
+class _Counted:
+    """What this process counted of somebody and has not told yet, and what it knows of the whole."""
+
+    until: float
+    untold: int = 0
+    over: bool = False
 
 
 class _Window:
-    """The counts of the minute at hand, of this process; a new minute forgets them."""
+    """Counts of all processes on all nodes, through the database: each tells it what it counted, some at a time.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.minute = 0
-        self.counts: Counter[str] = Counter()
+    So whoever asks seldom costs no statement, and nobody gets further than that many above the limit.
+    """
 
-    def count(self, key: str, most: int) -> None:
-        now = time.monotonic()
-        with self.lock:
-            if int(now // _MINUTE) != self.minute:
-                self.minute = int(now // _MINUTE)
-                self.counts.clear()
-            self.counts[key] += 1
-            over = self.counts[key] > most
-        if over:
-            raise TooMany(retry_after=int(_MINUTE - now % _MINUTE) + 1)
+    def __init__(self, most: int) -> None:
+        self._limit = Limit("requests", most, _MINUTE)
+        self._at_once = max(1, most // _TOLD_IN)
+        self._lock = threading.Lock()
+        self._counts: dict[str, _Counted] = {}
+        self._swept = 0.0
+
+    def count(self, key: str) -> None:
+        """Count one request.
+
+        :raises TooMany: if the minute's are used up
+        """
+        now = utc_now()
+        with self._lock:
+            mine = self._of(key, now.timestamp())
+            mine.untold += not mine.over
+            telling = mine.untold if mine.untold >= self._at_once else 0
+            mine.untold -= telling
+        if telling:
+            self._tell(key, mine, telling, now)
+        if mine.over:
+            raise TooMany(retry_after=max(1, ceil(mine.until - now.timestamp())))
+
+    def _of(self, key: str, now: float) -> _Counted:
+        if now - self._swept > _MINUTE:
+            self._counts = {key: mine for key, mine in self._counts.items() if mine.until > now}
+            self._swept = now
+        mine = self._counts.get(key)
+        if mine is None or mine.until <= now:
+            mine = self._counts[key] = _Counted(now + _MINUTE)
+        return mine
+
+    def _tell(self, key: str, mine: _Counted, n: int, now: datetime) -> None:
+        try:
+            with transaction() as session:
+                total, mine.until = rate_limits.add(session, limit=self._limit, key=key, n=n, now=now)
+        except Unavailable:
+            mine.untold += n  # told later: what needs the database fails anyway, what does not need not
+            return
+        mine.over = total > self._limit.most
 
 
 def init(app: Flask, *, per_minute: int) -> None:
     """Count requests of programs by person, or by network for visitors and wrong tokens."""
     if not per_minute:
         return
-    window = _Window()
+    window = _Window(per_minute)
 
     def _count() -> None:
         if not (request.path.startswith("/api/") or by_password()):
@@ -49,9 +89,9 @@ def init(app: Flask, *, per_minute: int) -> None:
         try:
             who = actor()
         except UnknownToken:
-            window.count(network(), per_minute)
+            window.count(network())
             raise
-        window.count(str(who.person_id or network()), per_minute)
+        window.count(str(who.person_id or network()))
 
     app.before_request(_count)
 

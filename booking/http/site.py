@@ -43,7 +43,7 @@ def _site() -> _Site:
         found = _sites.get(engine)
     if found is not None and timedelta(0) <= now - found.read_at < KEPT:
         return found
-    with db.reading() as session:
+    with db.reading_newest() as session:
         fresh = _Site(now, tuple(networks.brands(session)), tuple(announcements.standing(session, now=now)))
     with _lock:
         _sites[engine] = fresh

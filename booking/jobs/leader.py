@@ -120,7 +120,7 @@ class ServerLock:
 
 def lock_for(settings: Settings) -> Lock:
     """Give the lock that suits the database."""
-    return FileLock(settings.instance / "jobs.lock") if settings.sqlite else ServerLock(settings.url)
+    return FileLock(settings.instance / "jobs.lock") if settings.sqlite else ServerLock(settings.direct_url)
 
 
 class Leader:

@@ -165,7 +165,7 @@ def main(settings: Settings, *, with_parent: bool = False) -> None:
     """Keep the timetable until SIGTERM or SIGINT, or, `with_parent`, the end of standard input."""
     logs.begin(settings.log_level)
     i18n.set_default(settings.default_locale)
-    db.init(settings.url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms)
+    db.init(settings.url, pool_size=settings.pool_size, **settings.connecting)
     process = Process(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stopping.set())

@@ -20,7 +20,10 @@ ROOM = 200_000_000
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What the database says: its migration, the guards it lacks, and whether it lets us write."""
+    """What the database says: its migration, the guards it lacks, and whether it lets us write.
+
+    `loose` names the limits and the zone that our connections have not got.
+    """
 
     revision: str | None
     lacking: tuple[str, ...]
@@ -28,6 +31,7 @@ class Vitals:
     waiting: int
     lag: timedelta
     durable: bool
+    loose: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,14 @@ class About:
     engine: str
     version: str
     clock: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """How far a replica has got in the log, None for a server that is none, and how many seconds it is behind."""
+
+    reached: str | None
+    behind: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,8 @@ def vitals(session: Session, *, newest: str, now: datetime) -> Vitals:
     backlog = notifications.backlog(session, now=now)
     lag = now - backlog.since if backlog.since else timedelta(0)
     durable = _durable(session)
-    return Vitals(revision, lacking, _try_to_write(session), backlog.waiting, lag, durable)
+    loose = _loose(session)
+    return Vitals(revision, lacking, _try_to_write(session), backlog.waiting, lag, durable, loose)
 
 
 def about(session: Session) -> About:
@@ -68,6 +81,13 @@ def about(session: Session) -> About:
         return About("SQLite", str(session.scalar(text("SELECT sqlite_version()"))), None)
     version = str(session.scalar(text("SELECT current_setting('server_version')")))
     return About("PostgreSQL", version, session.scalar(text("SELECT clock_timestamp()")))
+
+
+def replica(session: Session) -> Replication:
+    """Tell how a replica of PostgreSQL keeps up; by its own clock, and as of the last change that came to it."""
+    query = """SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text END,
+ extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float"""
+    return Replication(*session.execute(text(query)).one())
 
 
 def administrators(session: Session) -> int:
@@ -86,10 +106,10 @@ def is_current(session: Session, *, newest: str) -> bool:
     return _revision(session) == newest and not guards.missing(session.connection())
 
 
-def faults(found: Vitals, *, newest: str, free: int, production: bool) -> list[Fault]:
+def faults(found: Vitals, *, newest: str, free: int, production: bool, pooled: bool = False) -> list[Fault]:
     """Judge what was found; `newest` is the migration of this release, `free` the bytes left on the disk.
 
-    Only in production must commits outlive a power loss.
+    Only in production must commits outlive a power loss; behind a pooler zone and limits are the role's.
     """
     wrong = []
     if found.revision != newest:
@@ -101,6 +121,8 @@ def faults(found: Vitals, *, newest: str, free: int, production: bool) -> list[F
         wrong.append(Fault("read_only", found.not_writable))
     if production and not found.durable:
         wrong.append(Fault("durability", "a power loss may take bookings that were confirmed"))
+    if pooled and found.loose:
+        wrong.append(Fault("role", f"not set for the database's user: {', '.join(found.loose)}"))
     if free < ROOM:
         wrong.append(Fault("disk", f"{free // 1_000_000} MB left"))
     if found.lag > OUTBOX_LAG:
@@ -123,6 +145,15 @@ def _durable(session: Session) -> bool:
         return int(session.scalar(text("PRAGMA synchronous")) or 0) >= 2
     query = "SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off'"
     return bool(session.scalar(text(query)))
+
+
+def _loose(session: Session) -> tuple[str, ...]:
+    """Give the settings that a pooler may have lost: the zone, and limits that are off."""
+    if session.get_bind().dialect.name == "sqlite":
+        return ()
+    query = """SELECT name FROM pg_settings WHERE name = 'TimeZone' AND setting <> 'UTC' OR setting = '0' AND name IN
+ ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') ORDER BY name"""
+    return tuple(session.scalars(text(query)))
 
 
 def _try_to_write(session: Session) -> str:

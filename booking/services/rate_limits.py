@@ -12,12 +12,12 @@ from sqlalchemy.types import Float, Integer
 from models import RateLimit
 
 _COUNT = text(
-    """INSERT INTO rate_limit (key, n, until) VALUES (:key, 1, :now + :seconds)
+    """INSERT INTO rate_limit (key, n, until) VALUES (:key, :n, :now + :seconds)
  ON CONFLICT (key) DO UPDATE SET
-  n = CASE WHEN rate_limit.until <= :now THEN 1 ELSE rate_limit.n + 1 END,
+  n = CASE WHEN rate_limit.until <= :now THEN :n ELSE rate_limit.n + :n END,
   until = CASE WHEN rate_limit.until <= :now THEN :now + :seconds ELSE rate_limit.until END
  RETURNING n, until"""
-).bindparams(bindparam("now", type_=Float), bindparam("seconds", type_=Float))
+).bindparams(bindparam("n", type_=Integer), bindparam("now", type_=Float), bindparam("seconds", type_=Float))
 _GIVE_BACK = text("UPDATE rate_limit SET n = n - :one WHERE key = :key AND n > 0").bindparams(
     bindparam("one", value=1, type_=Integer)
 )
@@ -48,12 +48,17 @@ def count(session: Session, *, attempts: Iterable[tuple[Limit, str]], now: datet
 
     :raises TooMany: if one of them is used up; the caller's rollback then leaves the counters full
     """
-    at = now.timestamp()
     for limit, key in sorted(attempts, key=lambda attempt: (attempt[0].name, attempt[1])):
-        params = {"key": _key(limit, key), "now": at, "seconds": float(limit.seconds)}
-        n, until = session.execute(_COUNT, params).one()
+        n, until = add(session, limit=limit, key=key, n=1, now=now)
         if n > limit.most:
-            raise TooMany(retry_after=max(1, ceil(until - at)))
+            raise TooMany(retry_after=max(1, ceil(until - now.timestamp())))
+
+
+def add(session: Session, *, limit: Limit, key: str, n: int, now: datetime) -> tuple[int, float]:
+    """Count so many at once, and give how many there are now and when, in seconds, they are forgotten."""
+    params = {"key": _key(limit, key), "n": n, "now": now.timestamp(), "seconds": float(limit.seconds)}
+    total, until = session.execute(_COUNT, params).one()
+    return total, until
 
 
 def clear(session: Session, *, limit: Limit, key: str) -> None:

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from booking import db
 from booking.gateways import files
-from booking.http import metrics
+from booking.http import metrics, replica
 from booking.http.context import settings
 from booking.http.guard import open_to_all
 from booking.http.identity import bearer, utc_now
@@ -55,7 +55,7 @@ def fit() -> tuple[Response, int]:
         {"code": fault.code, "detail": fault.detail} if _trusted() else {"code": fault.code}
         for fault in faults
     ]
-    response = jsonify(status="failing" if faults else "ok", faults=told)
+    response = jsonify(status="failing" if faults else "ok", faults=told, **_replica_told())
     response.headers["Cache-Control"] = "no-store"
     return response, 503 if faults else 200
 
@@ -105,7 +105,24 @@ def _look() -> list[Fault]:
     except db.Unavailable as error:
         return [Fault("database", str(error))]
     free = files.free_bytes(settings().instance)
-    return health.faults(found, newest=db.newest_migration(), free=free, production=settings().production)
+    return health.faults(
+        found,
+        newest=db.newest_migration(),
+        free=free,
+        production=settings().production,
+        pooled=settings().pooled,
+    )
+
+
+def _replica_told() -> dict[str, str]:
+    """Tell of the replica, where there is one: without it all is read in one place, which is no fault."""
+    known = replica.of_app()
+    if known is None:
+        return {}
+    known.serves(0)
+    if not known.fault:
+        return {"replica": "ok"}
+    return {"replica": known.fault if _trusted() else "not read"}
 
 
 class _State:
@@ -113,6 +130,10 @@ class _State:
 
     def collect(self) -> Iterator[Metric]:
         """Give it as of now; without a database only that there is none."""
+        known = replica.of_app()
+        if known is not None:
+            up = float(known.serves(0))
+            yield GaugeMetricFamily("yiqi_replica_up", "Whether the replica is read.", value=up)
         try:
             with db.reading() as session:
                 backlog = notifications.backlog(session, now=utc_now())

@@ -1,12 +1,14 @@
 """Whatever goes wrong is told in the one shape, in the reader's language, and tells no secret."""
 
-from types import SimpleNamespace
+from datetime import timedelta
 
 import pytest
 
 from booking import db
 from booking.http import limits
+from booking.http.identity import utc_now
 from booking.services import bookings
+from booking.services.rate_limits import TooMany
 from tests.api.conftest import World, at, populate
 
 WISH = {"instrument_id": "SEM", "start": at(9), "end": at(10)}
@@ -37,12 +39,41 @@ def test_a_fault_of_the_server_tells_nothing_of_itself(world: World, monkeypatch
 
 
 def test_who_asks_too_often_waits(make_app, sqlite_url, monkeypatch):
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: 615.0))  # a minute's 15th second
+    clock = [utc_now()]
+    monkeypatch.setattr(limits, "utc_now", lambda: clock[0])
     world = populate(make_app(sqlite_url, requests_per_minute=5))
     assert [world.get("/me").status_code for _ in range(6)] == [200] * 5 + [429]
+    clock[0] += timedelta(seconds=14)
     late = world.get("/me")
     assert (late.json["code"], late.headers["Retry-After"]) == ("too_many", "46")
     assert world.get("/me", who="cleo").status_code == 200
+    clock[0] += timedelta(seconds=46)
+    assert world.get("/me").status_code == 200
+
+
+def test_what_one_process_counted_another_knows(app_on_both):
+    del app_on_both
+    one, other = limits._Window(40), limits._Window(40)  # each tells two at a time
+    for _ in range(20):
+        one.count("ada")
+        other.count("ada")
+    for window in (one, other):
+        window.count("ada")
+        with pytest.raises(TooMany):
+            window.count("ada")
+    one.count("ben")
+
+
+def test_who_asks_seldom_costs_no_statement(app_on_both, monkeypatch):
+    del app_on_both
+    told = []
+    monkeypatch.setattr(
+        limits.rate_limits, "add", lambda *_, **counted: told.append(counted["n"]) or (0, 9e9)
+    )
+    window = limits._Window(1200)
+    for _ in range(130):
+        window.count("ada")
+    assert told == [60, 60]
 
 
 @pytest.mark.parametrize(

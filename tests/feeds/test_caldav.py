@@ -874,7 +874,7 @@ def test_without_the_database_a_program_is_asked_to_come_again(world, ada, monke
     def away() -> None:
         raise db.Unavailable("away")
 
-    monkeypatch.setattr(identity, "reading", away)
+    monkeypatch.setattr(identity, "reading_newest", away)
     for answer in (ada.ask("PROPFIND", "me/"), ada.put(f"{sem(world)}a.ics", "a", SOON, SOON + HOUR)):
         assert said(answer)[:2] == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0

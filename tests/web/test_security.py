@@ -648,7 +648,7 @@ def test_nothing_is_asked_of_the_database_for_visitors(app, monkeypatch):
     def untouched():
         raise AssertionError
 
-    monkeypatch.setattr("booking.http.identity.reading", untouched)
+    monkeypatch.setattr("booking.http.identity.reading_newest", untouched)
     with app.test_request_context("/"):
         assert actor() is access.VISITOR
 
