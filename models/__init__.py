@@ -51,7 +51,7 @@ from models.invitation import (
     QuestionState,
 )
 from models.job import JobLease, JobRun
-from models.network import Network, NetworkFacility, NetworkLogo
+from models.network import JoinState, Network, NetworkFacility, NetworkLogo, NetworkRequest
 from models.notice import HookKind, NoticeWish, QuietHours, Webhook
 from models.occupation import Occupation
 from models.organisation import Organisation, OrganisationKind
@@ -145,6 +145,7 @@ __all__ = [
     "Invitation",
     "JobLease",
     "JobRun",
+    "JoinState",
     "Kiosk",
     "KioskKind",
     "Look",
@@ -156,6 +157,7 @@ __all__ = [
     "Network",
     "NetworkFacility",
     "NetworkLogo",
+    "NetworkRequest",
     "NoticeWish",
     "Occupation",
     "OfferState",
