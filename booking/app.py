@@ -11,6 +11,7 @@ from booking import api, db, feeds, i18n, web
 from booking.config import Settings
 from booking.domain import access
 from booking.http import (
+    admission,
     csrf,
     headers,
     identity,
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     locale.init(app, settings.default_locale, pseudo=settings.pseudo_locale)
     headers.init(app, production=settings.production)
     maps.init(app)
+    admission.init(app, patience=settings.patience_seconds)  # before anything is read
     identity.init(app)
     intake.init(app)
     csrf.init(app)

@@ -107,6 +107,10 @@ class Settings:
     requests_per_minute: int = _setting(
         1200, "API requests a minute for each person or address; 0 is no limit."
     )
+    patience_seconds: int = _setting(
+        3,
+        "Who would wait longer for an answer gets a place in line and is told when to come; 0 lets all wait.",
+    )
     feed_past_days: int = _setting(30, "How far back feeds reach.")
     feed_future_days: int = _setting(365, "How far ahead feeds reach.")
     feed_events: int = _setting(1000, "The most events of a feed.")
@@ -161,6 +165,7 @@ class Settings:
             ("map_tiles", _tiles(self.map_tiles), "an address like https://host/{z}/{x}/{y}.png"),
             ("workers", self.workers >= 0, "0 or more"),
             ("threads", self.threads >= 1, "1 or more"),
+            ("patience_seconds", 0 <= self.patience_seconds <= 30, "0 to 30"),
             ("pool_size", self.pool_size >= 1, "1 or more"),
             ("read_lag_seconds", self.read_lag_seconds >= 1, "1 or more"),
             ("proxy_hops", self.proxy_hops >= 0, "0 or more"),

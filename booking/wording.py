@@ -812,6 +812,7 @@ def problem_title(code: str) -> str:
         "too_large": _("This is too large"),
         "unsupported_media_type": _("The server does not read this format"),
         "precondition_required": _("Say which version you change"),
+        "in_line": _("Many are asking at once"),
     }.get(code, _("Something went wrong"))
 
 
@@ -836,6 +837,7 @@ def problem_detail(code: str) -> str:
         "too_large": _("Send less at once."),
         "unsupported_media_type": _("Send the body as application/json."),
         "precondition_required": _("Send If-Match with the version that you read."),
+        "in_line": _("Nothing was done yet. Send it again when your turn has come; the ticket keeps your place."),
     }.get(code, _("The fault was noted. Try again later."))
 
 

@@ -58,6 +58,7 @@ class GunicornServer:
             "YIQI_SECRET_KEY": "a key for tests, and for tests alone",
             "YIQI_RATE_LIMITS": "no",
             "YIQI_REQUESTS_PER_MINUTE": "0",
+            "YIQI_PATIENCE_SECONDS": "0",
             **(env or {}),
         }
 

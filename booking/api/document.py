@@ -48,7 +48,7 @@ PROBLEMS = {
     422: "Something sent makes no sense, with a code for each field; code `invalid`.",
     428: "`If-Match` is missing; code `stale`.",
     429: "Too many requests; code `too_many`.",
-    503: "The database is busy or away; nothing was changed; code `unavailable`.",
+    503: "The database is busy or away, or too many ask at once; nothing was changed; code `unavailable`.",
 }
 
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}}

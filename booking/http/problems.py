@@ -21,7 +21,7 @@ from booking.domain.access import VISITOR, Forbidden, NotFound
 from booking.domain.lifecycle import WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
-from booking.http import metrics
+from booking.http import admission, metrics
 from booking.http.context import for_programs, local_path
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
@@ -60,8 +60,8 @@ _CODES = {
     501: "internal",
     503: "unavailable",
 }
-_TOLD_AS = {"precondition_required": "stale"}
-"""Worded apart, but one matter for a program: its version of the thing is not good enough."""
+_TOLD_AS = {"precondition_required": "stale", "in_line": "unavailable"}
+"""Worded apart, but one matter for a program: its version is not good enough; it has to come again."""
 _MARSHMALLOW = {
     "Missing data for required field.": "required",
     "Field may not be null.": "required",
@@ -82,6 +82,7 @@ class Problem:
     instead: Sequence[availability.Alternative] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    queue: Mapping[str, Any] = field(default_factory=dict)
 
 
 def init(app: Flask) -> None:
@@ -97,6 +98,7 @@ def init(app: Flask) -> None:
         (KeyReused, lambda _error: Problem(422, "invalid", errors={"Idempotency-Key": "reused"})),
         (TooMany, lambda error: Problem(429, "too_many", headers={"Retry-After": str(error.retry_after)})),
         (Unavailable, _unavailable),
+        (admission.InLine, _in_line),
         (CSRFError, lambda _error: Problem(400, "csrf")),
         (RecursionError, _too_deep),
         (HTTPException, _of_http),
@@ -161,6 +163,42 @@ def _wrong_move(error: WrongMove) -> Problem:
 def _unavailable(error: Unavailable) -> Problem:
     _log.warning("the database is not available: %s", error)
     return Problem(503, "unavailable", headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def _in_line(error: admission.InLine) -> Any:
+    """Tell somebody their place: a program its ticket, a person by a page that comes again by itself."""
+    g.setdefault("identity", Identity(VISITOR))  # nothing is read for those who wait
+    headers = {"Retry-After": str(error.seconds)}
+    if for_programs():
+        told = {"place": error.place, "seconds": error.seconds, "ticket": error.ticket}
+        headers[admission.HEADER] = error.ticket
+        return Problem(503, "in_line", headers=headers, queue=told)
+    page = render_template(
+        "errors/in_line.html",
+        place=error.place,
+        seconds=error.seconds,
+        sent=_sent(),
+        address=request.full_path.rstrip("?"),
+        before=_page_before(),
+    )
+    response = Response(page, 503, {**headers, "Cache-Control": "no-store"}, mimetype="text/html")
+    if request.method in {"GET", "HEAD"}:
+        response.headers["Refresh"] = str(error.seconds)
+    admission.keep_place(response, error.ticket, error.seconds)
+    return response
+
+
+def _sent() -> list[tuple[str, str]] | None:
+    """Give what a form sent, to be sent again; None if it cannot be: files, passwords, no form at all."""
+    if request.method != "POST":
+        return None
+    try:
+        typed = list(request.form.items(multi=True))
+        files = any(request.files.values())
+    except HTTPException:
+        return None
+    secret = any("password" in name or name == "secret" for name, _ in typed)
+    return None if files or secret or not typed else typed
 
 
 def _too_deep(_error: RecursionError) -> Problem:
@@ -235,6 +273,8 @@ def _as_json(problem: Problem) -> Response:
         body["alternatives"] = plain([alternative_out(found) for found in alternatives(problem)])
     if problem.errors:
         body["errors"] = dict(problem.errors)
+    if problem.queue:
+        body["queue"] = dict(problem.queue)
     return Response(json.dumps(body, ensure_ascii=False), mimetype="application/problem+json")
 
 

@@ -276,6 +276,12 @@ def main() -> None:
         del sys.argv[1]
         feeds.main(databases)
         return
+    if sys.argv[1:2] == ["rush"]:
+        from tests.bench import rush
+
+        del sys.argv[1]
+        rush.main(databases, database_pids, workers_of)
+        return
     if sys.argv[1:2] == ["pages"]:
         from tests.bench import pages
 

@@ -77,6 +77,16 @@ class AlternativeOut(Out):
     needs_approval = fields.Boolean()
 
 
+class QueueOut(Out):
+    """A place in line, when more ask than can be answered in time."""
+
+    place = fields.Integer(required=True, metadata={"description": "How many turns until yours is over."})
+    seconds = fields.Integer(required=True, metadata={"description": "In how many seconds it comes."})
+    ticket = fields.String(
+        required=True, metadata={"description": "Send it as `Queue-Ticket` then, and you are let in."}
+    )
+
+
 class ProblemOut(Out):
     """What went wrong."""
 
@@ -104,3 +114,4 @@ class ProblemOut(Out):
             "example": {"start": "naive"},
         },
     )
+    queue = fields.Nested(QueueOut, metadata={"description": "Of 503 in a rush: your place in line."})
