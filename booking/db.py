@@ -26,6 +26,7 @@ class Unavailable(Exception):
 
 class _State:
     engine: Engine | None = None
+    others: tuple[Engine, ...] = ()
     writer: Any = nullcontext()
 
 
@@ -119,11 +120,19 @@ def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, po
     return _state.engine
 
 
+def another(url: str, **how: Any) -> Engine:
+    """Make a further engine for `elsewhere`, with what `make_engine` takes; it ends with the process's own."""
+    made = make_engine(url, **how)
+    _state.others += (made,)
+    return made
+
+
 def dispose() -> None:
     """Close every connection of the process."""
-    if _state.engine is not None:
-        _state.engine.dispose()
-        _state.engine = None
+    for one in (_state.engine, *_state.others):
+        if one is not None:
+            one.dispose()
+    _state.engine, _state.others = None, ()
 
 
 def engine() -> Engine:

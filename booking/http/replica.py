@@ -115,9 +115,7 @@ def init(app: Flask, told: Settings) -> None:
     """Use the replica of the settings, if they name one."""
     if not told.read_database_url or told.sqlite:
         return
-    limit = told.statement_timeout_ms
-    url, size = told.read_database_url, told.pool_size
-    engine = db.make_engine(url, pool_size=size, statement_timeout_ms=limit, pooled=told.pooled)
+    engine = db.another(told.read_database_url, pool_size=told.pool_size, **told.connecting)
     app.extensions["yiqi_replica"] = Replica(engine, told.read_lag_seconds)
     app.before_request(_begin)
     app.after_request(_tell)
