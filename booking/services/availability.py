@@ -7,7 +7,7 @@ from decimal import Decimal
 from heapq import merge as merged
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from booking.domain import availability, pricing
@@ -34,6 +34,23 @@ from models import (
 
 WINDOW = LONGEST
 """No question looks at more time than this."""
+
+# Asked with every booking: made once, see services.sign_in.
+_opening = OpeningRule.__table__.c
+_OPENING = select(
+    _opening.facility_id,
+    _opening.instrument_id,
+    _opening.weekday,
+    _opening.opens,
+    _opening.closes,
+    _opening.valid_from,
+    _opening.valid_to,
+).where(
+    or_(
+        _opening.facility_id.in_(bindparam("facilities", expanding=True)),
+        _opening.instrument_id.in_(bindparam("instruments", expanding=True)),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +131,8 @@ def hours_of(
     zones = {row.id: row.zone for row in policies.facilities_of(session, facilities).values()}
     of_instrument: dict[int, list[WeeklyHours]] = {}
     of_facility: dict[int, list[WeeklyHours]] = {}
-    query = select(OpeningRule).where(
-        or_(OpeningRule.facility_id.in_(facilities), OpeningRule.instrument_id.in_({row.id for row in rows}))
-    )
-    for rule in session.scalars(query):
+    where = {"facilities": list(facilities), "instruments": [row.id for row in rows]}
+    for rule in session.execute(_OPENING, where):
         hours = WeeklyHours(rule.weekday, rule.opens, rule.closes, rule.valid_from, rule.valid_to)
         if rule.instrument_id is not None:
             of_instrument.setdefault(rule.instrument_id, []).append(hours)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
@@ -66,6 +66,11 @@ AS_IT_WAS = frozenset({"notice", "horizon", "notice_to_change", "off_step", "too
 """What does not stand against a change that is taken back: it was so minutes ago."""
 AT_ONCE = frozenset({"notice", "off_step"})
 """What does not stand against who is called from standby: they begin when the time comes free."""
+
+
+_KIND = select(Organisation.__table__.c.kind).where(
+    Organisation.__table__.c.id == bindparam("organisation_id")
+)
 
 
 class Stale(Exception):
@@ -1069,7 +1074,8 @@ def _confidential(
         return True
     if organisation_id is None:
         return False
-    return session.get_one(Organisation, organisation_id).kind is OrganisationKind.ENTERPRISE
+    kind = session.scalar(_KIND, {"organisation_id": organisation_id})
+    return kind is OrganisationKind.ENTERPRISE
 
 
 def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:

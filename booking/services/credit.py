@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload
@@ -661,8 +661,20 @@ def bans(session: Session, *, actor: Actor, facility_id: int, now: datetime) -> 
     return list(session.scalars(query.options(joinedload(Ban.person)).order_by(Ban.ends_at)))
 
 
-def _in_force(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _in_force(now: Any) -> tuple[ColumnElement[bool], ...]:
     return Ban.lifted_at.is_(None), Ban.starts_at <= now, Ban.ends_at > now
+
+
+# Asked with every booking: made once, see services.sign_in.
+_BANS = (
+    select(Ban)
+    .where(
+        Ban.person_id.in_(bindparam("people", expanding=True)),
+        *_in_force(bindparam("now")),
+        or_(Ban.facility_id.in_(bindparam("facilities", expanding=True)), Ban.facility_id.is_(None)),
+    )
+    .order_by(Ban.ends_at)
+)
 
 
 def _banned(session: Session, person_id: UUID, facilities: Iterable[int], now: datetime) -> Ban | None:
@@ -673,12 +685,8 @@ def _bans_of(
     session: Session, people: Iterable[UUID], facilities: Iterable[int], now: datetime
 ) -> dict[UUID, Ban]:
     """Give the ban of each of these people who may not book at one of the facilities: the one that ends last."""
-    query = select(Ban).where(
-        Ban.person_id.in_(list(people)),
-        *_in_force(now),
-        or_(Ban.facility_id.in_(set(facilities)), Ban.facility_id.is_(None)),
-    )
-    return {ban.person_id: ban for ban in session.scalars(query.order_by(Ban.ends_at))}
+    where = {"people": list(people), "facilities": list(set(facilities)), "now": now}
+    return {ban.person_id: ban for ban in session.scalars(_BANS, where)}
 
 
 def banned(session: Session, wish: "Wish") -> list[Reason]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    bindparam,
     case,
     delete,
     exists,
@@ -42,6 +43,37 @@ from models import (
     guards,
 )
 from models.base import UtcDateTime
+
+_row = Occupation.__table__.c
+
+# Asked with every booking: made once, see services.sign_in.
+_LOCK = (
+    update(Instrument)
+    .where(Instrument.id == bindparam("place"))
+    .values(revision=Instrument.revision + 1)
+    .returning(Instrument)
+    .execution_options(populate_existing=True, synchronize_session=False)
+)
+_SEEN = select(Instrument).where(Instrument.id.in_(bindparam("places", expanding=True)))
+_PARTS = (
+    select(Part)
+    .where(Part.line_id.in_(bindparam("lines", expanding=True)))
+    .order_by(Part.line_id, Part.position)
+)
+_TAKEN = select(
+    _row.instrument_id,
+    _row.starts_at,
+    _row.ends_at,
+    _row.quantity,
+    _row.expires_at,
+    _row.booking_id,
+    _row.hold_id,
+    _row.person_id,
+).where(
+    _row.instrument_id.in_(bindparam("places", expanding=True)),
+    _row.starts_at < bindparam("until"),
+    _row.ends_at > bindparam("since"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +114,14 @@ def unlocked(session: Session, instrument_ids: Iterable[int]) -> Locked:
     ids = set(instrument_ids)
     parts = parts_of(session, ids)
     wanted = ids | {part.station_id for stations in parts.values() for part in stations}
-    rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(wanted)))}
+    rows = {row.id: row for row in session.scalars(_SEEN, {"places": list(wanted)})}
     for place in ids - rows.keys():
         raise NotFound("instrument", place)
     return Locked(rows, parts)
 
 
 def _lock_one(session: Session, instrument_id: int) -> Instrument:
-    row = session.scalars(
-        update(Instrument)
-        .where(Instrument.id == instrument_id)
-        .values(revision=Instrument.revision + 1)
-        .returning(Instrument)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    ).one_or_none()
+    row = session.scalars(_LOCK, {"place": instrument_id}).one_or_none()
     if row is None:
         raise NotFound("instrument", instrument_id)
     return row
@@ -118,8 +144,7 @@ def advance(session: Session, which: ColumnElement[bool]) -> None:
 def parts_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, list[Part]]:
     """Give the stations of those instruments that are lines."""
     found: dict[int, list[Part]] = {}
-    query = select(Part).where(Part.line_id.in_(set(instrument_ids))).order_by(Part.line_id, Part.position)
-    for part in session.scalars(query):
+    for part in session.scalars(_PARTS, {"lines": list(set(instrument_ids))}):
         found.setdefault(part.line_id, []).append(part)
     return found
 
@@ -162,23 +187,10 @@ def look(
     """
     left_out = {without} if isinstance(without, UUID) else set(without or ())
     found: dict[int, list[Load]] = {place: [] for place in instrument_ids}
-    query = select(
-        Occupation.instrument_id,
-        Occupation.starts_at,
-        Occupation.ends_at,
-        Occupation.quantity,
-        Occupation.expires_at,
-        Occupation.booking_id,
-        Occupation.hold_id,
-        Occupation.person_id,
-    ).where(
-        Occupation.instrument_id.in_(found),
-        Occupation.starts_at < within.end,
-        Occupation.ends_at > within.start,
-    )
+    where = {"places": list(found), "since": within.start, "until": within.end}
     expired = False
     own: set[UUID] = set()
-    for place, start, end, quantity, expires_at, booking_id, held, holder in session.execute(query):
+    for place, start, end, quantity, expires_at, booking_id, held, holder in session.execute(_TAKEN, where):
         if expires_at is not None and expires_at <= now:
             expired = True
         elif held is not None and (held == hold_id or (holder is not None and holder == person_id)):

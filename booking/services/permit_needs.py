@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from booking.domain import permits as domain
@@ -32,6 +32,31 @@ class Place:
     facility_zh: str
     facility_en: str
 
+
+# Asked with every booking: made once, see services.sign_in.
+_permit, _part = InstrumentPermit.__table__.c, Part.__table__.c
+_instrument, _facility = Instrument.__table__.c, Facility.__table__.c
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+_PERMITS = (
+    select(
+        _permit.id,
+        _permit.instrument_id,
+        _permit.name,
+        _permit.valid_from,
+        _permit.valid_until,
+        _part.line_id,
+        _instrument.code,
+        _facility.zone,
+        _facility.code.label("facility"),
+        _facility.name_zh,
+        _facility.name_en,
+    )
+    .join_from(InstrumentPermit.__table__, Instrument.__table__, _instrument.id == _permit.instrument_id)
+    .join(Facility.__table__, _facility.id == _instrument.facility_id)
+    .outerjoin(Part.__table__, and_(_part.station_id == _permit.instrument_id, _part.line_id.in_(_WANTED)))
+    .where(or_(_permit.instrument_id.in_(_WANTED), _part.line_id.is_not(None)))
+    .order_by(_instrument.id, _permit.name, _permit.valid_from)
+)
 
 Needs = Mapping[int, Mapping[Place, Sequence[Term]]]
 """The terms of an instrument and of the stations that a line is made of, by what is booked."""
@@ -84,19 +109,10 @@ def of(session: Session, instrument_ids: Iterable[int]) -> Needs:
     wanted = set(instrument_ids)
     if not wanted:
         return {}
-    as_station = and_(Part.station_id == InstrumentPermit.instrument_id, Part.line_id.in_(wanted))
-    query = (
-        select(InstrumentPermit, Part.line_id, Instrument.code, Facility)
-        .join(Instrument, Instrument.id == InstrumentPermit.instrument_id)
-        .join(Facility, Facility.id == Instrument.facility_id)
-        .outerjoin(Part, as_station)
-        .where(or_(InstrumentPermit.instrument_id.in_(wanted), Part.line_id.is_not(None)))
-        .order_by(Instrument.id, InstrumentPermit.name, InstrumentPermit.valid_from)
-    )
     found: dict[int, dict[Place, dict[UUID, Term]]] = {}
-    for row, line_id, code, at in session.execute(query):
-        place = Place(code, at.zone, at.code, at.name_zh, at.name_en)
-        for booked in {row.instrument_id, line_id} & wanted:
+    for row in session.execute(_PERMITS, {"wanted": list(wanted)}):
+        place = Place(row.code, row.zone, row.facility, row.name_zh, row.name_en)
+        for booked in {row.instrument_id, row.line_id} & wanted:
             found.setdefault(booked, {}).setdefault(place, {})[row.id] = term(row)
     return {
         booked: {place: list(terms.values()) for place, terms in places.items()}
@@ -114,6 +130,6 @@ def only_valid(needs: Needs, instrument_id: int, opened: Sequence[Span]) -> Sequ
     return left
 
 
-def term(row: InstrumentPermit) -> Term:
+def term(row: Any) -> Term:
     """Give the days of a row."""
     return Term(row.name, row.valid_from, row.valid_until)

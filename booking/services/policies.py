@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, event, inspect, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, bindparam, event, select, union_all
 from sqlalchemy.orm import Session, object_session
 
 from booking.domain import policy
@@ -20,6 +20,28 @@ from booking.services import working_days
 from models import Facility, Instrument, Membership, Network, NetworkFacility, Rule
 
 _CACHE = "yiqi.rules"
+
+# Asked with every booking: made once, see services.sign_in.
+_rule, _joined = Rule.__table__.c, NetworkFacility.__table__.c
+_OF_FACILITIES: BindParameter[Any] = bindparam("facilities", expanding=True)
+# A branch for each place: every one of them is a look into an index.
+_RULES = union_all(
+    *(
+        select(*_rule).where(place)
+        for place in (
+            _rule.instrument_id.in_(bindparam("instruments", expanding=True)),
+            _rule.facility_id.in_(_OF_FACILITIES),
+            _rule.category_code.in_(bindparam("codes", expanding=True)),
+            _rule.network_id.in_(select(_joined.network_id).where(_joined.facility_id.in_(_OF_FACILITIES))),
+        )
+    )
+)
+_FACILITIES = select(Facility).where(Facility.id.in_(bindparam("ids", expanding=True)))
+_ORGANISATIONS = select(Membership.organisation_id).where(
+    Membership.person_id == bindparam("person_id"),
+    Membership.role.in_((Role.MEMBER, Role.LEADER)),
+    Membership.organisation_id.is_not(None),
+)
 
 
 def rules_for(
@@ -106,12 +128,7 @@ def organisations_of(session: Session, person_id: UUID) -> frozenset[int]:
     """Give the organisations of a person, once in a transaction."""
     known = _cached(session, "organisations")
     if person_id not in known:
-        query = select(Membership.organisation_id).where(
-            Membership.person_id == person_id,
-            Membership.role.in_((Role.MEMBER, Role.LEADER)),
-            Membership.organisation_id.is_not(None),
-        )
-        known[person_id] = frozenset(session.scalars(query))
+        known[person_id] = frozenset(session.scalars(_ORGANISATIONS, {"person_id": person_id}))
     return frozenset(known[person_id])
 
 
@@ -210,7 +227,7 @@ def facilities_of(session: Session, ids: Iterable[int]) -> dict[int, Facility]:
     known = _cached(session, "facilities")
     missing = wanted - known.keys()
     if missing:
-        known |= {row.id: row for row in session.scalars(select(Facility).where(Facility.id.in_(missing)))}
+        known |= {row.id: row for row in session.scalars(_FACILITIES, {"ids": list(missing)})}
     return {place: known[place] for place in wanted}
 
 
@@ -237,16 +254,8 @@ def _cached(session: Session, what: str) -> dict[Any, Any]:
 def _load(session: Session, rows: Sequence[Instrument]) -> dict[int, tuple[policy.Rule, ...]]:
     facilities = {row.facility_id for row in rows}
     codes = {code for row in rows for code in _categories(row.category_code)}
-    columns = inspect(Rule).columns
-    networks = select(NetworkFacility.network_id).where(NetworkFacility.facility_id.in_(facilities))
-    # A branch for each place: every one of them is a look into an index.
-    query = union_all(
-        select(*columns).where(Rule.instrument_id.in_({row.id for row in rows})),
-        select(*columns).where(Rule.facility_id.in_(facilities)),
-        select(*columns).where(Rule.category_code.in_(codes)),
-        select(*columns).where(Rule.network_id.in_(networks)),
-    )
-    found = sorted((as_rule(row) for row in session.execute(query)), key=lambda rule: rule.order)
+    places = {"instruments": [row.id for row in rows], "facilities": list(facilities), "codes": list(codes)}
+    found = sorted((as_rule(row) for row in session.execute(_RULES, places)), key=lambda rule: rule.order)
     if not found:
         return {row.id: () for row in rows}
     of_networks = [rule for rule in found if rule.place.kind is PlaceKind.NETWORK]
