@@ -130,11 +130,15 @@ class _Found(NamedTuple):
 
 def matching(filters: Filters, actor: Actor, reach: Reach | None = None) -> Select[int]:
     """Give the select of the ids of all instruments that match, near enough, and that the actor may see."""
-    conditions = _narrowed(filters, Instrument, reach).values()
-    query = select(Instrument.id).where(instruments.visible(actor), *conditions)
+    return select(Instrument.id).where(*conditions(filters, actor, reach))
+
+
+def conditions(filters: Filters, actor: Actor, reach: Reach | None = None) -> list[ColumnElement[bool]]:
+    """Say of an instrument that it matches, is near enough, and may be seen by the actor."""
+    asked = [instruments.visible(actor), *_narrowed(filters, Instrument, reach).values()]
     if found := words_of.words(filters.q):
-        query = query.where(Instrument.id.in_(select(InstrumentText.instrument_id).where(*_contains(found))))
-    return query
+        asked.append(Instrument.id.in_(select(InstrumentText.instrument_id).where(*_contains(found))))
+    return asked
 
 
 def ids(session: Session, *, actor: Actor, filters: Filters, limit: int) -> list[int]:
@@ -210,7 +214,8 @@ def _narrowed(filters: Filters, c: Any, reach: Reach | None = None) -> dict[str,
         "region": lambda codes: c.facility_id.in_(select(Facility.id).where(_in_regions(codes))),
         "network": lambda codes: c.facility_id.in_(_members(codes)),
         "kind": lambda kinds: c.kind.in_([kind for kind in kinds if kind in vocabulary.KINDS]),
-        "category": lambda codes: or_(*(c.category_code.startswith(code, autoescape=True) for code in codes)),
+        # The classes are few: that an index gives the instruments of each beats to compare every instrument.
+        "category": lambda codes: c.category_code.in_(select(Category.code).where(_below(codes))),
         "capability": lambda wanted: able(c.id, ",".join(wanted)),
     }
     found = {name: make(words) for name, make in makers.items() if (words := several(getattr(filters, name)))}
@@ -222,6 +227,10 @@ def _narrowed(filters: Filters, c: Any, reach: Reach | None = None) -> dict[str,
 def several(text: str) -> list[str]:
     """Give the words of a filter, which have commas between."""
     return [word for part in text.split(",") if (word := part.strip())]
+
+
+def _below(codes: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(Category.code.startswith(code, autoescape=True) for code in codes))
 
 
 def _in_regions(codes: Iterable[str]) -> ColumnElement[bool]:

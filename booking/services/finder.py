@@ -6,9 +6,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, case, func, literal, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Interval,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    union,
+)
 from sqlalchemy.orm import Session
 
 from booking.domain import availability as free_time
@@ -16,17 +30,34 @@ from booking.domain import facets as domain
 from booking.domain import vocabulary
 from booking.domain.access import Actor
 from booking.domain.facets import Traits
+from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid
-from booking.domain.spans import Span
+from booking.domain.spans import Span, merge
 from booking.services import approval_steps, availability, catalogue, distances, policies, qualification_needs
 from booking.services.availability import WINDOW, Room
 from booking.services.catalogue import Facet, Filters, several
 from booking.services.distances import Reach
-from models import Capability, Category, Facility, Instrument, Network, NetworkFacility, OperatorNeed
+from models import (
+    Capability,
+    Category,
+    Facility,
+    Instrument,
+    Network,
+    NetworkFacility,
+    Occupation,
+    OpeningRule,
+    OperatorNeed,
+)
 
 CANDIDATES = 400
 """So many instruments are looked at at once; with those that only one facet keeps out, twice as many."""
+
+PROBED = 2000
+"""Of so many the database tells when they may first be free, where the earliest alone are asked for."""
+
+AT_ONCE = 32
+"""So few are then looked at closely at a time."""
 
 SORTS = ("earliest", "price", "nearest")
 TERMS = ("instant", "trained", "operated")
@@ -160,10 +191,13 @@ def find(
     """
     question.check()
     reach = distances.reach(session, near=question.filters.near, within_km=question.filters.within_km)
+    judged = bool(question.ceiling is not None or question.terms)
+    if limit and not whole and not judged and question.sort == "earliest":
+        return _soonest(session, actor, question, reach, limit + offset, offset, now)
     found = _candidates(session, actor, question, reach, near_misses=whole)
     rows = {row.id: row for row, _ in found}
     seen = _look(session, actor, question, rows, now)
-    all_judged = whole or question.sort == "price" or question.ceiling is not None or bool(question.terms)
+    all_judged = whole or question.sort == "price" or judged
     if all_judged:
         seen = _judged(session, actor, question, seen, rows)
     chosen = _chosen(question)
@@ -193,6 +227,114 @@ def find(
     )
 
 
+# --- the earliest of many -------------------------------------------------------------------------
+
+
+def _soonest(
+    session: Session,
+    actor: Actor,
+    question: Question,
+    reach: Reach | None,
+    wanted: int,
+    offset: int,
+    now: datetime,
+) -> Answer:
+    """Give the earliest offers, and look closely at no more instruments than that takes.
+
+    The database tells before when no use can begin on each. Those that come first by it are looked at, until what was
+    found comes before all that is left.
+    """
+    bounds = _bounds(session, actor, question, reach, now)
+    order = [(bound, code) for _, code, bound in bounds]
+    seen = _Seen({}, {}, {}, {}, set())
+    best: list[int] = []
+    done = 0
+    while done < len(bounds):
+        few = [place for place, _, _ in bounds[done : done + max(wanted, AT_ONCE)]]
+        done += len(few)
+        rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(few)))}
+        more = _look(session, actor, question, rows, now)
+        seen = seen._replace(rows=seen.rows | more.rows, first=seen.first | more.first)
+        best = sorted(seen.first, key=lambda place: (seen.first[place].start, seen.rows[place].code))[:wanted]
+        if len(best) == wanted and done < len(bounds):
+            last = best[-1]
+            if (seen.first[last].start, seen.rows[last].code) <= order[done]:
+                break
+    shown = best[offset:]
+    seen = _judged(session, actor, question, seen, shown)
+    offers = [_offer(place, seen, reach) for place in shown]
+    return Answer(offers, len(seen.first), len(bounds), reach=reach)
+
+
+def _bounds(
+    session: Session, actor: Actor, question: Question, reach: Reach | None, now: datetime
+) -> list[tuple[int, str, datetime]]:
+    """Give of what suits the id, the code, and an instant before which no use can begin; the earliest first.
+
+    On one unit that is the end of the first row of the ledger after which there is room for so long. Where there are
+    several, or a hold that may have run out, it is when the first of them opens.
+    """
+    few = (
+        select(Instrument.id, Instrument.code, Instrument.units, Instrument.facility_id)
+        .where(*_suits(question, question.filters, actor, reach))
+        .order_by(Instrument.id)
+        .limit(PROBED)
+        .cte("few")
+    )
+    opened = _opened(session, few, Span(max(question.within.start, now), question.within.end))
+    if not opened:
+        return []
+    since, until = opened[0].start, opened[-1].end
+    held = select(Occupation.instrument_id).where(Occupation.expires_at.is_not(None))
+    taken = (Occupation.instrument_id == few.c.id, Occupation.ends_at > since, Occupation.starts_at < until)
+    first = select(Occupation.starts_at).where(*taken).order_by(Occupation.ends_at).limit(1).scalar_subquery()
+    later = select(
+        Occupation.ends_at, func.lead(Occupation.starts_at).over(order_by=Occupation.ends_at).label("then")
+    )
+    gap = later.where(*taken).correlate(few).subquery()
+    room = or_(gap.c.then.is_(None), gap.c.then >= _after(session, gap.c.ends_at, question.duration))
+    end = select(gap.c.ends_at).where(room).order_by(gap.c.ends_at).limit(1).scalar_subquery()
+    bound = case(
+        (or_(few.c.units > 1, few.c.id.in_(held)), None),
+        (func.coalesce(first >= since + question.duration, true()), None),
+        else_=end,
+    )
+    found = [
+        (place, code, _at_open(opened, at or since))
+        for place, code, at in session.execute(select(few.c.id, few.c.code, bound))
+    ]
+    latest = until - question.duration
+    ranked = sorted((at, code, place) for place, code, at in found if at is not None and at <= latest)
+    return [(place, code, at) for at, code, place in ranked[:CANDIDATES]]
+
+
+def _opened(session: Session, few: CTE, within: Span) -> list[Span]:
+    """Give the time in which any of them is open, by whatever hours ever counted."""
+    if within.start >= within.end:
+        return []
+    said = (OpeningRule.weekday, OpeningRule.opens, OpeningRule.closes)
+    places = select(Facility.zone, *said).join(OpeningRule, OpeningRule.facility_id == Facility.id)
+    places = places.where(Facility.id.in_(select(few.c.facility_id)))
+    own = select(Facility.zone, *said).join(few, few.c.facility_id == Facility.id)
+    own = own.join(OpeningRule, OpeningRule.instrument_id == few.c.id)
+    hours: dict[str, list[WeeklyHours]] = {}
+    for name, weekday, opens, closes in session.execute(union(places, own)):
+        hours.setdefault(name, []).append(WeeklyHours(weekday, opens, closes))
+    return merge(span for name, rules in hours.items() for span in open_spans(rules, within, zone(name)))
+
+
+def _at_open(opened: Sequence[Span], at: datetime) -> datetime | None:
+    """Give the first instant from one on at which anything is open."""
+    return next((max(span.start, at) for span in opened if span.end > at), None)
+
+
+def _after(session: Session, at: ColumnElement[datetime], length: timedelta) -> Any:
+    """Give so long after a column's time, as the engine compares it."""
+    if session.get_bind().dialect.name == "postgresql":
+        return type_coerce(at, DateTime(timezone=True)) + literal(length, Interval)
+    return func.strftime("%Y-%m-%d %H:%M:%f", at, f"+{int(length.total_seconds())} seconds")
+
+
 # --- what is looked at ----------------------------------------------------------------------------
 
 
@@ -209,11 +351,7 @@ def _candidates(
     )
     query = (
         select(Instrument, failed.label("failed"))
-        .where(
-            Instrument.id.in_(catalogue.matching(free, actor, reach)),
-            Instrument.bookable,
-            Instrument.units >= question.quantity,
-        )
+        .where(*_suits(question, free, actor, reach))
         .order_by(Instrument.id)
         .limit(CANDIDATES)
     )
@@ -222,19 +360,20 @@ def _candidates(
     return [(row, count) for row, count in session.execute(query)]
 
 
+def _suits(
+    question: Question, filters: Filters, actor: Actor, reach: Reach | None
+) -> list[ColumnElement[bool]]:
+    """Say of an instrument that it matches and may be booked in such a quantity."""
+    matches = catalogue.conditions(filters, actor, reach)
+    return [*matches, Instrument.bookable.is_(True), Instrument.units >= question.quantity]
+
+
 def _beyond(session: Session, actor: Actor, question: Question, reach: Reach | None, looked: int) -> int:
     """Count what suits and was not looked at: nothing, unless so much suits that it was cut off."""
     if looked < CANDIDATES:
         return 0
-    query = (
-        select(func.count())
-        .select_from(Instrument)
-        .where(
-            Instrument.id.in_(catalogue.matching(question.filters, actor, reach)),
-            Instrument.bookable,
-            Instrument.units >= question.quantity,
-        )
-    )
+    query = select(func.count()).select_from(Instrument)
+    query = query.where(*_suits(question, question.filters, actor, reach))
     return max(0, (session.scalar(query) or 0) - looked)
 
 

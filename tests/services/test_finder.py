@@ -1,23 +1,28 @@
 """Find a time with facets: counts of what is free, sorts, terms, parts of the day, and why others are not."""
 
+import contextlib
+import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from booking.domain.access import VISITOR
-from booking.domain.occupation import Item
-from booking.domain.rules import Invalid
+from booking.domain.hours import WeeklyHours
+from booking.domain.occupation import Item, Kind
+from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, catalogue, distances, finder, policies
+from booking.services import bookings, catalogue, distances, finder, occupation, policies
 from booking.services.catalogue import Filters
 from booking.services.finder import Question
-from models import InstrumentKind, OperatorNeed
+from models import Closure, ClosureKind, InstrumentKind, OperatorNeed
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
 from tests.services.test_availability import Statements
 
 NOW = datetime(2026, 11, 2, 0, tzinfo=UTC)  # Monday, 08:00 in Guangdong
+SHORT = tuple(WeeklyHours(weekday, 9 * 60, 17 * 60 + weekday) for weekday in range(7))
 DAY = Span(NOW, NOW + timedelta(days=1))
 
 
@@ -188,3 +193,55 @@ def test_what_was_not_looked_at_is_told(session, fleet, monkeypatch):
     monkeypatch.setattr(finder, "CANDIDATES", 2)
     answer = ask(session, kind="device")
     assert answer.matching + answer.beyond == 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_earliest_are_found_without_looking_at_all(session, ada, seed):
+    """What is looked at in the order of the database's bounds gives what looking at everything gives."""
+    dice = random.Random(seed)
+    places = [make_facility(session), make_facility(session, zone="Europe/Berlin", hours=SHORT)]
+    rows = []
+    for n in range(70):
+        more = {"units": 3} if n % 9 == 0 else {"setup_minutes": 30 * (n % 2), "notice_minutes": 60 * (n % 4)}
+        rows.append(make_instrument(session, dice.choice(places), hours=SHORT if n % 10 == 0 else (), **more))
+    for row in rows:
+        for _ in range(dice.randrange(6)):
+            start = dice.randrange(1, 90) / 2
+            span = hours(start, start + dice.randrange(1, 12) / 2)
+            item = [Item(row.id, span)]
+            with contextlib.suppress(Refused), session.begin_nested():
+                bookings.place(session, actor=ada, items=item, now=NOW)
+    within = Span(NOW + timedelta(hours=dice.randrange(20)), NOW + timedelta(days=2))
+    for row in dice.sample(rows, 5):
+        broken = Closure(
+            facility_id=row.facility_id,
+            instrument_id=row.id,
+            kind=ClosureKind.BREAKDOWN,
+            starts_at=hours(dice.randrange(24), 0).start,
+            ends_at=hours(24 + dice.randrange(12), 40).start,
+            imposed=True,
+            created_at=NOW,
+        )
+        session.add(broken)
+        session.flush()
+        occupation.close(session, closure=broken, instruments={row.id: row}, kind=Kind.CLOSURE)
+    for quantity in (1, 2):
+        for offset in (0, 5):
+            question = Question(timedelta(hours=2), within, quantity=quantity)
+            asked = {"actor": VISITOR, "question": question, "limit": 10, "offset": offset, "now": NOW}
+            everything = finder.find(session, whole=True, **asked)
+            soonest = finder.find(session, **asked)
+            assert [replace(one, more=()) for one in everything.offers] == soonest.offers
+            assert len(soonest.offers) == min(10, max(0, soonest.free - offset))
+
+
+def test_few_of_many_are_looked_at(session, monkeypatch):
+    place = make_facility(session)
+    for _ in range(100):
+        make_instrument(session, place)
+    looked = []
+    look = finder._look
+    monkeypatch.setattr(finder, "_look", lambda *given: looked.extend(given[3]) or look(*given))
+    question = Question(timedelta(hours=2), DAY)
+    assert len(finder.find(session, actor=VISITOR, question=question, limit=20, now=NOW).offers) == 20
+    assert len(looked) == finder.AT_ONCE
