@@ -645,6 +645,14 @@ def _meeting_too_many(p: Params) -> str:
     )
 
 
+def _network_asked(_params: Params) -> str:
+    return _("This is asked already; the other side has not answered yet.")
+
+
+def _network_request_over(_params: Params) -> str:
+    return _("This request was answered or taken back meanwhile.")
+
+
 def _permit_over(p: Params) -> str:
     words = {"instrument": p["instrument"], "permit": p["permit"], "facility": _called(p, "at")}
     if p.get("until"):
@@ -690,6 +698,8 @@ REASONS: dict[str, Callable[[Params], str]] = {
     "bookings_ahead": _bookings_ahead,
     "changed_meanwhile": _changed_meanwhile,
     "facility_withdrawn": _facility_withdrawn,
+    "network_asked": _network_asked,
+    "network_request_over": _network_request_over,
     "permit_over": _permit_over,
     "qualification_missing": _qualification_missing,
     "training_before_start": _training_before_start,
@@ -802,6 +812,7 @@ def problem_title(code: str) -> str:
         "stale": _("It has changed meanwhile"),
         "too_many": _("Too many requests"),
         "unavailable": _("Not available at the moment"),
+        "in_line": _("Many are asking at once"),
         "bad_request": _("This request could not be understood"),
         "csrf": _("This form has expired"),
         "method_not_allowed": _("This cannot be done here"),
@@ -812,7 +823,6 @@ def problem_title(code: str) -> str:
         "too_large": _("This is too large"),
         "unsupported_media_type": _("The server does not read this format"),
         "precondition_required": _("Say which version you change"),
-        "in_line": _("Many are asking at once"),
     }.get(code, _("Something went wrong"))
 
 
@@ -827,6 +837,7 @@ def problem_detail(code: str) -> str:
         "stale": _("It changed after you read it. Read it again and repeat your change."),
         "too_many": _("Wait a little and try again."),
         "unavailable": _("Try again in a few seconds."),
+        "in_line": _("Nothing was done yet. Send it again when your turn has come; the ticket keeps your place."),
         "bad_request": _("Go back and try it another way."),
         "csrf": _("Go back, reload the page and send the form again. Nothing was changed."),
         "method_not_allowed": _("The address is right, but it does not take this kind of request."),
@@ -837,7 +848,6 @@ def problem_detail(code: str) -> str:
         "too_large": _("Send less at once."),
         "unsupported_media_type": _("Send the body as application/json."),
         "precondition_required": _("Send If-Match with the version that you read."),
-        "in_line": _("Nothing was done yet. Send it again when your turn has come; the ticket keeps your place."),
     }.get(code, _("The fault was noted. Try again later."))
 
 

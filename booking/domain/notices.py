@@ -77,6 +77,8 @@ class Hearer(enum.StrEnum):
     """The person to whom the booking of `data["transfer_id"]` was offered."""
     LINK = "link"
     """The owner of the one-time link `data["link_id"]`."""
+    OFFICERS = "officers"
+    """The officers of the network `data["network_id"]`."""
     LEADERS = "leaders"
     """The leaders of the organisation to which the event's actor asks to belong."""
 
@@ -181,6 +183,10 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "person.membership_refused": (Telling(_PERSON, _T.MEMBERS, "membership.refused"),),
     "person.confirmed": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
     "person.asked_to_join": (Telling(Hearer.LEADERS, _T.MEMBERS, "membership.requested"),),
+    # --- networks ---
+    "network.applied": (Telling(Hearer.OFFICERS, _T.MEMBERS, "network.asked"),),
+    "network.invited": (Telling(Hearer.MANAGERS, _T.FACILITY, "network.asked"),),
+    "network.answered": (Telling(_PERSON, _T.MEMBERS),),
     "person.signed_up": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.invited": (Telling(Hearer.LINK, _T.ACCOUNT),),
     "person.password_reset_asked": (Telling(Hearer.LINK, _T.ACCOUNT),),

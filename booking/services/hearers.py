@@ -248,6 +248,19 @@ def _leaders(case: Case) -> set[UUID]:
     return set(case.session.scalars(query))
 
 
+def _officers(case: Case) -> set[UUID]:
+    query = (
+        select(Membership.person_id)
+        .join(Person, Person.id == Membership.person_id)
+        .where(
+            Membership.role == Role.OFFICER,
+            Membership.network_id == case.event.data.get("network_id"),
+            Person.state == PersonState.ACTIVE,
+        )
+    )
+    return set(case.session.scalars(query))
+
+
 _HEARERS: Mapping[Hearer, Callable[[Case], set[UUID]]] = {
     Hearer.OWNER: _owner,
     Hearer.MANAGERS: _managers,
@@ -257,6 +270,7 @@ _HEARERS: Mapping[Hearer, Callable[[Case], set[UUID]]] = {
     Hearer.TAKER: _taker,
     Hearer.LINK: _link,
     Hearer.LEADERS: _leaders,
+    Hearer.OFFICERS: _officers,
 }
 
 

@@ -260,6 +260,11 @@ def add_facility(session: Session, *, actor: Actor, code: str, facility: str, no
         return
     if not may_add(actor, row, place):
         raise Forbidden(ACTION)
+    join(session, actor=actor, row=row, place=place, now=now)
+
+
+def join(session: Session, *, actor: Actor, row: Network, place: Facility, now: datetime) -> None:
+    """Put a facility into a network, once both sides have given their word."""
     session.add(NetworkFacility(network_id=row.id, facility_id=place.id))
     _moved(session, actor, row, place, "network.joined", now)
 

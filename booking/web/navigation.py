@@ -178,6 +178,11 @@ ACCOUNT = (
         frozenset({"web.new_announcement", "web.change_announcement"}),
     ),
     Page(
+        "web.network_requests",
+        lambda: _("Joining networks"),
+        lambda who: access.could(who, "network.answer"),
+    ),
+    Page(
         "web.people",
         lambda: _("People"),
         lambda who: access.could(who, "person.administer"),

@@ -661,6 +661,11 @@ _TABLE = {
     Case("web.drop_network_logo", "POST"): " in 403 403 403 403 403 403 403 303 303",
     Case("web.add_to_network", "POST"): " in 403 403 403 403 403 403 403 403 303",
     Case("web.remove_from_network", "POST"): " in 403 403 403 403 403 403 403 303 303",
+    # Another network asks the thing's facility; Nora is no officer of it.
+    Case("web.network_requests", "GET"): " in 403 403 403 403 200 200 200 200 200",
+    Case("web.ask_network", "POST"): " in 403 403 403 403 403 403 403 303 303",
+    Case("web.answer_network", "POST"): " in 403 403 403 403 404 303 404 404 303",
+    Case("web.unask_network", "POST"): " in 403 403 403 403 404 404 404 404 303",
     Case("web.announcements", "GET"): " in 403 403 403 403 200 200 200 200 200",
     Case("web.new_announcement", "GET"): " in 403 403 403 403 200 200 200 200 200",
     Case("web.make_announcement", "POST"): " in 403 403 403 403 403 303 403 303 303",

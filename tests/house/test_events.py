@@ -39,7 +39,7 @@ NOBODY = {
         *("facility.changed", "instrument.changed", "instruments.imported", "working_days.announced"),
         "organisation.changed",
         *("people.imported", "closures.imported"),
-        *("network.changed", "network.joined", "network.left"),
+        *("network.changed", "network.joined", "network.left", "network.unasked"),
         *("announcement.made", "announcement.changed", "announcement.ended"),
         *("facility.added", "facility.withdrawn", "facility.reopened", "instrument.added"),
         *("prices.changed", "prices.raised", "file.added", "file.changed", "file.removed", "files.sorted"),

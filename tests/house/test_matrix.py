@@ -84,9 +84,11 @@ from models import (
     HookKind,
     Instrument,
     InstrumentPermit,
+    JoinState,
     KioskKind,
     Membership,
     MembershipRequest,
+    NetworkRequest,
     OneTimeLink,
     PaperKind,
     Person,
@@ -436,12 +438,22 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         created_at=NOW,
     )
     staffed = Membership(person_id=root.id, role=Role.OPERATOR, facility_id=facility.id)
-    session.add_all([announced, staffed])
+    other = make_network(session, code=f"ASKS-{facility.code}")
+    asked_net = NetworkRequest(
+        network_id=other.id,
+        facility_id=facility.id,
+        by_facility=False,
+        state=JoinState.OPEN,
+        asked_by=root.id,
+        asked_at=NOW,
+    )
+    session.add_all([announced, staffed, asked_net])
     session.flush()
     things.ids = {
         "free_row": str(free.id),
         "announcement": str(announced.id),
         "staffed": str(staffed.id),
+        "asked_net": str(asked_net.id),
         "rule": str(limit.id),
         "step_rule": str(step_rule.id),
         "paper": str(paper.id),
@@ -1714,6 +1726,10 @@ def _of_networks(case: Case, t: Things) -> dict[str, tuple[dict[str, Any], dict[
         "web.accent": ({"colour": "0b5a7d"}, {}),
         "web.network_logo": ({"code": "NET"}, {}),
         "web.network_settings": ({"code": "NET"}, {}),
+        "web.network_requests": ({}, {}),
+        "web.ask_network": ({}, {"data": {"network": "NET", "facility": "HALL"}}),
+        "web.answer_network": ({"request_id": t.ids["asked_net"]}, {"data": {"verdict": "accept"}}),
+        "web.unask_network": ({"request_id": t.ids["asked_net"]}, {"data": {}}),
         "web.set_network": ({"code": "NET"}, {"data": {"name_zh": "网", "contact": "1 Lake Road"}}),
         "web.set_network_logo": (
             {"code": "NET"},

@@ -555,6 +555,12 @@ DATES = {
 LEARNT = {"name_zh": "高温炉上岗资质", "name_en": "Furnace licence", "until": "2027-11-05"}
 FAULT = {"comment": "It smells of <b>burning</b>", "stops_work": True}
 PERMIT = {"permit": "压力容器定期检验", "number": "粤-2026-7", "until": "2027-11-05"}
+JOINS = {
+    "name_zh": "大湾区中试联盟",
+    "name_en": "Bay Area pilots",
+    "facility_zh": "中试平台",
+    "facility_en": "Pilot platform",
+}
 LOST = {"deed": "no_show", "points": -10, "granted": True, "comment": "The train was late"}
 
 STORIES = {
@@ -635,6 +641,8 @@ STORIES = {
     "membership.requested": membership_requested,
     "membership.granted": membership("granted"),
     "membership.refused": membership("refused"),
+    "network.asked": said("network.invited", "tam", by_facility=False, note="Join us", **JOINS),
+    "network.answered": said("network.answered", accepted=False, reason="Too far away", **JOINS),
     "webhook.switched_off": switched_off,
     "approval.unanswered": of_step("approval.unanswered"),
     "delegation.made": said("delegation.made", "tam", person_id=_tam),

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 
 from booking import db
+from booking.domain.access import Role
 from booking.domain.announcements import Audience, Level, Shown
 from booking.http import site
 from booking.services import announcements
-from models import Facility, Network
+from models import Facility, Membership, Network
 from tests import cast
 from tests.factories import make_network
 from tests.web import browsing
@@ -146,3 +147,46 @@ def test_a_manager_announces_on_the_page(lab):
     assert lab.send("tam", "/announcements/new", **{**typed, "place": ""}).status_code == 403
     assert lab.send("tam", f"/announcements/{one}/end").status_code == 303
     assert "Closed on Friday" not in text_of(lab.get("cleo", "/instruments/SEM").text)
+
+
+def test_a_facility_joins_when_both_agree(lab):
+    with db.transaction() as session:
+        far = session.get_one(Facility, lab.facilities["FAR"])
+        session.add(Membership(person_id=lab.people["tam"], role=Role.MANAGER, facility_id=far.id))
+    page = lab.get("tam", "/network-requests").text
+    assert "Nothing waits for an answer" in page
+    wrong = lab.send("tam", "/network-requests", network="NET", facility="")
+    assert wrong.status_code == 422
+    assert 'href="#facility"' in wrong.text
+    for who in ("ada", "cleo"):
+        assert lab.get(who, "/network-requests").status_code == 403
+        assert lab.send(who, "/network-requests", network="NET", facility="FAR").status_code == 403
+    assert (
+        lab.send("tam", "/network-requests", network="NET", facility="FAR", note="We fit").status_code == 303
+    )
+    assert "The other side has not answered yet." in lab.get("tam", "/network-requests").text
+    assert "1 request to join a network waits for your answer" in lab.get("nora", "/").text
+    page = lab.get("nora", "/network-requests").text
+    assert "Far away asks to join" in page
+    assert "We fit" in page
+    address = re.search(r'action="(/network-requests/[^"]+/answer)"', page)[1]
+    assert lab.send("tam", address, verdict="accept").status_code == 404
+    bare = lab.send("nora", address, verdict="refuse")
+    assert bare.status_code == 422
+    assert re.search(r'<a href="#reason-[0-9a-f-]+">', bare.text)
+    assert lab.send("nora", address, verdict="refuse", reason="Not yet").status_code == 303
+    assert lab.send("nora", address, verdict="accept").status_code == 409
+    assert lab.send("nora", "/network-requests", network="NET", facility="FAR").status_code == 303
+    page = lab.get("tam", "/network-requests").text
+    address = re.search(r'action="(/network-requests/[^"]+/answer)"', page)[1]
+    assert lab.send("tam", address, verdict="accept").status_code == 303
+    assert 'href="/networks/NET"' in lab.get("ada", "/facilities/FAR").text
+
+
+def test_what_was_asked_is_taken_back(lab):
+    lab.send("nora", "/network-requests", network="NET", facility="FAR")
+    page = lab.get("nora", "/network-requests").text
+    address = re.search(r'action="(/network-requests/[^"]+/withdrawal)"', page)[1]
+    assert lab.send("tam", address).status_code == 404
+    assert lab.send("nora", address).status_code == 303
+    assert "Nothing waits for an answer" in lab.get("nora", "/network-requests").text
