@@ -23,7 +23,7 @@ class Measure(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Sums of seconds, times units: open, booked, used, down (within open time), and booked but nobody came.
+    """Sums of seconds of instruments, a unit's as its part: open, booked, used, down (within open time), and booked but nobody came.
 
     `missed` is how many times nobody came.
     """

@@ -217,9 +217,14 @@ def figures(
 def _sum(
     place: Place, opens: int, downs: int, booked: tuple[int, int] | None, missed: tuple[int, int] | None
 ) -> Hours:
+    """Give an instrument's hours: of several units, an hour of one counts as its part of the instrument's hour."""
     taken, used = booked or (0, 0)
     lost, times = missed or (0, 0)
-    return Hours(opens * place.units, taken, used, downs * place.units, lost, times)
+
+    def part(seconds: int) -> int:
+        return round(seconds / place.units)
+
+    return Hours(opens, part(taken), part(used), downs, part(lost), times)
 
 
 def _places(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

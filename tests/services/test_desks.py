@@ -117,11 +117,11 @@ def test_a_request_is_not_booked_yet_and_what_is_given_up_is_not_any_more(sessio
     assert read(session, tam, lab).whole == hours(open=160)
 
 
-def test_units_count_each_for_itself(session, lab, tam):
+def test_a_unit_counts_as_its_part_of_the_instrument(session, lab, tam):
     row = make_instrument(session, lab, units=4)
     book(session, row, span(0, 9, 11), quantity=3)
     book(session, row, span(0, 10, 12))
-    assert read(session, tam, lab, days=7).whole == hours(open=160, booked=8)
+    assert read(session, tam, lab, days=7).whole == hours(open=40, booked=2)
 
 
 def test_what_spans_midnight_between_two_weeks_counts_in_both(session, tam, lab):

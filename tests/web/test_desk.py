@@ -181,7 +181,7 @@ def test_utilisation_stands_in_a_table_with_what_it_means(lab):
     chart = json.loads(unescape(re.search(r'data-chart="([^"]+)"', page)[1]))
     assert len(chart["labels"]) == 4
     assert [one["name"] for one in chart["series"]] == ["Booked", "Used"]
-    assert sum(chart["series"][0]["values"]) == pytest.approx(100 * 168 / (672 / 4 * 8), abs=0.3)
+    assert sum(chart["series"][0]["values"]) == pytest.approx(100 * 168 / (672 / 4 * 5), abs=0.3)
     assert len(re.findall(r"<th scope=\"row\">\w+ \d+ \w+</th>", page)) >= 4
     twelve = lab.get("tam", "/desk", weeks="12").text
     assert "8.3%" in twelve
@@ -201,7 +201,7 @@ def test_a_target_is_drawn_beside_what_was_booked(lab):
     assert row.split()[1:3] == ["0%", "80%"]
     chart = json.loads(unescape(re.search(r'data-chart="([^"]+)"', page)[1]))
     assert chart["series"][2]["name"] == "Target"
-    assert chart["series"][2]["values"][0] == pytest.approx((7 * 60 + 80) / 8, abs=0.1)  # BATH has four units
+    assert chart["series"][2]["values"][0] == pytest.approx((4 * 60 + 80) / 5, abs=0.1)
     listed = text_of(lab.get("tam", "/desk/targets").text)
     assert "80% of the open time" in listed
     assert "counts now" in listed

@@ -55,25 +55,25 @@ def test_only_officers_have_it_and_of_their_own_networks(lab):
 
 
 def test_figures_stand_by_facility_with_the_same_on_the_map(lab):
-    """LAB publishes eight units, open day and night: 5,376 h in four weeks, of which 48 are booked."""
+    """The networks' five instruments are open day and night: 3,360 h in four weeks, of which 48 are booked."""
     page = lab.get("nora", "/officer").text
     assert rows(page) == [
-        ["Laboratory", "1.0%", "4", "4,704", "48", "0%", "0%", "0", "2 1 too long"],
+        ["Laboratory", "1.8%", "4", "2,688", "48", "0%", "0%", "0", "2 1 too long"],
         ["Far away", "0%", "1", "672", "0", "–", "0%", "0", "0"],
     ]
     said = text_of(page)
-    assert "0.9% utilisation 48 of 5,376 h booked" in said
+    assert "1.4% utilisation 48 of 3,360 h booked" in said
     assert "1 request waits too long" in said
     assert "1 facility has no coordinates." in said
     (place,) = json.loads(unescape(re.search(r'data-places="([^"]+)"', page)[1]))
-    assert (place["code"], place["label"], place["href"]) == ("LAB", "1.0%", "/facilities/LAB")
-    assert place["note"] == "48 of 4,704 h booked"
+    assert (place["code"], place["label"], place["href"]) == ("LAB", "1.8%", "/facilities/LAB")
+    assert place["note"] == "48 of 2,688 h booked"
 
 
 def test_a_period_is_chosen_and_nonsense_counts_as_nothing(lab):
     day = (at(12, days=-3)).date().isoformat()
     page = lab.get("nora", "/officer", **{"from": day, "to": day}).text
-    assert rows(page)[0][1:5] == ["14%", "4", "168", "24"]
+    assert rows(page)[0][1:5] == ["25%", "4", "96", "24"]
     for query in ({"from": "x", "to": "y"}, {"from": "1999-01-01"}, {"sort": "'", "by": "<b>", "down": "x"}):
         assert lab.get("nora", "/officer", **query).status_code == 200
     backwards = lab.get("nora", "/officer", **{"from": "2026-03-01", "to": "2026-02-01"}).text
@@ -97,7 +97,7 @@ def test_the_table_is_a_file_with_the_same_figures(lab):
     lines = answer.data.decode("utf-8-sig").split("\r\n")
     assert lines[0].startswith("Code,Name,From,To,Instruments,Open (h),Booked (h)")
     assert lines[1].split(",")[:2] == ["LAB", "Laboratory"]
-    assert lines[1].split(",")[4:7] == ["4", "4704.0", "48.0"]
+    assert lines[1].split(",")[4:7] == ["4", "2688.0", "48.0"]
     book = openpyxl.load_workbook(io.BytesIO(lab.get("nora", "/officer/table.xlsx", by="class").data))
     assert [row[0].value for row in book.active.iter_rows()] == ["Code", "0101", None]
     assert lab.get("nora", "/officer/table.pdf").status_code == 404

@@ -13,7 +13,7 @@ class UtilisationIn(In):
 
 
 class HoursOut(Out):
-    """Hours, each unit counted for itself, and what they come to."""
+    """Hours of instruments, an hour of one unit counted as its part, and what they come to."""
 
     open_hours = fields.Float(required=True, metadata={"description": "Opening hours without closed days."})
     booked_hours = fields.Float(
