@@ -1,7 +1,9 @@
 """Run the benchmarks and print their figures: `python -m tests.bench [--quick] [--engine sqlite|postgresql]`.
 
 `python -m tests.bench resolver [S M L XL]` measures the resolver instead, `python -m tests.bench feeds` feeds of up to
-10,000 events, `python -m tests.bench pages` pages on a slow phone.
+10,000 events, `python -m tests.bench pages` pages on a slow phone. `python -m tests.bench simulation` simulates a
+national network, `costs` measures what that takes for granted, `placement` tells where each table would stand if the
+database were many.
 
 Seconds lie on a busy machine. Trust the processor milliseconds of all server processes (web and database) for
 each request, and the ratio to the yardstick `thin`, which runs on the same server and database in the same run.
@@ -281,6 +283,21 @@ def main() -> None:
 
         del sys.argv[1]
         rush.main(databases, database_pids, workers_of)
+        return
+    if sys.argv[1:2] == ["simulation"]:
+        from tests.bench import simulation_report
+
+        simulation_report.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["placement"]:
+        from tests.bench import placement
+
+        placement.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["costs"]:
+        from tests.bench import costs
+
+        costs.main()
         return
     if sys.argv[1:2] == ["pages"]:
         from tests.bench import pages
