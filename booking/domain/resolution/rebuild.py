@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import random
 from collections.abc import Mapping
@@ -14,42 +13,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from booking.domain.resolution.effort import Effort
-from booking.domain.resolution.fates import Fates, undecided
-from booking.domain.resolution.field import Field, Placing, Points, Standing, cheapest_chain, total_of
-from booking.domain.resolution.moves import STAY_PUT, Group, Mover
+from booking.domain.resolution.field import Field, Placing, Standing, cheapest_chain, total_of
+from booking.domain.resolution.moves import Group, Mover
 from booking.domain.resolution.nearest import by_weight, exchange, settle
 from booking.domain.resolution.problem import Place, Pool
 from booking.domain.resolution.repair_bound import ROUNDS, Relaxed, relaxed
 from booking.domain.resolution.starts import Slots
 
 if TYPE_CHECKING:
-    from booking.domain.resolution.exact.repair import Answer, Least
+    from booking.domain.resolution.exact.repair import Answer
 
-GROUP_WORK = 8.0
-"""The solver's own measure of work for a group: about three seconds."""
-FIRST_WORK = 0.4
+GROUP_WORK = 1.0
+"""The solver's own measure of work for a group: some seconds."""
+FIRST_WORK = 0.06
 """The first part of it."""
 SECONDS_A_ROUND = 7e-9
 """What a round of prices takes, for each candidate and slot."""
-CASE_ROUNDS = 40
-"""Rounds of prices for a case of who is cancelled, which begin with those of the case it comes from."""
-LEAST_WORK, LEAST_SECONDS = 0.1, 0.01
-"""The solver's work for what those of a case cost at least, and the seconds it takes to ask."""
-CASES_HIT, CASES_WORK = 40, 2.0
-"""The most bookings that are hit of whom cases are made, and the work after which the solver tries without them."""
-FEW = 400
-"""So few candidates of a case are given to the solver."""
-PART_WORK = 1.5
+PART_WORK = 0.1
 WHOLE = 20_000
-"""The most candidates that are given to the solver at once."""
+"""The most candidates of a group that is given to the solver at once before it is improved in parts."""
 PART = 40
 """Bookings that are free at once when a group is too large for that."""
-NEAREST = 60
-"""Candidates of a step in such a part."""
-PER_SECOND = 2.5
-"""The solver's measure of work in a second, by experience."""
-SECONDS_A_CANDIDATE = 7e-5
-"""What it takes to build a model, for each candidate in it."""
+SECONDS_OF_WORK = 7.0
+"""Seconds of the processor to one of the solver's measure of work, by experience."""
+SECONDS_A_MOVER = 3e-4
+"""What it takes to build a model, for each booking in it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -126,102 +114,20 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
 
 
 def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK) -> None:
-    """Give a whole group to the solver, by cases or but for candidates that no better repair has.
+    """Give a whole group to the solver, but for candidates that no better repair has.
 
     Again with twice the work while it is not proven: a better repair leaves fewer candidates, and another start often
     proves sooner.
     """
     movers, work, turn = list(rebuilt.group.movers), FIRST_WORK, 0
-    decide(rebuilt, effort, seed)
     while most > 0 and not rebuilt.proven and not effort.over:
-        kept, before = _kept(rebuilt, movers, None), rebuilt.cost
-        if _size(kept) > WHOLE:
-            return
-        answer = _solved(rebuilt, movers, kept, effort, min(work, most), seed + turn, core=turn % 2 == 1)
+        answer = _solved(rebuilt, movers, _kept(rebuilt, movers), effort, min(work, most), seed + turn)
         if answer is None:
             return
         rebuilt.bound = max(rebuilt.bound, min(answer.bound, rebuilt.cost))
         if answer.placing:
             _place(rebuilt, answer.placing, answer.cost)
-        if rebuilt.cost < before and not rebuilt.proven:
-            sharpen(rebuilt, effort)
         most, work, turn = most - work, 2 * work, turn + 1
-
-
-def decide(rebuilt: Rebuilt, effort: Effort, seed: int) -> None:
-    """Prove a group by cases of who is cancelled, where prices alone leave out next to nothing."""
-    hit = [mover for mover in rebuilt.group.movers if mover.hit]
-    if len(hit) > CASES_HIT or rebuilt.standing.field.candidates > WHOLE:
-        return
-    if 4 * (rebuilt.cost - rebuilt.bound) < min(mover.cancelling for mover in hit):
-        return
-    waiting, least, turn, enough = [Fates(rebuilt.bound, 0)], rebuilt.cost, 0, effort.done + CASES_WORK
-    while waiting and effort.done < enough and not effort.over and waiting[0].bound < rebuilt.cost:
-        fates, turn = heapq.heappop(waiting), turn + 2
-        paid = fates.paid(rebuilt.group)
-        if len(fates.cancelled) == len(rebuilt.group.movers):
-            _place(rebuilt, dict.fromkeys(fates.cancelled), paid)
-            continue
-        part = _part(rebuilt, fates)
-        part.relaxed = _relaxed(part, effort, fates.prices)
-        bound = max(fates.bound, paid + math.ceil(part.relaxed.bound - 1e-6))
-        movers = list(part.group.movers)
-        sure = [mover for mover in movers if not mover.hit or mover.number in fates.served]
-        if bound < rebuilt.cost and fates.served:
-            bound = max(bound, paid + _served(rebuilt, sure, effort, seed, whole=len(sure) == len(movers)))
-        if bound >= rebuilt.cost:
-            continue
-        kept = _kept(part, movers, None)
-        mover = undecided(fates, rebuilt.group, part.relaxed)
-        if mover is None or _size(kept) <= FEW:
-            answer = _solved(part, movers, kept, effort, FIRST_WORK, seed)
-            if answer is None:
-                return
-            bound = max(bound, min(rebuilt.cost, paid + answer.bound))
-            if answer.placing:
-                _place(rebuilt, answer.placing | dict.fromkeys(fates.cancelled), paid + answer.cost)
-        if mover is None:
-            least = min(least, bound)
-        elif bound < rebuilt.cost:
-            for one in fates.split(mover.number, bound, turn, part.relaxed.prices):
-                heapq.heappush(waiting, one)
-    rebuilt.bound = max(rebuilt.bound, min([least, rebuilt.cost, *(one.bound for one in waiting)]))
-
-
-def _served(rebuilt: Rebuilt, movers: list[Mover], effort: Effort, seed: int, *, whole: bool) -> int:
-    """What bookings cost at least that all have to be served; where they are all who are not cancelled, a repair."""
-    exact = solver()
-    if exact is None:
-        return 0
-    try:
-        found: Least = exact.least(movers, work=min(LEAST_WORK, effort.left * PER_SECOND), seed=seed)
-    except (MemoryError, RuntimeError, ValueError):
-        return 0
-    effort.add(LEAST_SECONDS + found.work / PER_SECOND)
-    if whole and found.placing and not any(step.draws for mover in movers for step in mover.steps):
-        placing: Placing = {mover.number: found.placing.get(mover.number) for mover in rebuilt.group.movers}
-        _place(rebuilt, placing, total_of(rebuilt.group.movers, placing))
-    return STAY_PUT if found.points == math.inf else int(found.points)
-
-
-def _relaxed(part: Rebuilt, effort: Effort, prices: Points | None) -> Relaxed:
-    field = part.standing.field
-    effort.add((field.size + field.candidates) * CASE_ROUNDS * SECONDS_A_ROUND)
-    return relaxed(
-        field, part.cost, CASE_ROUNDS, prices if prices is not None and len(prices) == field.size else None
-    )
-
-
-def _part(rebuilt: Rebuilt, fates: Fates) -> Rebuilt:
-    """A group without those who are cancelled, at the points below which it would be better than what is known."""
-    group = fates.group(rebuilt.group, rebuilt.cost)
-    standing = Standing(Field(group, rebuilt.standing.field.pool), rebuilt.left)
-    for mover in group.movers:
-        standing.lift(mover)
-    for mover in group.movers:
-        standing.put(mover, rebuilt.placing[mover.number])
-    cost = rebuilt.cost - fates.paid(rebuilt.group)
-    return Rebuilt(group, standing, dict(standing.placing), cost, 0, rebuilt.left)
 
 
 def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
@@ -233,9 +139,8 @@ def improve(rebuilt: Rebuilt, effort: Effort, seed: int, rounds: int) -> None:
             return
         worth = [1 + cost_now(rebuilt, mover) for mover in homes]
         movers = _neighbourhood(rebuilt, rng.choices(homes, worth)[0], rng)
-        kept = _kept(rebuilt, movers, NEAREST)
         before = total_of(movers, rebuilt.placing)
-        answer = _solved(rebuilt, movers, kept, effort, PART_WORK, seed)
+        answer = _solved(rebuilt, movers, _kept(rebuilt, movers), effort, PART_WORK, seed)
         if answer is None:
             return
         if answer.placing and answer.cost < before:
@@ -249,20 +154,18 @@ def _solved(
     effort: Effort,
     most: float,
     seed: int,
-    *,
-    core: bool = False,
 ) -> Answer | None:
     """What the solver makes of some movers; nothing where there is no solver, or where it fails."""
     exact = solver()
     if exact is None:
         return None
-    work = min(most, effort.left * PER_SECOND)
-    effort.add(_size(kept) * SECONDS_A_CANDIDATE)
+    work = min(most, effort.left / SECONDS_OF_WORK)
+    effort.add(len(movers) * SECONDS_A_MOVER)
     try:
-        answer: Answer = exact.repaired(rebuilt.standing, movers, kept, work=work, seed=seed, core=core)
+        answer: Answer = exact.repaired(rebuilt.standing, movers, kept, work=work, seed=seed)
     except (MemoryError, RuntimeError, ValueError):
         return None
-    effort.add(answer.work / PER_SECOND)
+    effort.add(answer.work * SECONDS_OF_WORK)
     return answer
 
 
@@ -305,7 +208,7 @@ def _standing_in_the_way(rebuilt: Rebuilt, mover: Mover, step: int) -> list[int]
     return [number for number in np.unique(slots).tolist() if number not in {-1, mover.number}]
 
 
-def _kept(rebuilt: Rebuilt, movers: list[Mover], most: int | None) -> dict[int, list[Slots]]:
+def _kept(rebuilt: Rebuilt, movers: list[Mover]) -> dict[int, list[Slots]]:
     """The candidates that may belong to a better repair: free of those who stay, and not too far above the bound."""
     standing, slack = rebuilt.standing, rebuilt.relaxed.slack if rebuilt.relaxed else {}
     room = rebuilt.cost - (rebuilt.relaxed.bound if rebuilt.relaxed else 0) + 1e-6
@@ -315,19 +218,12 @@ def _kept(rebuilt: Rebuilt, movers: list[Mover], most: int | None) -> dict[int, 
         parts = []
         for step, moves in enumerate(mover.moves):
             above = slack[mover.number][step] if mover.number in slack else np.zeros(len(moves))
-            near = np.flatnonzero(standing.free(mover, step) & (above <= room))
-            if most is not None and len(near) > most:
-                near = np.sort(near[np.argsort(above[near], kind="stable")[:most]])
-            parts.append(near)
+            parts.append(np.flatnonzero(standing.free(mover, step) & (above <= room)))
         kept[mover.number] = parts
     for mover in movers:
         standing.put(mover, lifted[mover.number])
         _keep_own(mover, lifted[mover.number], kept[mover.number])
     return kept
-
-
-def _size(kept: dict[int, list[Slots]]) -> int:
-    return sum(len(part) for parts in kept.values() for part in parts)
 
 
 def _keep_own(mover: Mover, places: tuple[Place, ...] | None, kept: list[Slots]) -> None:

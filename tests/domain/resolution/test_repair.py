@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from booking.domain.resolution import rebuild, repair, solve
 from booking.domain.resolution.check import BrokenRule, judged
 from booking.domain.resolution.effort import Effort
+from booking.domain.resolution.field import total_of
 from booking.domain.resolution.moves import Ground, groups_of
 from booking.domain.resolution.outage import Disturbance, Outage, case_of, read_outage, refereed
 from booking.domain.resolution.problem import DAY, Instrument, Pool, Step, Utility, Wish
@@ -128,19 +129,18 @@ def test_the_first_repair_disturbs_as_little_as_the_best_of_all(pool, outage):
 
 @settings(max_examples=60, deadline=None)
 @given(pools(), outages())
-def test_cases_of_who_is_cancelled_prove_the_best_repair(pool, outage):
+def test_the_solver_proves_the_best_repair_of_each_group_by_itself(pool, outage):
     plan = dict(list(place_all(pool).items())[:2])
     case = case_of(pool, plan, outage, WEIGHTS)
     ground = Ground(case, others=True)
-    known = bounds = 0
+    least = 0
     for group in groups_of(ground):
         rebuilt = rebuild.settled(group, case.pool, ground.left)
         rebuilt.bound = 0
-        rebuild.decide(rebuilt, Effort(), 1)
-        least = min((mover.cancelling for mover in group.movers if mover.hit), default=0)
-        assert rebuilt.proven or 4 * rebuilt.cost < least
-        known, bounds = known + rebuilt.cost, bounds + rebuilt.bound
-    assert bounds <= cheapest(case) <= known
+        rebuild.prove(rebuilt, Effort(), 1)
+        assert rebuilt.cost == rebuilt.bound == total_of(group.movers, rebuilt.placing)
+        least += rebuilt.cost
+    assert least == cheapest(case)
 
 
 def test_where_cancelling_costs_less_than_moving_all_may_be_cancelled():
