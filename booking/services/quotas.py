@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -38,7 +39,6 @@ class _Row(NamedTuple):
     person_id: UUID
     organisation_id: int | None
     project_id: UUID | None
-    ahead: bool
     instrument_id: int
     facility_id: int
     category_code: str | None
@@ -72,7 +72,7 @@ def gate(session: Session, wish: "Wish") -> list[Reason]:
     rows = _rows(session, wish, asked, limits)
     return [
         *(reason for quota, items in limits for reason in _full(session, wish, places, quota, items, rows)),
-        *_too_many(session, wish, asked, rows),
+        *_too_many(session, wish, asked),
         *_too_close(session, wish, asked, rows),
     ]
 
@@ -117,7 +117,6 @@ def balances(session: Session, *, actor: Actor, places: Iterable[Instrument], no
         session,
         whose,
         Span(min(one.start for one in windows.values()), max(one.end for one in windows.values())),
-        now,
     )
     result = []
     for key, (quota, row) in found.items():
@@ -158,7 +157,7 @@ def _whose(row: "_Row", party: Party) -> Hashable:
     }[party]
 
 
-def _uses_of(session: Session, whose: dict[Party, Hashable], within: Span, now: datetime) -> list[_Row]:
+def _uses_of(session: Session, whose: dict[Party, Hashable], within: Span) -> list[_Row]:
     columns = {
         Party.PERSON: Booking.person_id,
         Party.PROJECT: Booking.project_id,
@@ -167,7 +166,6 @@ def _uses_of(session: Session, whose: dict[Party, Hashable], within: Span, now: 
     mine = [columns[party] == key for party, key in whose.items() if key is not None]
     return _read_rows(
         session,
-        now,
         or_(*mine),
         BookingItem.ends_at > within.start,
         BookingItem.starts_at < within.end,
@@ -242,8 +240,10 @@ def _rows(
     """Read all that may count, once for all wishes of a look to which the same limits apply."""
     whose = wish.person_id, wish.organisation_id, wish.project_id
     rules = frozenset(quota.rule.id for quota, _ in limits)
-    over = frozenset((one.gap and one.gap.value, bool(one.concurrent)) for one in asked)
-    return wish.once(("quotas", whose, rules, over), lambda: _read(session, wish, asked, limits))
+    gaps = frozenset((one.item.instrument_id, one.gap.value) for one in asked if one.gap)
+    if not rules and not gaps:
+        return []
+    return wish.once(("quotas", whose, rules, gaps), lambda: _read(session, wish, asked, limits))
 
 
 def _read(
@@ -251,33 +251,35 @@ def _read(
 ) -> list[_Row]:
     """Read all that may count, in one statement; the time of the booking that is being changed as well."""
     reaches = [_reach(session, wish, quota, items) for quota, items in limits]
+    places = {quota.rule.place for quota, _ in limits}
     for one in asked:
         if one.gap is not None:
             around = timedelta(minutes=one.gap.value or 0)
             spans = wish.look.spans if wish.look else [one.item.span]
             reaches += [span.padded(around, around) for span in spans]
-    ahead = any(one.concurrent is not None for one in asked)
+            places.add(Place(PlaceKind.INSTRUMENT, one.item.instrument_id))
     parties = {quota.party for quota, _ in limits} | {Party.PERSON}
     whose = [Booking.person_id == wish.person_id]
     if Party.PROJECT in parties:
         whose.append(Booking.project_id == wish.project_id)
     if Party.ORGANISATION in parties:
         whose.append(Booking.organisation_id == wish.organisation_id)
-    since = min([*(span.start for span in reaches), *([wish.now] if ahead else [])])
-    which = [or_(*whose), BookingItem.ends_at > since]
-    if not ahead:
-        which.append(BookingItem.starts_at < max(span.end for span in reaches))
-    return _read_rows(session, wish.now, *which)
+    return _read_rows(
+        session,
+        or_(*whose),
+        or_(*(policies.instruments_of(place) for place in places)),
+        BookingItem.ends_at > min(span.start for span in reaches),
+        BookingItem.starts_at < max(span.end for span in reaches),
+    )
 
 
-def _read_rows(session: Session, now: datetime, *which: ColumnElement[bool]) -> list[_Row]:
+def _read_rows(session: Session, *which: ColumnElement[bool]) -> list[_Row]:
     query = (
         select(
             Booking.id,
             Booking.person_id,
             Booking.organisation_id,
             Booking.project_id,
-            Booking.state,
             BookingItem.instrument_id,
             Instrument.facility_id,
             Instrument.category_code,
@@ -294,7 +296,6 @@ def _read_rows(session: Session, now: datetime, *which: ColumnElement[bool]) -> 
             row.person_id,
             row.organisation_id,
             row.project_id,
-            row.state in _AHEAD and row.ends_at > now,
             row.instrument_id,
             row.facility_id,
             row.category_code,
@@ -378,7 +379,7 @@ def _row_of(wish: "Wish", item: Item) -> _Row:
     instrument = wish.instruments.get(item.instrument_id) or next(iter(wish.instruments.values()))
     whose = wish.person_id, wish.organisation_id, wish.project_id
     where = item.instrument_id, instrument.facility_id, instrument.category_code
-    return _Row(UUID(int=0), *whose, item.span.end > wish.now, *where, item.span)
+    return _Row(UUID(int=0), *whose, *where, item.span)
 
 
 def _within(session: Session, place: Place, row: _Row) -> bool:
@@ -393,7 +394,24 @@ def _within(session: Session, place: Place, row: _Row) -> bool:
             return row.facility_id in policies.members_of(session, place.key)
 
 
-def _too_many(session: Session, wish: "Wish", asked: Iterable[_Asked], rows: Sequence[_Row]) -> list[Reason]:
+def _ahead(session: Session, wish: "Wish", place: Place) -> int:
+    """Count the person's bookings that lie ahead at a place."""
+    query = (
+        select(func.count(Booking.id.distinct()))
+        .join(BookingItem, BookingItem.booking_id == Booking.id)
+        .join(Instrument, Instrument.id == BookingItem.instrument_id)
+        .where(
+            Booking.person_id == wish.person_id,
+            Booking.state.in_(_AHEAD),
+            Booking.ends_at > wish.now,
+            BookingItem.ends_at > wish.now,
+            policies.instruments_of(place),
+        )
+    )
+    return session.scalar(query) or 0
+
+
+def _too_many(session: Session, wish: "Wish", asked: Iterable[_Asked]) -> list[Reason]:
     """Count the bookings that lie ahead; a change makes none more."""
     if wish.booking_id is not None:
         return []
@@ -402,13 +420,9 @@ def _too_many(session: Session, wish: "Wish", asked: Iterable[_Asked], rows: Seq
         rule = one.concurrent
         if rule is None or rule.value is None:
             continue
-        ahead: set[Hashable] = {
-            row.booking_id
-            for row in rows
-            if row.ahead and row.person_id == wish.person_id and _within(session, rule.place, row)
-        }
+        ahead = wish.once(("ahead", wish.person_id, rule.id), partial(_ahead, session, wish, rule.place))
         beside = [item for item in wish.beside if _within(session, rule.place, _row_of(wish, item))]
-        used = len(ahead) + len(beside)
+        used = ahead + len(beside)
         if used >= rule.value:
             words = policies.place_in_words(session, rule.place)
             figures = {"used": used, "limit": rule.value, "rule": rule.id}
