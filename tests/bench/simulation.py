@@ -348,7 +348,7 @@ class Site:
             pool.worked = 0.0
         self.clock.run(until)
         found = self.outcome
-        found.lasted = max(self._last_answer - since, 0.001)
+        found.lasted = (self._last_answer if until == float("inf") else until) - since
         shards = [shard.utilisation(found.lasted) for shard in self.shards]
         found.web = sum(node.cores.utilisation(found.lasted) for node in self.nodes) / len(self.nodes)
         found.shards, found.busiest_shard = sum(shards) / len(shards), max(shards)
