@@ -151,7 +151,7 @@ def slots(booking_id: UUID) -> dict[str, Any]:
     now = utc_now()
     with reading() as session:
         booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
-        found = swaps.slots(session, booking=booking, now=now)
+        found = swaps.slots(session, actor=actor(), booking=booking, now=now)
     items = [
         {"instrument_id": one.instrument.code, "start": one.span.start, "end": one.span.end} for one in found
     ]

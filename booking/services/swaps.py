@@ -5,9 +5,10 @@ stay whose they are, with all that was said for them; they move into each other'
 and the rules let both.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
@@ -24,7 +25,11 @@ from models import Booking, BookingItem, Instrument, Person, Transfer, TransferS
 AHEAD = timedelta(days=28)
 """So far on, times are looked for."""
 
-MOST = 300
+MOST = 50
+"""So many times are shown."""
+
+LOOKED_AT = 150
+"""So many times of others are put before the rules, the next first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,21 @@ def own(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> B
     return booking
 
 
-def slots(session: Session, *, booking: Booking, now: datetime) -> list[Slot]:
-    """Give the times of others on the same instrument, or an equal one, the next first."""
+def slots(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> list[Slot]:
+    """Give the times of others on the same instrument, or an equal one, that the rules let the actor have.
+
+    The next first.
+    """
+    quantity = booking.items[0].quantity
+
+    def allowed(slot: Slot) -> bool:
+        theirs = [Item(slot.instrument.id, slot.span, quantity)]
+        return not bookings.stand_against(session, actor=actor, booking=booking, items=theirs, now=now)
+
+    return list(islice(filter(allowed, _taken(session, booking, now)), MOST))
+
+
+def _taken(session: Session, booking: Booking, now: datetime) -> Iterator[Slot]:
     places = _places(session, booking)
     query = (
         select(BookingItem.instrument_id, BookingItem.starts_at, BookingItem.ends_at)
@@ -64,9 +82,10 @@ def slots(session: Session, *, booking: Booking, now: datetime) -> list[Slot]:
         )
         .distinct()
         .order_by(BookingItem.starts_at, BookingItem.ends_at, BookingItem.instrument_id)
-        .limit(MOST)
+        .limit(LOOKED_AT)
     )
-    return [Slot(Span(start, end), places[place]) for place, start, end in session.execute(query)]
+    rows = session.execute(query).all()
+    return (Slot(Span(start, end), places[place]) for place, start, end in rows)
 
 
 def _places(session: Session, booking: Booking) -> dict[int, Instrument]:

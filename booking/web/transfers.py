@@ -186,7 +186,7 @@ def _swap_page(
     with reading() as session:
         try:
             booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
-            found = swaps.slots(session, booking=booking, now=now)
+            found = swaps.slots(session, actor=actor(), booking=booking, now=now)
         except (Refused, WrongMove) as error:
             return booking_page(booking_id, **_why(error))
     zone = booking.items[0].instrument.facility.zone

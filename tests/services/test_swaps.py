@@ -80,7 +80,7 @@ def test_only_times_of_others_on_equal_instruments_are_shown(session, lab):
     place(session, lab.cleo, (lab.twin, span(5)), (lab.bath, span(5)))
     place(session, lab.cleo, (lab.bath, span(6)))
     place(session, lab.cleo, (lab.sem, span(40)))
-    found = swaps.slots(session, booking=mine, now=NOW)
+    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW)
     assert [(slot.instrument.code, slot.span) for slot in found] == [
         ("SEM", span(3)),
         ("ASKS", span(4)),
@@ -212,3 +212,18 @@ def test_what_was_moved_or_given_up_meanwhile_is_not_swapped(session, lab):
             other_way()
     bookings.cancel(session, actor=lab.cleo, booking_id=theirs.id, now=NOW)
     assert transfers.lapse(session, now=NOW) == 1
+
+
+def test_only_times_that_the_rules_let_one_have_are_shown(session, lab):
+    mine = place(session, lab.ben, (lab.sem, span(9)))
+    place(session, lab.cleo, (lab.sem, span(1)))
+    place(session, lab.cleo, (lab.sem, span(3, 3)))
+    place(session, lab.cleo, (lab.sem, span(4)))
+    make_rule(session, "notice", 2 * 24 * 60, instrument_id=lab.sem.id)
+    make_rule(session, "longest", 120, instrument_id=lab.sem.id)
+    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW)
+    assert [slot.span for slot in found] == [span(4)]
+    with pytest.raises(Refused) as refused:
+        propose(session, lab.ben, mine, lab.sem, span(1))
+    assert codes(refused) == ["notice"]
+    assert propose(session, lab.ben, mine, lab.sem, span(4)).blind
