@@ -247,6 +247,7 @@ def _environment(settings) -> dict[str, str]:
     return clean | {
         "YIQI_INSTANCE": str(settings.instance),
         "YIQI_DATABASE_URL": settings.database_url,
+        "YIQI_DIRECT_DATABASE_URL": settings.direct_database_url,
         "YIQI_SECRET_KEY": settings.secret_key,
         "YIQI_SMTP_URL": settings.smtp_url,
         "YIQI_DEFAULT_LOCALE": "en",
