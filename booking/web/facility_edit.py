@@ -9,20 +9,24 @@ from werkzeug.wrappers import Response as Redirect
 from booking import plan_words, wording
 from booking.db import Session, reading, transaction
 from booking.domain import inventory
-from booking.domain.access import Subject, require
+from booking.domain.access import Role, Subject, require
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.sheets import Bad
 from booking.domain.vocabulary import REGIONS
+from booking.http import limits
+from booking.http.context import settings
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
+from booking.http.logs import security
 from booking.i18n import gettext as _
 from booking.i18n import name_of
-from booking.services import facilities, facility_records, histories, organisations
+from booking.services import facilities, facility_records, histories, organisations, staff
 from booking.services.facility_records import FIELDS
 from booking.web import blueprint, prices
 from booking.web.forms import as_code
 from booking.web.judgement import sentences
+from booking.web.staff import INVITATIONS
 from models import Facility
 
 Answer = str | Redirect | tuple[str, int]
@@ -50,8 +54,10 @@ def show_new() -> Answer:
 @needs("facility.make")
 def make() -> Answer:
     """Make a facility."""
-    typed = fields("code", "organisation", "network", *FIELDS)
+    typed = fields("code", "organisation", "network", "manager", *FIELDS)
     problems = _problems(typed)
+    if typed["manager"]:
+        limits.count((INVITATIONS, str(actor().person_id)))
     try:
         demand(problems)
         with transaction() as session:
@@ -65,10 +71,40 @@ def make() -> Answer:
                 now=utc_now(),
             )
             code = row.code
+            if typed["manager"]:
+                _name_manager(session, code, typed["manager"])
     except Invalid as error:
         return _page(None, typed, problems=_said(error) | problems, status=422)
-    flash(_("The facility is made. Add its instruments; each is a draft until you publish it."), "success")
+    if typed["manager"]:
+        security("role_given", facility=code, role=Role.MANAGER.value, by=str(actor().person_id))
+        flash(_("The facility is made. Its manager is told and adds its instruments."), "success")
+    elif not actor().administrator:
+        words = _(
+            "The facility is made. Name its manager here: they alone can change it and add its instruments."
+        )
+        flash(words, "success")
+        return redirect(url_for("web.staff", code=code), 303)
+    else:
+        flash(
+            _("The facility is made. Add its instruments; each is a draft until you publish it."), "success"
+        )
     return redirect(url_for("web.facility", code=code), 303)
+
+
+def _name_manager(session: Session, code: str, email: str) -> None:
+    try:
+        staff.give(
+            session,
+            actor=actor(),
+            code=code,
+            email=email,
+            role=Role.MANAGER,
+            invites=settings().sign_up,
+            key=settings().key(),
+            now=utc_now(),
+        )
+    except Invalid as error:
+        raise Invalid({"manager": next(iter(error.errors.values()))}) from None
 
 
 @blueprint.get("/facilities/<code>/edit", endpoint="edit_facility")
@@ -213,6 +249,7 @@ def _page(
         organisations=[("", _("Choose")), *((one.code, name_of(one)) for one in operators)],
         networks=_networks([(one.code, name_of(one)) for one in joins]),
         zones=ZONES,
+        invites=settings().sign_up,
     )
     return page, status
 
@@ -234,6 +271,7 @@ def labels() -> dict[str, str]:
         "name_en": _("English name"),
         "organisation": _("Operator"),
         "network": _("Network"),
+        "manager": _("Its manager (e-mail address)"),
         "region_code": _("Region"),
         "town": _("Town or district"),
         "address": _("Address"),

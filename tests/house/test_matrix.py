@@ -438,7 +438,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         created_at=NOW,
     )
     staffed = Membership(person_id=root.id, role=Role.OPERATOR, facility_id=facility.id)
-    other = make_network(session, code=f"ASKS-{facility.code}")
+    other = make_network(session, code=f"ASKS-{secrets.token_hex(4)}")
     asked_net = NetworkRequest(
         network_id=other.id,
         facility_id=facility.id,

@@ -13,6 +13,7 @@ from booking.domain.access import SYSTEM
 from booking.services import bookings
 from models import Event, Facility, Instrument, InstrumentFile, InstrumentPrice, OpeningRule, Part
 from tests import cast
+from tests.factories import make_network
 from tests.house.test_matrix import PHOTO
 from tests.web.lab import Lab, at, text_of
 
@@ -329,3 +330,24 @@ def test_outsiders_keep_nothing(lab):
     assert prices("SEM") == [("external", "hour", "350.00", date(2020, 1, 1), None)]
     assert files() == []
     assert lab.send("tam", "/facilities/FAR/edit", name_zh="x").status_code == 403
+
+
+def test_an_officer_who_makes_a_facility_names_its_manager_at_once(lab):
+    with db.transaction() as session:
+        nora = cast.nora(session, make_network(session, code="NET"))
+        nora.locale = "en"
+        lab.people["nora"] = nora.id
+    form = {"name_zh": "新平台", "zone": "Asia/Shanghai", "organisation": organisation(), "network": "NET"}
+    wrong = lab.send("nora", "/new-facility", **form | {"code": "NEW", "manager": "nobody"})
+    assert (wrong.status_code, 'href="#manager"' in wrong.text) == (422, True)
+    own = lab.send("nora", "/new-facility", **form | {"code": "NEW", "manager": "nora@example.org"})
+    assert own.status_code == 422
+    with db.reading() as session:
+        assert session.scalar(select(Facility).where(Facility.code == "NEW")) is None
+    made = lab.send("nora", "/new-facility", **form | {"code": "NEW", "manager": "tam@example.org"})
+    assert made.headers["Location"] == "/facilities/NEW"
+    assert lab.get("tam", "/facilities/NEW/edit").status_code == 200
+    assert lab.get("nora", "/facilities/NEW/edit").status_code == 403
+    bare = lab.send("nora", "/new-facility", **form | {"code": "NEWER"})
+    assert bare.headers["Location"] == "/facilities/NEWER/people"
+    assert "Name its manager here" in lab.get("nora", "/facilities/NEWER/people").text
