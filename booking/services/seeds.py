@@ -347,15 +347,20 @@ def _to_monday(now: datetime, day: int) -> int:
 
 
 def _usual(cast: _Cast, row: Instrument, n: int, purpose: str, now: datetime) -> list[_Visit]:
-    """Give the visits of one instrument from five days ago to nine days ahead, a few of them or none."""
+    """Give the visits of one instrument up to nine days ahead, a few of them or none.
+
+    They begin five days ago, at the facility of the story four weeks ago: its desk has something to draw.
+    """
     crowd = (cast.ben, cast.cleo, cast.ben, cast.cleo, cast.tam)
     policy = settings_of({name: value for name, value in policies.sheet_of(row).items() if value is not None})
     long = policy.shortest >= 6 * 60
-    days = range(-5 + n % 3, 10, 6 + n % 3) if long else range(-5 + n % 2, 10, 2 + n % 3)
+    first, step = (-5 + n % 3, 6 + n % 3) if long else (-5 + n % 2, 2 + n % 3)
+    if row.code.startswith(f"{FACILITY}-"):
+        first -= 21 // step * step
     if n % 5 == 4:
         return []
     visits = []
-    for turn, day in enumerate(days):
+    for turn, day in enumerate(range(first, 10, step)):
         length = max(policy.shortest, (60, 120, 180)[(n + turn) % 3] if not long else 0)
         length = -(-length // policy.step) * policy.step
         start = _at(now, day, (9 * 60, 10 * 60, 13 * 60, 15 * 60)[(n + turn) % 4])
