@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from booking.domain import papers, photos
 from booking.domain.access import Actor, NotFound, Subject, may, require
+from booking.domain.photo_privacy import plain
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.services import events, instruments
 from models import FileSort, Instrument, InstrumentFile, Readership
@@ -57,7 +58,9 @@ def add(
     if sort is FileSort.PHOTO:
         found = photos.picture(content)
         media, width, height = found.media_type, found.width, found.height
+        content = plain(content, media)
         small_type = _small_type(small)
+        small = plain(small, small_type)
         audience = Readership.EVERYONE
     else:
         media, small = papers.media_type(content), b""

@@ -16,7 +16,7 @@ from booking.http import downloads
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.i18n import current_locale, format_number
+from booking.i18n import either, format_number
 from booking.i18n import gettext as _
 from booking.services import instrument_files, instruments
 from booking.services.instrument_files import LONGEST_TITLE
@@ -160,11 +160,8 @@ def file_to_save(code: str, file_id: UUID) -> Response:
 
 
 def title_of(file: InstrumentFile) -> str:
-    """Give the words of a file in the reader's language, or in the other one."""
-    names = [file.title_en, file.title_zh]
-    if current_locale().startswith("zh"):
-        names.reverse()
-    return names[0] or names[1]
+    """Give the words of a file in the reader's language and characters, or in the other one."""
+    return either(file.title_zh, file.title_en)
 
 
 def size_of(size: int) -> str:

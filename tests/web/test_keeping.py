@@ -11,7 +11,7 @@ from sqlalchemy import select
 from booking import db
 from booking.domain.access import SYSTEM
 from booking.services import bookings
-from models import Event, Facility, Instrument, InstrumentFile, InstrumentPrice, OpeningRule, Part
+from models import Event, Facility, Instrument, InstrumentFile, InstrumentPrice, OpeningRule, Part, Person
 from tests import cast
 from tests.factories import make_network
 from tests.house.test_matrix import PHOTO
@@ -351,3 +351,17 @@ def test_an_officer_who_makes_a_facility_names_its_manager_at_once(lab):
     bare = lab.send("nora", "/new-facility", **form | {"code": "NEWER"})
     assert bare.headers["Location"] == "/facilities/NEWER/people"
     assert "Name its manager here" in lab.get("nora", "/facilities/NEWER/people").text
+
+
+def test_a_photo_says_nothing_of_its_maker_and_titles_are_in_the_readers_characters(lab):
+    word = b"\0\0\0\x05tEXtGPS 23" + bytes(3)
+    noted = PHOTO[:33] + word + PHOTO[33:]
+    sent = {"sort": "photo", "title_zh": "电镜样品室", "file": (io.BytesIO(noted), "a.png")}
+    assert lab.send("tam", "/instruments/SEM/files", **sent).status_code == 303
+    with db.reading() as session:
+        assert session.scalars(select(InstrumentFile.content)).one() == PHOTO
+    with db.transaction() as session:
+        session.get_one(Person, lab.people["ada"]).locale = "zh_Hant_HK"
+    page = lab.get("ada", "/instruments/SEM").text
+    assert "電鏡" in page
+    assert "电镜样品室" not in page
