@@ -25,7 +25,7 @@ import psycopg
 
 from booking import db
 from tests import postgres
-from tests.bench import life, load, measure, seed
+from tests.bench import life, load, measure, page, seed
 from tests.races.world import Call, at, rush, statuses
 from tests.servers import GunicornServer
 
@@ -299,6 +299,12 @@ def main() -> None:
 
         costs.main()
         return
+    if sys.argv[1:2] == ["growth"]:
+        from tests.bench import growth
+
+        del sys.argv[1]
+        growth.main(databases)
+        return
     if sys.argv[1:2] == ["pages"]:
         from tests.bench import pages
 
@@ -307,6 +313,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     words = parser.parse_args()
     share = 10 if words.quick else 1
     engines = words.engine or ["sqlite", "postgresql"]
@@ -322,6 +329,8 @@ def main() -> None:
             bench_life(url, name, world, 200 // share)
             bench_feed(url, name, world, 200 // share)
             bench_start(url, name)
+    if words.write:
+        page.keep("requests", f"{page.conditions()}\n\n{measure.shown()}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.bench import page
+
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
 
 
@@ -59,7 +61,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def show(title: str, rows: Sequence[Sequence[object]], *heads: str) -> None:
-    """Print a table."""
+    """Print a table, and keep it for `shown`."""
+    _shown.append((title, heads, rows))
     table = [
         list(heads),
         *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows),
@@ -70,3 +73,11 @@ def show(title: str, rows: Sequence[Sequence[object]], *heads: str) -> None:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
         if index == 0:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+_shown: list[tuple[str, Sequence[str], Sequence[Sequence[object]]]] = []
+
+
+def shown() -> str:
+    """Give all tables that were printed, in Markdown."""
+    return "\n\n".join(f"### {title}\n\n{page.table(heads, rows)}" for title, heads, rows in _shown)
