@@ -52,7 +52,10 @@ class QuestionState(enum.StrEnum):
 
 
 class CalendarQuestion(Base):
-    """What is asked of a person whose calendar declined a booking or proposed another time for it."""
+    """What is asked of a person whose calendar declined a booking or proposed another time for it.
+
+    With `asked_by` it was no calendar: a manager of the facility proposes the other time.
+    """
 
     __tablename__ = "calendar_question"
     __table_args__ = (
@@ -83,6 +86,7 @@ class CalendarQuestion(Base):
     comment: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    asked_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
 
     booking: Mapped[Booking] = relationship(lazy="raise")
 
