@@ -1,16 +1,18 @@
 """What may be read at the replica is, by PgBouncer in transaction mode, and nobody misses what they wrote."""
 
 import pytest
+from flask import url_for
 from sqlalchemy import select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from booking import db
 from booking.domain.access import Scope
 from booking.http import replica
 from booking.http.replica import COOKIE, HEADER, READS, Replica, place
 from booking.services import health
-from models import Person
+from models import Facility, Instrument, Person
 from tests import cast
-from tests.factories import make_facility, make_instrument
+from tests.factories import make_facility, make_instrument, make_network
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("province")]
 ANSWERED = [READS.labels("replica"), READS.labels("database")]
@@ -111,6 +113,61 @@ def test_browsers_keep_the_place_in_a_cookie(world, servers):
     assert by(client.get, f"/instruments/{code}")[0] == "replica"
 
 
+def address(client, code: str) -> str:
+    """Subscribe to the instrument, and give the feed's path."""
+    wanted = {"scope": "instrument", "id": code}
+    made = client.post("/api/v1/calendars", json=wanted, headers=BOOKS)
+    assert made.status_code == 201, made.text
+    return made.json["url"].partition("/calendars/")[2].removesuffix(".ics")
+
+
+# Files, photos and logos are read as pages are, once somebody has put them there.
+NEED_FILES = {"web.file", "web.photo", "web.network_logo", "api-instrument-files.one", "web.screen"}
+
+
+def test_whatever_is_read_at_the_replica_writes_nothing_there(app, world, servers):
+    client, code = world
+    with db.transaction() as session:
+        root = cast.root(session)
+        facility = session.scalar(select(Facility).join(Instrument).where(Instrument.code == code))
+        place, network = facility.code, make_network(session, facility).code
+        cast.sign_in(client, session, root)
+    token = address(client, code)
+    client.delete_cookie(COOKIE)
+    servers.catch_up()
+    window = {"from": "2031-03-01T00:00:00Z", "to": "2031-03-08T00:00:00Z"}
+    days = {"from": "2031-03-01", "to": "2031-03-08"}
+    asks = {
+        "api-availability.find": window | {"duration": "PT1H"},
+        "api-availability.free": window,
+        "api-availability.of_instrument": window,
+        "api-availability.of_facility": window,
+        "api-utilisation.of_facility": days,
+        "api-utilisation.of_instrument": days,
+    }
+    given = {
+        "api-facilities.one": {"facility_id": place},
+        "api-availability.of_facility": {"facility_id": place},
+        "api-utilisation.of_facility": {"facility_id": place},
+        "api-networks.one": {"network_id": network},
+        "web.network": {"code": network},
+    }
+    refused = {}
+    for endpoint in sorted(replica.ENDPOINTS - NEED_FILES):
+        [rule] = [one for one in app.url_map.iter_rules(endpoint) if "GET" in one.methods]
+        known = {"code": place if "facilit" in rule.rule else code, "instrument_id": code, "token": token}
+        known |= {"kind": "csv"} | given.get(endpoint, {})
+        with app.test_request_context():
+            path = url_for(endpoint, **{name: known[name] for name in rule.arguments})
+        asked = asks.get(endpoint, {})
+        before = answered()
+        answer = client.get(path, query_string=asked)
+        after = answered()
+        if answer.status_code != 200 or after[0] - before[0] != 1:
+            refused[path] = answer.status_code, after[0] - before[0], answer.data[:300]
+    assert refused == {}
+
+
 def test_one_that_is_behind_is_not_read_and_the_server_says_so(app, world, servers, monkeypatch):
     client, code = world
     known: Replica = app.extensions["yiqi_replica"]
@@ -156,6 +213,19 @@ def test_the_limits_of_the_role_hold_behind_the_pooler(app, servers):
         replaced(found, missing), newest=db.newest_migration(), free=10**12, production=False, pooled=True
     )
     assert [fault.code for fault in said if fault.code == "role"] == ["role"]
+
+
+def test_what_cannot_be_done_for_now_is_told_so(app, province):
+    """Writing to a server that is not yet promoted, and waiting for a connection in vain."""
+    behind = db.another(province["read_database_url"], pooled=True)
+    with (
+        pytest.raises(db.Unavailable, match="read-only"),
+        db._known_faults(),
+        behind.begin() as connection,
+    ):
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+    with pytest.raises(db.Unavailable), db._known_faults():
+        raise PoolTimeout
 
 
 def replaced(found: health.Vitals, missing: tuple[str, ...]) -> health.Vitals:
