@@ -79,8 +79,7 @@ class _Model:
         self.model = cp_model.CpModel()
         self.gains: list[tuple[Any, int]] = []
         self.offset = 0
-        self.singles: dict[int, list[tuple[Any, Any, int]]] = {}
-        self.routes: dict[int, tuple[Any, list[tuple[Any, list[tuple[Any, int]]]]]] = {}
+        self.served: dict[int, tuple[Any, list[tuple[Any, list[tuple[Any, int]]]]]] = {}
         self.intervals: defaultdict[int, list[Any]] = defaultdict(list)
         self.caps: defaultdict[int, list[tuple[Any, int]]] = defaultdict(list)
         self.subsidies: list[tuple[Any, int]] = []
@@ -93,11 +92,8 @@ class _Model:
     def serve(self, numbers: Iterable[int]) -> None:
         """Ask that all these wishes are served."""
         for number in numbers:
-            if number in self.routes:
-                self.model.add(self.routes[number][0] == 1)
-            else:
-                # Of a wish that has no free place the list is empty: nothing satisfies that.
-                self.model.add_exactly_one([here for here, _, _ in self.singles.get(number, ())])
+            # A wish that has no free place is not in the model: nothing satisfies an empty clause.
+            self.model.add_bool_or([self.served[number][0]] if number in self.served else [])
 
     def solved(self, solver: cp_model.CpSolver, stopped: Callable[[], bool] | None) -> Found:
         status = solver.solve(self.model, _Stop(stopped) if stopped is not None else None)
@@ -114,13 +110,8 @@ class _Model:
     def _add(self, number: int) -> None:
         steps = self.tables.steps(number)
         alternatives = [self._alternatives(step) for step in steps]
-        if not steps or not all(alternatives):
-            return
-        wish = self.tables.pool.wishes[number]
-        if len(steps) == 1:
-            self._add_single(number, wish, alternatives[0])
-        else:
-            self._add_route(number, wish, alternatives)
+        if steps and all(alternatives):
+            self._add_wish(number, self.tables.pool.wishes[number], alternatives)
 
     def _alternatives(self, step: int) -> list[tuple[int, Whole, int]]:
         """For each block with free places: the starts, and what the earliest costs."""
@@ -136,28 +127,7 @@ class _Model:
                 found.append((block, addresses - offset, int(costs[0])))
         return found
 
-    def _add_single(self, number: int, wish: Wish, alternatives: list[tuple[int, Whole, int]]) -> None:
-        before = self.old.get(number)
-        taken = []
-        for block, starts, cost in alternatives:
-            here = self.model.new_bool_var("")
-            earliest = int(starts[0])
-            start = self.model.new_int_var_from_domain(domain_of(starts), "")
-            self._occupy(block, start, here)
-            self.gains.append((here, wish.value - cost))
-            if wish.late and len(starts) > 1:
-                self.gains.append((start, -wish.late))
-                self.offset += wish.late * earliest
-            chosen = before is not None and before[0][0] == block
-            self.model.add_hint(here, chosen)
-            self.model.add_hint(start, self.board.place(before[0])[1] if before and chosen else earliest)
-            taken.append((here, start, block))
-            self._charge(wish, here)
-        if len(taken) > 1:
-            self.model.add_at_most_one(here for here, _, _ in taken)
-        self.singles[number] = taken
-
-    def _add_route(self, number: int, wish: Wish, steps: list[list[tuple[int, Whole, int]]]) -> None:
+    def _add_wish(self, number: int, wish: Wish, steps: list[list[tuple[int, Whole, int]]]) -> None:
         model, before = self.model, self.old.get(number)
         served = model.new_bool_var("")
         model.add_hint(served, before is not None)
@@ -172,7 +142,7 @@ class _Model:
                 end = placed[index - 1][0] + wish.steps[index - 1].duration
                 model.add(placed[index][0] >= end + low).only_enforce_if(served)
                 model.add(placed[index][0] <= end + high).only_enforce_if(served)
-        self.routes[number] = served, placed
+        self.served[number] = served, placed
 
     def _add_step(
         self,
@@ -267,11 +237,7 @@ class _Model:
 
     def _spots(self, solver: cp_model.CpSolver) -> dict[int, Spots]:
         found: dict[int, Spots] = {}
-        for number, taken in self.singles.items():
-            for here, start, block in taken:
-                if solver.boolean_value(here):
-                    found[number] = (self._spot(solver, start, block),)
-        for number, (served, placed) in self.routes.items():
+        for number, (served, placed) in self.served.items():
             if solver.boolean_value(served):
                 found[number] = tuple(
                     self._spot(solver, start, block)
