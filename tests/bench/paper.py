@@ -50,7 +50,7 @@ def chart(title: str, across: str, up: str, lines: Mapping[str, Points], *, most
         return LEFT + width * (math.log2(x) - low) / (high - low), TOP + height * (1 - min(y, most) / most)
 
     parts = [_text(LEFT, 18, title, weight="bold"), _text(LEFT, HEIGHT - 8, across)]
-    parts.append(_text(6, TOP - 4, up, size=11))
+    parts.append(_text(6, 18, up, size=11))
     for n in range(6):
         y = place(xs[0], most * n / 5)[1]
         parts.append(f'<path d="M{LEFT} {y:.0f}H{WIDTH - RIGHT}" stroke="{INK}" stroke-opacity=".3"/>')

@@ -95,6 +95,9 @@ ROUND_TRIPS = 20
 """Statements while the lock is held, each there and back."""
 
 ROUND_TRIP = 0.0002
+GRACE = 90.0
+"""Seconds from their turn on in which somebody is let in, whatever they ask for."""
+
 COMMIT = 0.003
 """Seconds until a commit is safe here and on the standby; two for a commit in two phases."""
 
@@ -420,7 +423,9 @@ class Opening:
             if instead is not None and others < rush.other_slots:
                 others += 1
                 yield random.uniform(1.0, 3.0)  # they look at what is offered instead
+                turn = wanted.turn
                 wanted = self._wish(wanted.slots[0][0], instead)
+                wanted.turn = turn if turn is not None and site.clock.now < turn + GRACE else None
                 continue
             found.last_word.append(site.clock.now - begun)
             found.tries.append(tries)
