@@ -3,11 +3,13 @@
 Each size is a database of its own, filled as `yiqi seed scale` does it. Costs are processor milliseconds of the
 application and the database for one request, without an HTTP server between; the least of some rounds, since a busy
 machine only adds. The yardstick `thin` (tests/bench/thin.py) runs in the same process on the same database.
-`--write` puts the table into docs/performance.md. `--at URL` measures a PostgreSQL database that was seeded before.
+`--write` puts the table into docs/performance.md. `--at URL` measures a database that was seeded before
+by `yiqi seed scale`, instead of filling new ones.
 """
 
 import argparse
 import importlib
+import json
 import os
 import secrets
 import tempfile
@@ -102,11 +104,14 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
         "--ten", action="store_true", help="ten million too, which takes a quarter of an hour"
     )
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], default="postgresql")
-    parser.add_argument("--at", action="append", default=[], help="a seeded database to measure as well")
+    parser.add_argument("--at", action="append", default=[], help="a seeded database to measure instead")
+    parser.add_argument(
+        "--with", dest="kept", type=Path, help="a file with columns measured before; this run's join them"
+    )
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     words = parser.parse_args()
-    sizes = SIZES + (MILLION if words.million else ()) + (TEN if words.ten else ())
-    columns = []
+    sizes = () if words.at else SIZES + (MILLION if words.million else ()) + (TEN if words.ten else ())
+    columns = json.loads(words.kept.read_text()) if words.kept and words.kept.exists() else []
     for bookings, instruments in sizes:
         with databases([words.engine]) as urls:
             fill(urls[words.engine], bookings, instruments)
@@ -114,6 +119,8 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
     for url in words.at:
         db.upgrade(url)
         columns.append(measured(url))
+    if words.kept:
+        words.kept.write_text(json.dumps(columns))
     heads = ("what", *(column.pop("heads") for column in columns), "last ÷ first", "statements")
     rows = []
     for name in columns[0]:
