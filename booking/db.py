@@ -1,16 +1,18 @@
 """The engine, transactions and migrations; the only place that commits."""
 
 import re
+import select
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -27,6 +29,7 @@ class Unavailable(Exception):
 class _State:
     engine: Engine | None = None
     others: tuple[Engine, ...] = ()
+    unbegun: ClassVar[dict[Engine, Engine]] = {}
     writer: Any = nullcontext()
 
 
@@ -36,6 +39,9 @@ _committed: ContextVar[bool] = ContextVar("committed", default=False)
 
 UNKNOWN = "FFFFFFFF/FFFFFFFF"
 """A place in the log that no replica has reached."""
+
+IDLE = 30.0
+"""Seconds after which a connection is asked whether it still answers before it is used again."""
 
 _TRANSIENT = {"25006", "25P03"}
 """What PostgreSQL says of a server that is not yet promoted, and of a transaction that stood still too long."""
@@ -67,12 +73,11 @@ def make_engine(
         _sqlite_policy(engine, foreign_keys=foreign_keys)
         return engine
     parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=10,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "connect_timeout": 5,
@@ -80,6 +85,37 @@ def make_engine(
             **({"prepare_threshold": None} if pooled else {"options": _options(statement_timeout_ms)}),
         },
     )
+    _look_before_use(engine)
+    return engine
+
+
+def _look_before_use(engine: Engine) -> None:
+    """Replace connections that the server has ended before anybody uses them.
+
+    On what it ended there is something to be read, if only the end: that costs no question. One that lay idle for
+    long is asked, since who cut it off may have said nothing.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _laid_down(_dbapi: object, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _look(dbapi: Any, record: Any, _fairy: object) -> None:
+        since = record.info.get("idle_since")
+        if since is None:  # it was only now opened
+            return
+        try:
+            if time.monotonic() - since > IDLE or _readable(dbapi.fileno()):
+                engine.dialect.do_ping(dbapi)
+        except engine.dialect.loaded_dbapi.Error:
+            raise InvalidatePoolError from None
+
+
+def _readable(descriptor: int) -> bool:
+    asked = select.poll()
+    asked.register(descriptor, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def _options(limit: int) -> str:
@@ -133,6 +169,7 @@ def dispose() -> None:
         if one is not None:
             one.dispose()
     _state.engine, _state.others = None, ()
+    _state.unbegun.clear()
 
 
 def engine() -> Engine:
@@ -181,18 +218,31 @@ def rehearsal() -> Iterator[Session]:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
+def reading(*, begun: bool = True) -> Iterator[Session]:
     """Give a session that never writes and takes no lock; within `elsewhere` it reads there.
+
+    Where `begun` is no matter, PostgreSQL is not asked to begin and end a transaction: every statement sees what is
+    committed when it starts, within one or without. Only a cursor over many rows needs one.
 
     :raises Unavailable: if the database cannot be reached
     """
+    source = _reads_from.get() or engine()
     with _known_faults():
-        session = Session(_reads_from.get() or engine(), expire_on_commit=False, autoflush=False)
+        session = Session(source if begun else _unbegun(source), expire_on_commit=False, autoflush=False)
         try:
             yield session
         finally:
             # Ends the transaction too; a rollback before it would empty what was read.
             session.close()
+
+
+def _unbegun(source: Engine) -> Engine:
+    found = _state.unbegun.get(source)
+    if found is None:
+        sqlite = source.dialect.name == "sqlite"
+        found = source if sqlite else source.execution_options(isolation_level="AUTOCOMMIT")
+        _state.unbegun[source] = found
+    return found
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def free(wanted: dict[str, Any], instrument_id: str) -> Response:
     Open, future time in which at least one unit is free, with the room that set-up and clean-up take kept
     out.
     """
-    with reading() as session:
+    with reading(begun=False) as session:
         found = availability.free(
             session, actor=actor(), code=instrument_id, within=wanted["within"], now=utc_now()
         )
@@ -51,7 +51,7 @@ def of_instrument(wanted: dict[str, Any], instrument_id: str) -> Response:
     A timeline's bars. Who and why is told only to those who may see the booking.
     """
     who = actor()
-    with reading() as session:
+    with reading(begun=False) as session:
         ids = instruments.by_codes(session, actor=who, codes=[instrument_id])
         bars = availability.occupations(
             session, actor=who, instrument_ids=list(ids.values()), within=wanted["within"], now=utc_now()
@@ -70,7 +70,7 @@ def of_facility(wanted: dict[str, Any], facility_id: str) -> Response:
     The timeline of a day or a week. Who and why is told only to those who may see the booking.
     """
     who = actor()
-    with reading() as session:
+    with reading(begun=False) as session:
         codes = instruments.of_facility(session, actor=who, code=facility_id)
         bars = availability.occupations(
             session, actor=who, instrument_ids=list(codes), within=wanted["within"], now=utc_now()
@@ -96,7 +96,7 @@ def find(wanted: dict[str, Any]) -> Response:
     }
     terms = frozenset(several(wanted.pop("terms")))
     question = Question(**asked, terms=terms, filters=filters(wanted))
-    with reading() as session:
+    with reading(begun=False) as session:
         found = finder.find(session, actor=actor(), question=question, limit=limit, now=utc_now())
     return written(
         {

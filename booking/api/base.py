@@ -1,5 +1,6 @@
 """What all of the API shares: the blueprint's class, how requests are read, how answers are written."""
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -25,6 +26,10 @@ class Parser(FlaskParser):
     """Reads bodies and queries strictly, and tells what is wrong with them as one code per field."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": None, "query": RAISE}  # noqa: RUF012 - as webargs wants it
+
+    def _get_schema(self, argmap: Any, req: Request) -> Schema:
+        """Give the schema of a class, made once and not for each request."""
+        return _made(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002 - webargs passes it
         """Read the body; none at all is an empty object.
@@ -62,6 +67,11 @@ class Parser(FlaskParser):
         """
         errors = field_errors(error.messages)
         raise Invalid({_shown(name): code for name, code in list(errors.items())[:_MOST_ERRORS]})
+
+
+@functools.cache
+def _made(schema: type[Schema]) -> Schema:
+    return schema()
 
 
 def _no_number(name: str) -> NoReturn:

@@ -101,7 +101,7 @@ def rules_of(found: Feed) -> FeedRules:
 
 
 def _answer(secret_hash: bytes, form: Form, name: str, *, cancelled: bool, now: datetime) -> Response:
-    with reading() as session:
+    with reading(begun=False) as session:
         found = feeds.feed(session, secret_hash=secret_hash, now=now)
         if found.scope not in form.scopes:
             raise NoSuchForm

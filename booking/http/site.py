@@ -66,7 +66,7 @@ def banners(who: Actor, *, desk: bool) -> list[Announcement]:
         live = [one for one in _site().announcements if one.live(now) and one.read_by(who)]
         if not live:
             return []
-        with db.reading() as session:
+        with db.reading(begun=False) as session:
             return announcements.not_put_away(session, actor=who, among=live, where=_where(desk=desk))
     except db.Unavailable:
         return []

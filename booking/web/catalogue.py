@@ -84,7 +84,7 @@ def search() -> Answer:
         return redirect(search_href(replace(filters, capability=wanted)))
     number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
     asked = request.args.get("sort", "")
-    with reading() as session:
+    with reading(begun=False) as session:
         filters = browsing.with_near(session, actor=who, filters=filters, asked=asked)
         sort = browsing.sort_of(asked, filters)
         found = catalogue.search(
@@ -235,7 +235,7 @@ def instrument(code: str) -> str:
     view = request.args.get("view", VIEWS[0])
     if view not in VIEWS:
         raise Invalid({"view": "unknown"})
-    with reading() as session:
+    with reading(begun=False) as session:
         row = instruments.by_code(session, actor=who, code=code)
         zone = row.facility.zone
         today = local_date(now, zone)
@@ -337,7 +337,7 @@ def price_lines(prices: Iterable[InstrumentPrice], today: date) -> list[PriceLin
 @needs("catalogue.read")
 def all_facilities() -> str:
     """List the networks and facilities, with the number of instruments of each."""
-    with reading() as session:
+    with reading(begun=False) as session:
         found = catalogue.search(session, actor=actor(), filters=Filters(), page_size=1)
         rows = [row for row in facilities.listing(session) if is_there(row)]
         wholes = networks.listing(session)
@@ -377,7 +377,7 @@ def facility(code: str) -> str:
     """Show a facility: where it is, when it is open, and its instruments."""
     who, now = actor(), utc_now()
     number, size = page_wanted(PER_PAGE, catalogue.MOST_PER_PAGE)
-    with reading() as session:
+    with reading(begun=False) as session:
         row = facilities.by_code(session, code=code)
         hours = facilities.hours(session, facility_id=row.id)
         found = catalogue.search(
@@ -409,7 +409,7 @@ def facility(code: str) -> str:
 @needs("catalogue.read")
 def network(code: str) -> str:
     """Show a network: its facilities and what they have."""
-    with reading() as session:
+    with reading(begun=False) as session:
         row = networks.by_code(session, code=code)
         look = networks.brand(session, code=code)
         found = catalogue.search(session, actor=actor(), filters=Filters(network=code), page_size=1)

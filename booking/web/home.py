@@ -27,7 +27,7 @@ PLACES = 12
 def home() -> str:
     """Greet whoever comes, with their next bookings if they are known."""
     who, now = actor(), utc_now()
-    with reading() as session:
+    with reading(begun=False) as session:
         found = catalogue.search(
             session, actor=who, filters=Filters(), page_size=1, locale=i18n.current_locale()
         )
