@@ -114,6 +114,7 @@ PATHS: Mapping[str, str] = {
     "proposal.withdrawn": "/proposals/{proposal}",
     "invitation.declined": "/calendar-questions/{question}",
     "invitation.countered": "/calendar-questions/{question}",
+    "booking.move_asked": "/calendar-questions/{question}",
     **{f"wish.{what}": "/rounds/{round}" for what in ("drafted", "served", "unserved", "round_cancelled")},
     "waitlist.offered": "/waitlist",
     "waitlist.silent": "/waitlist",

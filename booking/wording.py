@@ -837,7 +837,9 @@ def problem_detail(code: str) -> str:
         "stale": _("It changed after you read it. Read it again and repeat your change."),
         "too_many": _("Wait a little and try again."),
         "unavailable": _("Try again in a few seconds."),
-        "in_line": _("Nothing was done yet. Send it again when your turn has come; the ticket keeps your place."),
+        "in_line": _(
+            "Nothing was done yet. Send it again when your turn has come; the ticket keeps your place."
+        ),
         "bad_request": _("Go back and try it another way."),
         "csrf": _("Go back, reload the page and send the form again. Nothing was changed."),
         "method_not_allowed": _("The address is right, but it does not take this kind of request."),
@@ -1235,6 +1237,8 @@ def event_sentence(kind: str, data: Params) -> str:
         "invitation.accepted": _("Accepted in the calendar"),
         "invitation.declined": _("Declined in the calendar"),
         "invitation.countered": _("Another time proposed in the calendar"),
+        "booking.move_asked": _("Asked whether it may be moved"),
+        "booking.move_answered": _("Answered whether it may be moved"),
         "booking.reminded": _("Reminder sent"),
         "approval.opened": _("Waits for: %(step)s", step=approval_name(str(data.get("step", "")))),
         "approval.reminded": _("Reminded of: %(step)s", step=approval_name(str(data.get("step", "")))),

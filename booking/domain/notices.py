@@ -112,6 +112,8 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "proposal.withdrawn": (Telling(_PERSON, _T.BOOKINGS),),
     "invitation.declined": (Telling(_PERSON, _T.BOOKINGS),),
     "invitation.countered": (Telling(_PERSON, _T.BOOKINGS),),
+    "booking.move_asked": (Telling(_PERSON, _T.BOOKINGS),),
+    "booking.move_answered": (Telling(_PERSON, _T.FACILITY),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
     "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),

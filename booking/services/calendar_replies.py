@@ -148,34 +148,17 @@ def _ask(
     open_one = waiting(session, booking_id=booking.id, person_id=row.person_id)
     if open_one is not None and open_one.kind is kind and _span(open_one) == span:
         return "asked"
-    _close(session, booking.id, row.person_id, QuestionState.OVER, now)
-    question = CalendarQuestion(
-        id=uuid4(),
-        booking_id=booking.id,
+    question = put(
+        session,
+        booking=booking,
         person_id=row.person_id,
         position=row.position,
         kind=kind,
-        state=QuestionState.OPEN,
-        booking_sequence=booking.sequence,
-        starts_at=span.start if span else None,
-        ends_at=span.end if span else None,
-        comment=comment[:LONGEST_COMMENT],
-        created_at=now,
+        span=span,
+        comment=comment,
+        key=key,
+        now=now,
     )
-    session.add(question)
-    link_id = uuid4()
-    session.add(
-        OneTimeLink(
-            id=link_id,
-            person_id=row.person_id,
-            purpose=Purpose.ANSWER_CALENDAR,
-            subject=str(question.id),
-            secret_hash=one_time.hashed(one_time.secret(key, link_id)),
-            created_at=now,
-            expires_at=booking.ends_at,
-        )
-    )
-    session.flush()
     _note(
         session,
         actor,
@@ -189,6 +172,52 @@ def _ask(
         end=span.end.isoformat() if span else None,
     )
     return "asked"
+
+
+def put(
+    session: Session,
+    *,
+    booking: Booking,
+    person_id: UUID,
+    position: int,
+    kind: QuestionKind,
+    span: Span | None,
+    comment: str,
+    key: str,
+    asked_by: UUID | None = None,
+    now: datetime,
+) -> CalendarQuestion:
+    """Write down a question with the link by which it is answered from the mail, in place of one that was open."""
+    _close(session, booking.id, person_id, QuestionState.OVER, now)
+    question = CalendarQuestion(
+        id=uuid4(),
+        booking_id=booking.id,
+        person_id=person_id,
+        position=position,
+        kind=kind,
+        state=QuestionState.OPEN,
+        booking_sequence=booking.sequence,
+        starts_at=span.start if span else None,
+        ends_at=span.end if span else None,
+        comment=comment[:LONGEST_COMMENT],
+        created_at=now,
+        asked_by=asked_by,
+    )
+    session.add(question)
+    link_id = uuid4()
+    session.add(
+        OneTimeLink(
+            id=link_id,
+            person_id=person_id,
+            purpose=Purpose.ANSWER_CALENDAR,
+            subject=str(question.id),
+            secret_hash=one_time.hashed(one_time.secret(key, link_id)),
+            created_at=now,
+            expires_at=booking.ends_at,
+        )
+    )
+    session.flush()
+    return question
 
 
 # --- what the person says -------------------------------------------------------------------------
@@ -280,6 +309,9 @@ def answer(
         bookings.change(
             session, actor=actor, booking_id=booking.id, version=booking.version, items=items, now=now
         )
+    if question.asked_by is not None:
+        told = {"person_id": str(question.asked_by), "accepted": agrees}
+        _note(session, actor, "booking.move_answered", booking, now, **told)
     return get(session, actor=actor, question_id=question_id)
 
 

@@ -76,10 +76,10 @@ def to_comment(session: Session, *, actor: Actor, now: datetime) -> list[Booking
     return bookings.by_ids(session, ids=ids) if ids else []
 
 
-def questions(session: Session, *, actor: Actor, now: datetime) -> list[tuple[UUID, Booking]]:
-    """Give what the actor's calendar asks them, each with its booking, that is not answered nor over."""
+def questions(session: Session, *, actor: Actor, now: datetime) -> list[tuple[UUID, Booking, bool]]:
+    """Give what is asked about the actor's bookings and not over: each with its booking, and whether staff ask."""
     found = session.execute(
-        select(CalendarQuestion.id, CalendarQuestion.booking_id)
+        select(CalendarQuestion.id, CalendarQuestion.booking_id, CalendarQuestion.asked_by)
         .join(Booking, Booking.id == CalendarQuestion.booking_id)
         .where(
             CalendarQuestion.person_id == actor.person_id,
@@ -89,8 +89,8 @@ def questions(session: Session, *, actor: Actor, now: datetime) -> list[tuple[UU
     ).all()
     if not found:
         return []
-    rows = {row.id: row for row in bookings.by_ids(session, ids=[booking_id for _, booking_id in found])}
-    return [(key, rows[booking_id]) for key, booking_id in found if booking_id in rows]
+    rows = {row.id: row for row in bookings.by_ids(session, ids=[booking_id for _, booking_id, _ in found])}
+    return [(key, rows[place], by is not None) for key, place, by in found if place in rows]
 
 
 def wishes(session: Session, *, actor: Actor) -> int:

@@ -691,7 +691,7 @@ def _over(
     if event.kind == "proposal.made":
         proposal = about.get("proposal")
         return proposal is None or proposal.state is not ProposalState.OPEN
-    if event.kind in {"invitation.declined", "invitation.countered"}:
+    if event.kind in {"invitation.declined", "invitation.countered", "booking.move_asked"}:
         question = about.get("question")
         return question is None or question.state is not QuestionState.OPEN
     if event.kind == "qualification.flagged":

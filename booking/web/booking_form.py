@@ -24,7 +24,8 @@ from booking.domain.occupation import Item
 from booking.domain.resolution.alternatives import MOST_PARTS
 from booking.domain.rules import Invalid, Policy, Reason, Refused
 from booking.domain.spans import Span
-from booking.http.context import for_programs
+from booking.http import crowds
+from booking.http.context import for_programs, settings
 from booking.http.forms import fields
 from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
@@ -37,6 +38,7 @@ from booking.services import (
     bookings,
     instrument_files,
     instruments,
+    move_questions,
     policies,
     projects,
     waitlist,
@@ -78,7 +80,7 @@ CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
 ALL_CHEMICALS = chemicals.field_names()
 CHANGE_FIELDS = (
     *("version", "purpose", "confidential", "shown", "declares"),
-    *("check", "instead", "override_reason"),
+    *("check", "instead", "override_reason", "ask"),
 )
 SHEET = "sheet"
 """The part of the page that a calendar opens over itself."""
@@ -162,7 +164,22 @@ def place_booking() -> Answer:
         return _new_page(typed, wish, judged, instrument, own, status=status, held=held)
     if typed["join"]:
         return _wait(typed, wish, instrument, own, now)
+    key = _key(typed)
+    mark = fingerprint(
+        {name: typed[name] for name in NEW_FIELDS[:-3]}
+        | {"chemicals": [told(one) for one in wish.chemicals or ()]}
+    )
+    items = wish.items
     try:
+        if wish.booked_for is None and not typed["override_reason"]:
+            crowds.refuse_what_is_gone(
+                lambda _session: items,
+                key=key,
+                fingerprint=mark,
+                project_id=wish.project_id,
+                chemicals=wish.chemicals or (),
+                now=now,
+            )
         with transaction() as session:
             booking = bookings.place(
                 session,
@@ -173,11 +190,8 @@ def place_booking() -> Answer:
                 confidential=wish.confidential,
                 booked_for=wish.booked_for,
                 chemicals=wish.chemicals or (),
-                key=_key(typed),
-                fingerprint=fingerprint(
-                    {name: typed[name] for name in NEW_FIELDS[:-3]}
-                    | {"chemicals": [told(one) for one in wish.chemicals or ()]}
-                ),
+                key=key,
+                fingerprint=mark,
                 override=typed["override_reason"],
                 needed_by=wish.needed_by,
                 now=now,
@@ -524,6 +538,8 @@ def submit_change(booking_id: UUID) -> Answer:
             judged = judge(session, wish, places, typed, now, booking_id=booking_id)
             status = 422 if wish.errors else 200
             return _change_page(booking, typed, wish, judged, places, status=status)
+    if typed["ask"]:
+        return _ask_owner(booking, typed, wish, places, now)
     try:
         with transaction() as session:
             changed = bookings.change(
@@ -626,6 +642,28 @@ def _stale_page(booking_id: UUID, typed: Mapping[str, str], now: datetime) -> An
     return _change_page(booking, typed, wish, judged, places, status=412, stale=True)
 
 
+def _ask_owner(
+    booking: Booking, typed: Mapping[str, str], wish: Wish, places: Sequence[Instrument], now: datetime
+) -> Answer:
+    """Ask the owner whether it may be moved, rather than moving it; only the new time is asked."""
+    span = wish.items[0].span if wish.items else Span(booking.starts_at, booking.ends_at)
+    try:
+        with transaction() as session:
+            move_questions.ask(
+                session, actor=actor(), booking_id=booking.id, span=span, key=settings().key(), now=now
+            )
+    except Refused as refusal:
+        with reading() as session:
+            judged = judge(session, wish, places, typed, now, booking_id=booking.id, refusal=refusal)
+        return _change_page(booking, typed, wish, judged, places, status=409)
+    except Invalid as error:
+        return _change_page(booking, typed, _mistaken(wish, error), Judgement(), places, status=422)
+    flash(
+        _("Asked: the booking stays as it is until %(name)s says yes.", name=booking.person.name), "success"
+    )
+    return redirect(url_for("web.booking", booking_id=booking.id), 303)
+
+
 def _change_page(
     booking: Booking,
     typed: Mapping[str, str],
@@ -655,6 +693,7 @@ def _change_page(
         facility=places[0].facility,
         policies=_policies(places, booking.person_id),
         zone=places[0].facility.zone,
+        asks_owner=move_questions.may_ask(actor(), booking),
         asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
         longest=LONGEST_TEXT,
         stale=stale,

@@ -426,7 +426,7 @@ def proposed(session, ada, tam, furnace, pool):
     return ada.person_id, "proposal.made"
 
 
-def by_calendar(kind):
+def by_calendar(kind, event=""):
     """A story of Ada's calendar, which says something that she is asked about."""
 
     def happened(session, ada, tam, furnace, pool):
@@ -450,7 +450,7 @@ def by_calendar(kind):
         events.record(
             session,
             actor=ada,
-            kind=f"invitation.{kind.value}",
+            kind=event or f"invitation.{kind.value}",
             now=NOW,
             booking=booking,
             facility_id=pool.facility_id,
@@ -459,7 +459,7 @@ def by_calendar(kind):
             comment="The <b>reactor</b> is not ready.",
             **told,
         )
-        return ada.person_id, f"invitation.{kind.value}"
+        return ada.person_id, event or f"invitation.{kind.value}"
 
     return happened
 
@@ -643,6 +643,8 @@ STORIES = {
     "membership.refused": membership("refused"),
     "network.asked": said("network.invited", "tam", by_facility=False, note="Join us", **JOINS),
     "network.answered": said("network.answered", accepted=False, reason="Too far away", **JOINS),
+    "booking.move_asked": by_calendar(QuestionKind.COUNTERED, "booking.move_asked"),
+    "booking.move_answered": about_booking("booking.move_answered", accepted=False),
     "webhook.switched_off": switched_off,
     "approval.unanswered": of_step("approval.unanswered"),
     "delegation.made": said("delegation.made", "tam", person_id=_tam),

@@ -185,3 +185,28 @@ def test_that_the_rules_are_against_the_other_is_said_without_a_name(lab):
     assert refused.status_code == 409
     assert "The rules do not let the other person have your time." in refused.text
     assert "Ben" not in refused.text
+
+
+# --- a manager asks first -------------------------------------------------------------------------
+
+
+def test_a_manager_asks_the_owner_before_moving_and_one_click_answers(lab):
+    booking = lab.book("ben", "SEM", at(9), at(10))
+    page = lab.get("tam", f"/bookings/{booking}/change").text
+    assert "Ask Ben first" in page
+    assert "first</button>" not in lab.get("ben", f"/bookings/{booking}/change").text
+    form = typed(at(14), at(15), instrument="SEM", quantity="1", version="1", ask="1")
+    asked = lab.send("tam", f"/bookings/{booking}/change", **form)
+    assert asked.status_code == 303
+    assert (
+        "Asked: the booking stays as it is until Ben says yes." in lab.get("tam", f"/bookings/{booking}").text
+    )
+    assert lab.booking(booking).starts_at == at(9)
+    home = lab.get("ben", "/").text
+    assert "The facility asks whether it may be moved: Microscope" in text_of(home)
+    address = re.search(r'href="(/calendar-questions/[^"]+)"', home)[1]
+    assert "The facility asks whether it may be moved" in lab.get("ben", address).text
+    assert lab.get("cleo", address).status_code == 404
+    assert lab.send("ben", address, answer="yes").status_code == 303
+    assert lab.booking(booking).starts_at == at(14)
+    assert "waits-list" not in lab.get("ben", "/").text
