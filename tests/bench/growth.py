@@ -106,7 +106,7 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--at", action="append", default=[], help="a seeded database to measure instead")
     parser.add_argument(
-        "--with", dest="kept", type=Path, help="a file with columns measured before; this run's join them"
+        "--with", dest="kept", type=Path, help="a file of columns measured before, which grows"
     )
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     words = parser.parse_args()
