@@ -12,6 +12,7 @@ from booking.config import Settings
 from booking.domain import access
 from booking.http import (
     admission,
+    crowds,
     csrf,
     headers,
     identity,
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, *, check: bool = True) -> Flask
     headers.init(app, production=settings.production)
     maps.init(app)
     admission.init(app, patience=settings.patience_seconds)  # before anything is read
+    crowds.init(app)
     identity.init(app)
     intake.init(app)
     csrf.init(app)

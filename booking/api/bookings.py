@@ -32,7 +32,7 @@ from booking.domain.chemicals import told
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.http import etags, idempotency
+from booking.http import crowds, etags, idempotency
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
 from booking.http.paging import next_url
@@ -76,6 +76,16 @@ def place(order: dict[str, Any]) -> Answer:
     who, key, wanted = actor(), idempotency.key_sent(), order.pop("needs")
     mark = idempotency.fingerprint(_plain(order)) if key else ""
     try:
+        if order["booked_for"] is None and not order["override_reason"]:
+            crowds.refuse_what_is_gone(
+                lambda session: _items(session, who, order["items"]),
+                key=key,
+                fingerprint=mark,
+                needs=wanted,
+                project_id=order["project_id"],
+                chemicals=order["chemicals"],
+                now=utc_now(),
+            )
         with transaction() as session:
             booking = bookings.place(
                 session,
@@ -111,7 +121,7 @@ def dry_run(order: dict[str, Any]) -> dict[str, Any]:
     Nothing is written.
     """
     who, now = actor(), utc_now()
-    with reading() as session:
+    with reading(begun=False) as session:
         items = _items(session, who, order["items"])
         verdict = bookings.dry_run(
             session,
@@ -159,7 +169,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
     who = actor()
     page, page_size = wanted["page"], wanted["page_size"]
     within = window(wanted.get("start"), wanted.get("end"))
-    with reading() as session:
+    with reading(begun=False) as session:
         instrument_id = facility_id = None
         if code := wanted["instrument"]:
             instrument_id = instruments.by_codes(session, actor=who, codes=[code])[code]
@@ -185,7 +195,7 @@ def listing(wanted: dict[str, Any]) -> dict[str, Any]:
 @problems(404)
 def one(booking_id: UUID) -> Answer | Response:
     """Read a booking"""
-    with reading() as session:
+    with reading(begun=False) as session:
         booking = bookings.get(session, actor=actor(), booking_id=booking_id)
     if etags.unchanged(booking.version):
         return etags.mark(Response(status=304), booking.version)
@@ -202,7 +212,7 @@ def conditions(booking_id: UUID) -> dict[str, Any]:
     What its person must hold before they can check in and does not by now: a training still to come, a
     qualification that was taken away or ends before the day of use.
     """
-    with reading() as session:
+    with reading(begun=False) as session:
         booking = bookings.get(session, actor=actor(), booking_id=booking_id, now=utc_now())
         found = bookings.conditions(session, booking=booking, now=utc_now())
     return {"items": [reason_out(reason) for reason in found]}

@@ -131,9 +131,7 @@ class Line:
 
 def init(app: Flask, *, patience: float) -> None:
     """Let nobody wait longer than so many seconds for an answer; 0 lets all wait as long as it takes."""
-    if not patience:
-        return
-    line = Line(patience)
+    line = Line(patience or math.inf)
     app.extensions["yiqi-line"] = line
 
     def _admit() -> None:
@@ -157,8 +155,8 @@ def init(app: Flask, *, patience: float) -> None:
 
 def crowded() -> bool:
     """Tell whether so many are at work that what one of them finds out is worth keeping for the others."""
-    line: Line | None = current_app.extensions.get("yiqi-line")
-    return line is not None and line.crowded
+    line: Line = current_app.extensions["yiqi-line"]
+    return line.crowded
 
 
 def keep_place(response: Response, ticket: str, seconds: int) -> None:

@@ -21,7 +21,7 @@ from booking.domain.access import VISITOR, Forbidden, NotFound
 from booking.domain.lifecycle import WrongMove
 from booking.domain.occupation import Item
 from booking.domain.rules import Invalid, Reason, Refused
-from booking.http import admission, metrics
+from booking.http import admission, crowds, metrics
 from booking.http.context import for_programs, local_path
 from booking.http.identity import UnknownToken, actor, utc_now
 from booking.http.logs import request_id, security
@@ -354,9 +354,16 @@ def alternatives(problem: Problem, *, waiting: bool = True) -> list[availability
         return list(problem.instead)
     now = utc_now()
     try:
-        with reading() as session:
+        with reading(begun=False) as session:
             wish = problem.wish or offers.wish_of(actor(), problem.items, now)
-            found = offers.find(session, actor=actor(), wish=replace(wish, now=now), needs=problem.needs)
+            found = offers.find(
+                session,
+                actor=actor(),
+                wish=replace(wish, now=now),
+                needs=problem.needs,
+                crowd=crowds.crowd(),
+            )
+            crowds.note_what_is_gone(session, problem.reasons, problem.items, now)
             line = waitlist.way_out(session, reasons=problem.reasons, items=problem.items) if waiting else []
             return [*found, *line]
     except Exception:  # noqa: BLE001 - an offer beside the answer, not the answer

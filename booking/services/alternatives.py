@@ -4,11 +4,12 @@ As many statements for one candidate as for a hundred: calendars are read togeth
 each sort are put before the gates.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from booking.domain.resolution.alternatives import MOST_PARTS, Why, divided, tro
 from booking.domain.spans import Span, merge
 from booking.services import approval_steps, availability, distances, gates, policies
 from booking.services.availability import WINDOW, Alternative, Room
+from booking.services.crowd import Crowd
 from booking.services.gates import Look, Wish
 from models import Facility, Instrument
 
@@ -57,32 +59,70 @@ class _Asked:
     zone: str
 
 
-def find(session: Session, *, actor: Actor, wish: Wish, needs: str = "") -> list[Alternative]:
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What could be had as far as calendars and prices go: the same for all people of the same of its operators."""
+
+    offers: Sequence[Alternative]
+    known: Mapping[int, Instrument]
+    operators: frozenset[int]
+    read: dict[Hashable, Any] = field(default_factory=dict)
+    """What gates read for it that is the same for everybody."""
+
+
+def find(
+    session: Session, *, actor: Actor, wish: Wish, needs: str = "", crowd: Crowd | None = None
+) -> list[Alternative]:
     """Give what could be had instead of a wish of one item, the least troublesome first; nothing is written.
 
     Nearest times on the same instrument, equal instruments then or soon, what of the use fits there, and two or
     three parts. `needs` are the abilities that an equal instrument must have, such as `volume_l>=50`; without any,
     it has all of this one's. Every offer keeps the rules of its instrument and passes every gate. The time of the
-    booking that is being changed counts as free.
+    booking that is being changed counts as free. In a `crowd` what stands free is looked up once for all.
     """
     if len(wish.items) != 1 or wish.items[0].span.duration > WINDOW - 2 * REACH:
         return []
     item = wish.items[0]
-    row = session.get(Instrument, item.instrument_id)
-    if row is None:
+    if session.get(Instrument, item.instrument_id) is None:
         return []
+    payer = actor
+    if wish.person_id != actor.person_id:
+        payer = Actor(organisations=policies.organisations_of(session, wish.person_id))
+    if crowd is None or wish.booking_id is not None or wish.held:
+        outline = _outline(session, payer, wish, needs)
+    else:
+        outline = _of_crowd(session, crowd, payer, wish, needs)
+    policies.rules_for(session, outline.known.values())
+    return _judged(session, actor, wish, outline)
+
+
+def _of_crowd(session: Session, crowd: Crowd, payer: Actor, wish: Wish, needs: str) -> _Outline:
+    item = wish.items[0]
+    place = "operators", item.instrument_id, needs
+    operators = crowd.peek(place)
+    theirs = payer.organisations if operators is None else payer.organisations & operators
+
+    def read() -> tuple[_Outline, Mapping[int, Instrument]]:
+        found = _outline(session, payer, wish, needs)
+        crowd.put(place, found.operators, wish.now)
+        return found, found.known
+
+    return crowd.once(session, ("instead", item, needs, frozenset(theirs)), wish.now, read)
+
+
+def _outline(session: Session, payer: Actor, wish: Wish, needs: str) -> _Outline:
+    item = wish.items[0]
+    row = session.get_one(Instrument, item.instrument_id)
     others = availability.equals(
         session, instrument=row, quantity=item.quantity, needs=needs, limit=CANDIDATES
     )
     known = {one.id: one for one in (row, *others)}
-    policies.timetables(session, known.values(), person_id=wish.person_id)  # read once for all that follows
+    policies.rules_for(session, known.values())  # read once for all that follows
     here = _here(session, row, wish)
     elsewhere = _elsewhere(session, others, wish)
-    payer = actor
-    if wish.person_id != actor.person_id:
-        payer = Actor(organisations=policies.organisations_of(session, wish.person_id))
     offers = _told(session, payer, row, item, [*here, *elsewhere], known)
-    return _judged(session, actor, wish, offers, known)
+    places = policies.facilities_of(session, {one.facility_id for one in known.values()})
+    return _Outline(offers, known, frozenset(place.organisation_id for place in places.values()))
 
 
 # --- what fits ------------------------------------------------------------------------------------
@@ -257,13 +297,12 @@ def _judged(
     session: Session,
     actor: Actor,
     wish: Wish,
-    offers: Sequence[Alternative],
-    known: Mapping[int, Instrument],
+    outline: _Outline,
 ) -> list[Alternative]:
     """Give the best of each sort that pass every gate, the least troublesome first."""
-    asked = known[wish.items[0].instrument_id]
-    ranked = sorted(offers, key=lambda one: (_trouble(one, asked.id), one.start, one.code))
-    look = Look([span for one in ranked for span in one.spans])
+    known, asked = outline.known, outline.known[wish.items[0].instrument_id]
+    ranked = sorted(outline.offers, key=lambda one: (_trouble(one, asked.id), one.start, one.code))
+    look = Look([span for one in ranked for span in one.spans], dict(outline.read))
     found: list[Alternative] = []
     for why, most in SHOWN.items():
         tried = [one for one in ranked if one.why == why.value]
@@ -271,7 +310,15 @@ def _judged(
             tried.sort(key=lambda one: (one.difference is None, one.difference or 0, abs(one.minutes)))
         passed = (_passed(session, actor, wish, one, known, look) for one in tried[: most * MORE])
         found += islice((one for one in passed if one is not None), most)
+    outline.read.update(
+        {key: read for key, read in look.known.items() if isinstance(key, tuple) and key[0] == "permits"}
+    )
     return sorted(found, key=lambda one: (_trouble(one, asked.id), one.start, one.code))
+
+
+def _for_all(key: Hashable) -> bool:
+    """Tell whether what a gate read is the same for everybody."""
+    return isinstance(key, tuple) and key[0] == "permits"
 
 
 def _passed(

@@ -16,6 +16,7 @@ from booking.domain.chemicals import Substance
 from booking.domain.occupation import Item, Kind
 from booking.domain.rules import Invalid, Reason, Refused
 from booking.domain.spans import Span
+from booking.http import crowds
 from booking.http.identity import actor
 from booking.i18n import gettext as _
 from booking.i18n import name_of
@@ -191,7 +192,8 @@ def judge(
     found: list[Alternative] = []
     if reasons:
         asked = verdict.wish or alternatives.wish_of(actor(), wish.items, now, booking_id=booking_id)
-        found = alternatives.find(session, actor=actor(), wish=asked, needs=wish.needs)
+        found = alternatives.find(session, actor=actor(), wish=asked, needs=wish.needs, crowd=crowds.crowd())
+        crowds.note_what_is_gone(session, reasons, wish.items, now)
     said, exception = _together(reasons, zone)
     waiting = booking_id is None and waitlist.helps(reasons, wish.items)
     return Judgement(

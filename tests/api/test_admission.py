@@ -137,4 +137,10 @@ def test_in_calm_nothing_of_it_shows(make_app, sqlite_url):
     world = populate(make_app(sqlite_url, patience_seconds=2))
     assert world.book()
     assert line(world)._inside == 0
-    assert "yiqi-line" not in make_app(sqlite_url, patience_seconds=0).extensions
+
+
+def test_where_all_may_wait_nobody_gets_a_place(rush: World, make_app):
+    patient = make_app(rush.app.extensions["yiqi"].database_url, patience_seconds=0)
+    for _ in range(100):
+        patient.extensions["yiqi-line"].come_in()
+    assert patient.test_client().get("/instruments").status_code == 200

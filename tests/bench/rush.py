@@ -237,7 +237,7 @@ def _read(door, asker: Asker) -> bool:
     asker.told = body
     if asker.status == 503:
         asker.again_at = time.perf_counter() + _retry_after(head)
-        asker.wanted = with_ticket(asker.wanted, body)
+        asker.wanted = with_ticket(asker.wanted, head, body)
     return True
 
 
@@ -256,9 +256,9 @@ def _retry_after(head: bytes) -> float:
     )
 
 
-def with_ticket(wanted: bytes, told: bytes) -> bytes:
-    """Give the request with the ticket of its 503, as the problem's `ticket` and the page's hidden field say."""
-    found = re.search(rb'"ticket": "([^"]+)"', told)
+def with_ticket(wanted: bytes, head: bytes, told: bytes) -> bytes:
+    """Give the request with the ticket of its 503, as the problem or the page's cookie has it."""
+    found = re.search(rb'"ticket": "([^"]+)"', told) or re.search(rb"yiqi-turn=([^;]+)", head)
     if found is None or b"Queue-Ticket:" in wanted:
         return wanted
     line, _, rest = wanted.partition(b"\r\n")
@@ -277,11 +277,18 @@ def inversions(askers: Sequence[Asker]) -> int:
 
 
 def bench(
-    url: str, name: str, people: int, slots: int, pids: Callable[[str], list[int]], workers: int
+    url: str,
+    name: str,
+    people: int,
+    slots: int,
+    pids: Callable[[str], list[int]],
+    workers: int,
+    ways: Sequence[str],
 ) -> list[list[object]]:
     """Give a row for REST and one for the form."""
     rows = []
-    for kind, make in (("REST", over_rest), ("form", by_form)):
+    for kind in ways:
+        make = WAYS[kind]
         crowd = gather(url, people, f"{name}{kind}{people}")
         askers = [Asker(n % slots, make(crowd, n, n % slots), n) for n in range(people)]
         with GunicornServer(url, workers=workers, threads=16, env=ENVIRONMENT) as server:
@@ -306,20 +313,16 @@ def bench(
                 " ".join(f"{status}:{count}" for status, count in sorted(told.items())),
             ]
         )
-        for status in (409, 201, 303):
-            one = next((asker for asker in askers if asker.status == status), None)
-            if one is not None and SHOW:
-                print(status, one.told[:3000].decode(errors="replace"))
     return rows
 
 
+WAYS = {"REST": over_rest, "form": by_form}
 ENVIRONMENT = {"YIQI_LOG_LEVEL": "WARNING", "YIQI_PATIENCE_SECONDS": "3"}
-SHOW = False
 
 
 def _warm(port: int, crowd: Crowd, make: Callable[[Crowd, int, int], bytes]) -> None:
     """Ask for times of the day before, so that every worker has answered a few before the rush."""
-    for slot in (-20, -20, -19, -19, -18, -18):
+    for slot in (-20, -19, -18):
         storm(port, [Asker(slot, make(crowd, n, slot), n) for n in range(8)])
 
 
@@ -329,6 +332,7 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--people", type=int, nargs="+", default=[500, 2000])
     parser.add_argument("--slots", type=int, default=20)
+    parser.add_argument("--by", choices=list(WAYS), nargs="+", default=list(WAYS))
     words = parser.parse_args()
     print(
         f"# The rush, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}"
@@ -337,5 +341,5 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
         for name, url in urls.items():
             rows = []
             for people in words.people:
-                rows += bench(url, name, people, words.slots, pids, workers(url))
+                rows += bench(url, name, people, words.slots, pids, workers(url), words.by)
             measure.show(f"{name}: {words.slots} slots of one line, all at once", rows, *HEADS)
