@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from flask.testing import FlaskClient
@@ -43,6 +44,9 @@ TEN = ((10_000_000, 100_000),)
 ROUNDS = 3
 FEED = 100
 """So many bookings are in the feed."""
+
+Column = dict[str, Any]
+"""What is measured of one database: cost and statements by request."""
 
 SLOTS = datetime(2040, 3, 5, 2, tzinfo=UTC)  # a Monday, 10:00 in Guangdong, where no seed comes
 
@@ -115,12 +119,11 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
     for bookings, instruments in sizes:
         with databases([words.engine]) as urls:
             fill(urls[words.engine], bookings, instruments)
-            columns.append(measured(urls[words.engine]))
+            columns.append(_kept(words.kept, measured(urls[words.engine])))
     for url in words.at:
         db.upgrade(url)
-        columns.append(measured(url))
-    if words.kept:
-        words.kept.write_text(json.dumps(columns))
+        columns.append(_kept(words.kept, measured(url)))
+    columns.sort(key=lambda column: column.pop("size"))
     heads = ("what", *(column.pop("heads") for column in columns), "last ÷ first", "statements")
     rows = []
     for name in columns[0]:
@@ -129,6 +132,14 @@ def main(databases: Callable[[Sequence[str]], AbstractContextManager[dict[str, s
     measure.show(f"{words.engine}: growth, CPU ms", rows, *heads)
     if words.write:
         page.keep(f"growth on {words.engine}", f"{page.conditions()}\n\n{page.table(heads, rows)}")
+
+
+def _kept(where: Path | None, column: Column) -> Column:
+    """Add a column to those of the file."""
+    if where:
+        before = json.loads(where.read_text()) if where.exists() else []
+        where.write_text(json.dumps([*before, column]))
+    return column
 
 
 def fill(url: str, bookings: int, instruments: int) -> None:
@@ -145,14 +156,14 @@ def fill(url: str, bookings: int, instruments: int) -> None:
     db.dispose()
 
 
-def measured(url: str) -> dict[str, tuple[float, int] | str]:
+def measured(url: str) -> Column:
     """Give the cost and the statements of each request, by name."""
     with _world(url) as world:
         with db.reading() as session:
             taken = session.scalar(select(func.count()).select_from(Occupation)) or 0
             places = session.scalar(select(func.count()).select_from(Instrument)) or 0
         print(f"{taken:,} rows in the ledger, {places:,} instruments", flush=True)
-        found: dict[str, tuple[float, int] | str] = {"heads": f"{_short(taken)} rows, {_short(places)} inst."}
+        found: Column = {"heads": f"{_short(taken)} rows, {_short(places)} inst.", "size": [taken, places]}
         for name, (act, times) in _acts(world).items():
             act(-1) if name != "booking" else world.book(ROUNDS * times + 1)
             with _counted() as statements:
@@ -208,7 +219,9 @@ def _acts(world: World) -> dict[str, tuple[Callable[[int], object], int]]:
 
 
 def _thin(world: World) -> Callable[[int], object]:
-    thin = importlib.import_module("tests.bench.thin")
+    thin = importlib.reload(
+        importlib.import_module("tests.bench.thin")
+    )  # its engine is of the database before
     client = thin.app.test_client()
     run = secrets.token_hex(3)
 
