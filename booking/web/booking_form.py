@@ -24,6 +24,7 @@ from booking.domain.occupation import Item
 from booking.domain.resolution.alternatives import MOST_PARTS
 from booking.domain.rules import Invalid, Policy, Reason, Refused
 from booking.domain.spans import Span
+from booking.http import crowds
 from booking.http.context import for_programs, settings
 from booking.http.forms import fields
 from booking.http.guard import needs
@@ -163,7 +164,22 @@ def place_booking() -> Answer:
         return _new_page(typed, wish, judged, instrument, own, status=status, held=held)
     if typed["join"]:
         return _wait(typed, wish, instrument, own, now)
+    key = _key(typed)
+    mark = fingerprint(
+        {name: typed[name] for name in NEW_FIELDS[:-3]}
+        | {"chemicals": [told(one) for one in wish.chemicals or ()]}
+    )
+    items = wish.items
     try:
+        if wish.booked_for is None and not typed["override_reason"]:
+            crowds.refuse_what_is_gone(
+                lambda _session: items,
+                key=key,
+                fingerprint=mark,
+                project_id=wish.project_id,
+                chemicals=wish.chemicals or (),
+                now=now,
+            )
         with transaction() as session:
             booking = bookings.place(
                 session,
@@ -174,11 +190,8 @@ def place_booking() -> Answer:
                 confidential=wish.confidential,
                 booked_for=wish.booked_for,
                 chemicals=wish.chemicals or (),
-                key=_key(typed),
-                fingerprint=fingerprint(
-                    {name: typed[name] for name in NEW_FIELDS[:-3]}
-                    | {"chemicals": [told(one) for one in wish.chemicals or ()]}
-                ),
+                key=key,
+                fingerprint=mark,
                 override=typed["override_reason"],
                 needed_by=wish.needed_by,
                 now=now,
