@@ -124,7 +124,7 @@ class Pair:
         until = time.monotonic() + PATIENCE
         while not self._tell(self.replica, f"SELECT pg_last_wal_replay_lsn() >= '{place}'"):
             assert time.monotonic() < until, "the replica does not catch up"
-            time.sleep(0.02)
+            self._stays("replica")
 
     def kill_primary(self) -> None:
         """Kill all its processes at once, as if the machine were gone."""
@@ -195,7 +195,13 @@ class Pair:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.pooler), 1):
                 return
             assert time.monotonic() < until, (self.home / "pooler.log").read_text()
-            time.sleep(0.05)
+            self._stays("pooler")
+
+    def _stays(self, name: str) -> None:
+        """Let a moment go by in which it does not end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._processes[name].wait(timeout=0.03)
+            raise AssertionError((self.home / f"{name}.log").read_text())
 
     @staticmethod
     def _tell(cluster: Cluster, statement: str) -> object:
