@@ -278,6 +278,12 @@ def main() -> None:
         del sys.argv[1]
         feeds.main(databases)
         return
+    if sys.argv[1:2] == ["weight"]:
+        from tests.bench import weight
+
+        del sys.argv[1]
+        weight.main()
+        return
     if sys.argv[1:2] == ["rush"]:
         from tests.bench import rush
 
