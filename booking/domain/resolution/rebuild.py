@@ -32,6 +32,10 @@ SECONDS_A_ROUND = 7e-9
 PART_WORK = 0.1
 WHOLE = 20_000
 """The most candidates of a group that is given to the solver at once before it is improved in parts."""
+LARGE_ROUNDS = 60
+"""Rounds of prices for such a group, which the solver bounds better afterwards."""
+LARGE_WORK = 0.5
+"""The solver's work for its bound: nearly all that it finds comes within this."""
 PART = 40
 """Bookings that are free at once when a group is too large for that."""
 SECONDS_OF_WORK = 7.0
@@ -113,13 +117,15 @@ def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
         _take_if_better(rebuilt, again)
 
 
-def prove(rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK) -> None:
+def prove(
+    rebuilt: Rebuilt, effort: Effort, seed: int, most: float = GROUP_WORK, first: float = FIRST_WORK
+) -> None:
     """Give a whole group to the solver, but for candidates that no better repair has.
 
     Again with twice the work while it is not proven: a better repair leaves fewer candidates, and another start often
     proves sooner.
     """
-    movers, work, turn = list(rebuilt.group.movers), FIRST_WORK, 0
+    movers, work, turn = list(rebuilt.group.movers), first, 0
     while most > 0 and not rebuilt.proven and not effort.over:
         answer = _solved(rebuilt, movers, _kept(rebuilt, movers), effort, min(work, most), seed + turn)
         if answer is None:

@@ -15,6 +15,8 @@ from booking.domain.resolution.problem import DAY, Place, Plan, Pool, Span
 from booking.domain.resolution.rebuild import (
     FIRST_WORK,
     GROUP_WORK,
+    LARGE_ROUNDS,
+    LARGE_WORK,
     WHOLE,
     Rebuilt,
     improve,
@@ -23,11 +25,12 @@ from booking.domain.resolution.rebuild import (
     settled,
     sharpen,
 )
+from booking.domain.resolution.repair_bound import ROUNDS
 from booking.domain.resolution.starts import Slots
 
 PASSES = 6
 """How often large groups are gone through when nothing else limits the work."""
-SHARES = {"others_stay": 0.2, "least": 0.7, "keep_time": 0.5, "keep_instrument": 0.8}
+SHARES = {"others_stay": 0.2, "least": 0.8, "keep_time": 0.5, "keep_instrument": 0.8}
 """What each emphasis may use of the effort that is left. That all others stay is soon found, and the least disturbing
 repair begins there; most of the effort is for that one.
 """
@@ -189,24 +192,20 @@ def best(
         resettle(one, known)
     rebuilt.sort(key=lambda one: one.standing.field.candidates)
     large = [one for one in rebuilt if one.standing.field.candidates > WHOLE]
-    for one in [*rebuilt[: len(rebuilt) - len(large)], *large]:
+    for one in rebuilt:
         if not one.proven and not effort.over:
-            sharpen(one, effort)
+            sharpen(one, effort, LARGE_ROUNDS if one in large else ROUNDS)
         if not one.proven and not effort.over and one not in large:
             prove(one, effort, seed, most)
-    for one in large:
-        if not one.proven and not effort.over:
-            prove(one, effort, seed, most)
     passes = PASSES if most >= GROUP_WORK else 1
-    for turn in range(passes):
-        for one in sorted(rebuilt, key=lambda one: one.bound - one.cost):
-            if effort.over or one.proven or (passes == 1 and one not in large):
-                continue
-            before = one.cost
-            improve(one, effort, seed + turn, rounds=3 + len(one.group.movers) // 20)
-            if one.cost < before and not effort.over:
-                sharpen(one, effort)
-                prove(one, effort, seed, most)
+    for turn in range(seed, seed + passes):
+        widest = sorted(rebuilt if passes > 1 else large, key=lambda one: one.bound - one.cost)
+        for one in widest:
+            if not one.proven and not effort.over:
+                improve(one, effort, turn, rounds=3 + one.group.hit // 2)
+        for one in widest if passes > 1 else ():
+            if not one.proven and not effort.over:
+                prove(one, effort, turn, most, LARGE_WORK)
     return rebuilt
 
 
