@@ -118,6 +118,11 @@ def _page(
         every_net, every_place = networks.listing(session), facilities.listing(session)
     # Who speaks for one side alone chooses among all of the other.
     chosen_nets, chosen_places = (every_net if places else nets), (every_place if nets else places)
+    chosen = {name: text for name, text in typed.items() if text}
+    if len(chosen_nets) == 1:  # what leaves no choice is chosen
+        chosen.setdefault("network", chosen_nets[0].code)
+    if len(chosen_places) == 1:
+        chosen.setdefault("facility", chosen_places[0].code)
     labels = {
         "network": _("Network"),
         "facility": _("Facility"),
@@ -132,7 +137,7 @@ def _page(
         waiting=waiting,
         networks=[(one.code, name_of(one)) for one in chosen_nets],
         facilities=[(one.code, name_of(one)) for one in chosen_places],
-        typed=typed,
+        typed=chosen,
         longest=LONGEST_NOTE,
         reasons=sentences(problem, HOME_ZONE),
         errors=said(errors or {}, labels),
