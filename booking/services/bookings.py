@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, not_, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
@@ -68,8 +68,11 @@ AT_ONCE = frozenset({"notice", "off_step"})
 """What does not stand against who is called from standby: they begin when the time comes free."""
 
 
-_KIND = select(Organisation.__table__.c.kind).where(
-    Organisation.__table__.c.id == bindparam("organisation_id")
+_SORT = select(Organisation.kind).where(Organisation.id == bindparam("organisation_id"))
+_BOOKER = (
+    select(Person, Organisation.kind)
+    .outerjoin(Organisation, Organisation.id == bindparam("organisation_id", type_=Integer))
+    .where(Person.id == bindparam("person_id"))
 )
 
 
@@ -199,6 +202,7 @@ def place(
     stand = [*standing(refusals(items, case.claims, case.facts, now), at_once), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
     steps = approval_steps.planned(session, actor=actor, wish=wish)
+    person, sort = _booker(session, wish)
     booking = Booking(
         id=booking_id,
         person_id=wish.person_id,
@@ -211,7 +215,7 @@ def place(
         purpose=purpose,
         needed_by=needed_by,
         confidential=_confidential(
-            session, confidential, organisation_id, [case.instruments[item.instrument_id] for item in items]
+            confidential, sort, [case.instruments[item.instrument_id] for item in items]
         ),
         starts_at=min(item.span.start for item in items),
         ends_at=max(item.span.end for item in items),
@@ -227,8 +231,18 @@ def place(
     kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
     # Nobody did it themselves that came of a wish: its owner reads of it as of news.
     by = SYSTEM if why else actor
-    _record(session, by, kind, booking, now, **_told_together(series_id, why, undo), **overrode)
-    set_committed_value(booking, "person", session.get(Person, booking.person_id))
+    events.write(
+        session,
+        actor=by,
+        kind=kind,
+        now=now,
+        booking=booking,
+        facility_id=booking.items[0].instrument.facility_id,
+        version=booking.version,
+        **_told_together(series_id, why, undo),
+        **overrode,
+    )
+    set_committed_value(booking, "person", person)
     agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
     set_committed_value(booking, "booked_by", agent)
     set_committed_value(booking, "usage", None)
@@ -747,7 +761,8 @@ def confidential_by_default(
 
     :raises NotFound: if the actor does not work for the project
     """
-    return _confidential(session, None, _organisation(session, actor, project_id), [instrument])
+    where = {"organisation_id": _organisation(session, actor, project_id)}
+    return _confidential(None, session.scalar(_SORT, where), [instrument])
 
 
 def subject_of(booking: Booking) -> list[Subject]:
@@ -1061,21 +1076,22 @@ def _organisation(session: Session, actor: Actor, project_id: UUID | None) -> in
     return session.scalar(select(Project.organisation_id).where(Project.id == project_id))
 
 
+def _booker(session: Session, wish: Wish) -> tuple[Person, OrganisationKind | None]:
+    """Give whose booking it becomes, and of what sort the organisation is that books; one statement."""
+    where = {"person_id": wish.person_id, "organisation_id": wish.organisation_id}
+    person, sort = session.execute(_BOOKER, where).one()
+    return person, sort
+
+
 def _confidential(
-    session: Session,
     asked: bool | None,
-    organisation_id: int | None,
+    sort: OrganisationKind | None,
     instruments: Iterable[Instrument],
 ) -> bool:
     """Give what was asked; else companies and confidential instruments are masked by default."""
     if asked is not None:
         return asked
-    if any(instrument.confidential for instrument in instruments):
-        return True
-    if organisation_id is None:
-        return False
-    kind = session.scalar(_KIND, {"organisation_id": organisation_id})
-    return kind is OrganisationKind.ENTERPRISE
+    return sort is OrganisationKind.ENTERPRISE or any(instrument.confidential for instrument in instruments)
 
 
 def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:

@@ -60,6 +60,7 @@ _PARTS = (
     .where(Part.line_id.in_(bindparam("lines", expanding=True)))
     .order_by(Part.line_id, Part.position)
 )
+_INSERT = insert(Occupation.metadata.tables["occupation"])
 _TAKEN = select(
     _row.instrument_id,
     _row.starts_at,
@@ -570,7 +571,7 @@ def _could_use(place: Any, start: Any, end: Any) -> ColumnElement[bool]:
 
 def _write(session: Session, rows: list[dict[str, Any]], instruments: Mapping[int, Instrument]) -> None:
     try:
-        session.execute(insert(Occupation), rows)
+        session.execute(_INSERT, rows)
     except IntegrityError as error:
         if guards.overbooked(error) is None:
             raise
