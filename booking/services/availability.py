@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import merge as merged
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
@@ -50,6 +51,39 @@ _OPENING = select(
         _opening.facility_id.in_(bindparam("facilities", expanding=True)),
         _opening.instrument_id.in_(bindparam("instruments", expanding=True)),
     )
+)
+
+
+_taken, _booking = Occupation.__table__.c, Booking.__table__.c
+_BARS = (
+    select(
+        _taken.instrument_id,
+        _taken.starts_at,
+        _taken.ends_at,
+        _taken.use_starts_at,
+        _taken.use_ends_at,
+        _taken.quantity,
+        _taken.kind,
+        _taken.booking_id,
+        _taken.person_id,
+        _booking.purpose,
+        _booking.state,
+        _booking.person_id.label("whose"),
+        _booking.booked_by_id,
+        _booking.organisation_id,
+        Instrument.__table__.c.facility_id,
+        Person.__table__.c.name,
+    )
+    .join_from(Occupation.__table__, Instrument.__table__, Instrument.__table__.c.id == _taken.instrument_id)
+    .outerjoin(Booking.__table__, _booking.id == _taken.booking_id)
+    .outerjoin(Person.__table__, Person.__table__.c.id == _booking.person_id)
+    .where(
+        _taken.instrument_id.in_(bindparam("places", expanding=True)),
+        _taken.starts_at < bindparam("until"),
+        _taken.ends_at > bindparam("since"),
+        or_(_taken.expires_at.is_(None), _taken.expires_at > bindparam("now")),
+    )
+    .order_by(_taken.starts_at, _taken.id)
 )
 
 
@@ -306,42 +340,14 @@ def occupations(
     :raises Invalid: if the window is inverted or too long
     """
     check_window(within)
-    query = (
-        select(
-            Occupation.instrument_id,
-            Occupation.starts_at,
-            Occupation.ends_at,
-            Occupation.use_starts_at,
-            Occupation.use_ends_at,
-            Occupation.quantity,
-            Occupation.kind,
-            Occupation.booking_id,
-            Booking.purpose,
-            Booking.state,
-            Booking.person_id,
-            Booking.booked_by_id,
-            Booking.organisation_id,
-            Booking.confidential,
-            Instrument.facility_id,
-            Person.name,
-            Occupation.person_id.label("holder_id"),
-        )
-        .join(Instrument, Instrument.id == Occupation.instrument_id)
-        .outerjoin(Booking, Booking.id == Occupation.booking_id)
-        .outerjoin(Person, Person.id == Booking.person_id)
-        .where(
-            Occupation.instrument_id.in_(instrument_ids),
-            Occupation.starts_at < within.end,
-            Occupation.ends_at > within.start,
-            or_(Occupation.expires_at.is_(None), Occupation.expires_at > now),
-        )
-        .order_by(Occupation.starts_at, Occupation.id)
-    )
-    bars = []
-    for row in session.execute(query):
-        whose = row.person_id, row.organisation_id, row.facility_id
-        subject = Subject(*whose, agent_id=row.booked_by_id)
-        seen = row.booking_id is not None and may(actor, "booking.see", subject)
+    where = {"places": instrument_ids, "since": within.start, "until": within.end, "now": now}
+    bars, seen_of = [], dict[tuple[Any, ...], bool]()
+    for row in session.execute(_BARS, where):
+        whose = row.whose, row.organisation_id, row.facility_id, row.booked_by_id
+        if whose not in seen_of:
+            subject = Subject(*whose[:3], agent_id=row.booked_by_id)
+            seen_of[whose] = may(actor, "booking.see", subject)
+        seen = row.booking_id is not None and seen_of[whose]
         bars.append(
             Bar(
                 instrument_id=row.instrument_id,
@@ -354,7 +360,7 @@ def occupations(
                 booking_id=row.booking_id if seen else None,
                 title=row.purpose if seen else None,
                 state=row.state if seen else None,
-                mine=actor.person_id is not None and actor.person_id in {row.person_id, row.holder_id},
+                mine=actor.person_id is not None and actor.person_id in (row.whose, row.person_id),
                 person=row.name if seen else None,
             )
         )
