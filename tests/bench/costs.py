@@ -18,6 +18,9 @@ from tests.races.world import at
 from tests.servers import GunicornServer
 
 CLIENTS = 4
+CROWD = 32
+"""So many who are refused at once share what is found for one of them."""
+
 BEFORE_MEASURING = 40
 """So many requests warm a worker up."""
 
@@ -65,9 +68,10 @@ def _requests(url: str, world: seed.World, count: int) -> tuple[int, int]:
     env = {"YIQI_LOG_LEVEL": "WARNING"}
     with GunicornServer(url, workers=2, threads=16, env=env) as server:
         for name, requests in _kinds(world, headers, count).items():
-            load.run(server.port, requests[:BEFORE_MEASURING], CLIENTS)
+            clients = CROWD if "crowd" in name else CLIENTS
+            load.run(server.port, requests[:BEFORE_MEASURING], clients)
             log = _log_position(url)
-            cost, outcome = _cost(server, postmaster, requests[BEFORE_MEASURING:])
+            cost, outcome = _cost(server, postmaster, requests[BEFORE_MEASURING:], clients)
             if name == "book":
                 placed, written = outcome.statuses[201], _log_position(url) - log
             answers = " ".join(f"{status}:{n}" for status, n in sorted(outcome.statuses.items()))
@@ -94,6 +98,7 @@ def _kinds(world: seed.World, headers: dict[str, str], count: int) -> dict[str, 
             for body in _free_slots(world.codes, total)
         ],
         "refuse": [load.request("POST", "/api/v1/bookings", headers=headers, body=taken)] * total,
+        "refuse in a crowd": [load.request("POST", "/api/v1/bookings", headers=headers, body=taken)] * total,
         **{name: [load.request("GET", path, headers=headers)] * total for name, path in paths.items()},
         "feed": [load.request("GET", f"/calendars/{world.feed}.ics", headers={})] * total,
     }
@@ -108,9 +113,11 @@ def _free_slots(codes: Sequence[str], count: int) -> list[bytes]:
     return found
 
 
-def _cost(server: GunicornServer, postmaster: int, requests: Sequence[bytes]) -> tuple[Cost, load.Outcome]:
+def _cost(
+    server: GunicornServer, postmaster: int, requests: Sequence[bytes], clients: int
+) -> tuple[Cost, load.Outcome]:
     web, database = measure.cpu_ms([server.pid]), measure.cpu_ms([postmaster])
-    outcome = load.run(server.port, requests, CLIENTS)
+    outcome = load.run(server.port, requests, clients)
     web, database = measure.cpu_ms([server.pid]) - web, measure.cpu_ms([postmaster]) - database
     return Cost(web / len(requests), database / len(requests)), outcome
 

@@ -5,6 +5,7 @@ the tables go into `docs/scale.md`. A table that is new needs a line in `PLACES`
 """
 
 import argparse
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Integer, Table, UniqueC
 from models import Base
 from tests.bench import paper
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "scale.md"
 
 FACILITY, PERSON, EVERYWHERE, OWN_KEY, ONE_NODE = (
     "facility",
@@ -141,6 +143,16 @@ PLACES: dict[str, Place] = {
     "webhook": Place(PERSON, "the person"),
 }
 
+IN_CODE = {
+    "`SELECT … FOR UPDATE` and its kin, which must name the key": r"with_for_update\(",
+    "of these, claims that skip what is locked": r"skip_locked=True",
+    "advisory locks": r"pg_(?:try_)?advisory_\w*lock\(",
+    "`ON CONFLICT`, whose columns must have the key in them": r"on_conflict_do_",
+    "bookings sought by their id alone": r"\bBooking\.id == |session\.get\(Booking\b",
+    "rows sought by the hash of a secret": r"\.secret_hash == ",
+}
+"""What a distributed database would have looked at in the code."""
+
 _KEY = {FACILITY: "facility_id", PERSON: "person_id"}
 
 
@@ -215,6 +227,7 @@ def report() -> Iterator[tuple[str, str]]:
     yield "placement-counts", _counts()
     yield "placement", "\n\n".join(_of(place) for place in MEANS)
     yield "placement-keys", _keys()
+    yield "placement-code", _in_code()
 
 
 def _counts() -> str:
@@ -257,6 +270,15 @@ def _keys() -> str:
         f"Those that go: {', '.join(going)}.",
     ]
     return "\n".join(f"- {line}" for line in told)
+
+
+def _in_code() -> str:
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "booking").rglob("*.py")}
+    rows: list[list[object]] = []
+    for what, pattern in IN_CODE.items():
+        found = [len(re.findall(pattern, text)) for text in texts.values()]
+        rows.append([what, sum(found), sum(1 for one in found if one)])
+    return paper.table(("in `booking/`", "uses", "files"), rows)
 
 
 def _code(names: Sequence[str]) -> str:

@@ -62,8 +62,8 @@ class Cost:
 Costs = dict[str, Cost]
 
 MEASURED: Costs = {
-    "book": Cost(14.7, 5.3),
-    "refuse": Cost(26.3, 7.2),
+    "book": Cost(14.3, 5.3),
+    "refuse": Cost(11.2, 3.9),
     "week": Cost(4.9, 1.9),
     "own": Cost(16.5, 4.0),
     "search": Cost(21.1, 4.6),
@@ -71,7 +71,10 @@ MEASURED: Costs = {
     "find": Cost(25.4, 5.2),
     "feed": Cost(2.8, 1.3),
 }
-"""2026-11-22, 2 cores of a busy x86-64 machine, PostgreSQL 15, REST but for the page."""
+"""2026-11-22, 2 cores of a busy x86-64 machine, PostgreSQL 15, the least of several runs; REST but for the page.
+
+A refusal is one in a crowd, whose alternatives are shared; alone it costs twice as much.
+"""
 
 AIM: Costs = {
     "book": Cost(1.7, 0.8),
