@@ -17,6 +17,8 @@ from booking.api.schemas.facilities import (
     FacilityOut,
     HoursIn,
     NetworksOut,
+    QuietClosureIn,
+    QuietClosureOut,
     QuietTimesIn,
     QuietTimesOut,
 )
@@ -170,6 +172,40 @@ def quiet(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
             now=utc_now(),
         )
     return {"items": [_quiet(one) for one in found], "total": len(found)}
+
+
+@blp.post("/facilities/<code:facility_id>/closures/quiet-times")
+@needs("closure.make")
+@blp.arguments(QuietClosureIn)
+@blp.response(201, QuietClosureOut)
+@problems(404, 409)
+def close_quietly(wanted: dict[str, Any], facility_id: str) -> dict[str, Any]:
+    """Close at a quiet time
+
+    Several instruments at once, each with a closure of its own. Other places are looked for together for all that
+    are displaced. If more bookings are met by now than the time was told to displace, nothing is closed.
+    """
+    who, codes = actor(), list(dict.fromkeys(wanted["instrument_ids"]))
+    with transaction() as session:
+        place = facilities.by_code(session, code=facility_id)
+        ids = instruments.by_codes(session, actor=who, codes=codes) if codes else {}
+        made, replan = quiet_times.close(
+            session,
+            actor=who,
+            facility_id=place.id,
+            instrument_ids=[ids[code] for code in codes],
+            span=wanted["span"],
+            displaces=wanted["displaces"],
+            kind=wanted["kind"],
+            reason=wanted["reason"],
+            now=utc_now(),
+        )
+        names = {number: code for code, number in ids.items()}
+        return {
+            "items": [_told(closure, facility_id, names) for closure in made],
+            "total": len(made),
+            "replan_id": replan.id if replan is not None else None,
+        }
 
 
 @blp.route("/facilities/<code:facility_id>/closures/<uuid:closure_id>", methods=["DELETE"])

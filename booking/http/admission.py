@@ -42,6 +42,7 @@ SPARED = frozenset(
             "web.lift_closure",
             "web.close_quietly",
             "api-facilities.close",
+            "api-facilities.close_quietly",
         ),
         *(
             "web.confirm_fault",

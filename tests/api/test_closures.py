@@ -122,3 +122,28 @@ def test_quiet_times_are_told_with_whom_they_displace(world: World):
         "/facilities/LAB/closures/quiet-times", query_string=asked | {"length": "PT9H"}, who="tam"
     )
     assert (wrong.status_code, wrong.json["errors"]) == (422, {"length": "out_of_range"})
+
+
+def test_several_instruments_are_closed_together_at_a_quiet_time(world: World):
+    world.book(10, 11)
+    both = {"instrument_ids": ["SEM", "SEM-2"], "start": at(10), "end": at(11), "reason": "Vacuum"}
+    path = "/facilities/LAB/closures/quiet-times"
+    refused = world.post(path, json=both, who="tam")
+    assert (refused.status_code, [one["code"] for one in refused.json["reasons"]]) == (
+        409,
+        ["meets_bookings"],
+    )
+    seen = {"from": at(9), "to": at(12)}
+    assert world.get("/facilities/LAB/closures", query_string=seen, who="tam").json["total"] == 0
+    made = world.post(path, json=both | {"displaces": 1}, who="tam")
+    assert made.status_code == 201, made.json
+    assert [one["instrument_id"] for one in made.json["items"]] == ["SEM", "SEM-2"]
+    assert (made.json["total"], made.json["items"][0]["reason"]) == (2, "Vacuum")
+    replan = world.get(f"/replans/{made.json['replan_id']}", who="tam").json
+    assert (replan["cause"], replan["closure_id"], replan["state"]) == ("closures", None, "open")
+    assert world.get("/facilities/LAB/closures", query_string=seen, who="tam").json["total"] == 2
+    whole = world.post(path, json={"start": at(13), "end": at(14)}, who="tam").json
+    assert [one["instrument_id"] for one in whole["items"]] == [None]
+    assert whole["replan_id"] is None
+    wrong = world.post(path, json=both | {"displaces": -1}, who="tam")
+    assert (wrong.status_code, list(wrong.json["errors"])) == (422, ["displaces"])

@@ -90,6 +90,7 @@ _TABLE = {
     Case("api-facilities.closed", "GET"): "401 403 403 403 403 403 200 200 403 200",
     Case("api-facilities.close", "POST"): "401 403 403 403 403 403 201 403 403 201",
     Case("api-facilities.quiet", "GET"): "401 403 403 403 403 403 200 403 403 200",
+    Case("api-facilities.close_quietly", "POST"): "401 403 403 403 403 403 201 403 403 201",
     Case("api-facilities.set_hours", "PUT"): "401 403 403 403 403 403 200 403 403 200",
     Case("api-instruments.set_service", "PUT"): "401 403 403 403 403 403 200 403 403 200",
     Case("api-favourites.listing", "GET"): _MEMBERS,

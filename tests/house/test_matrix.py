@@ -909,6 +909,10 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
         "api-facilities.closed": ({"facility_id": t.facility, **WINDOW}, {}),
         "api-facilities.close": ({"facility_id": t.facility}, {"json": wish | {"instrument_id": t.free}}),
         "api-facilities.quiet": ({"facility_id": t.facility, "length": "PT2H", **WINDOW}, {}),
+        "api-facilities.close_quietly": (
+            {"facility_id": t.facility},
+            {"json": {"instrument_ids": [t.free], "start": wish["start"], "end": wish["end"]}},
+        ),
         "api-facilities.set_hours": ({"facility_id": t.facility}, {"json": {"hours": "always"}}),
         "api-instruments.set_service": (
             {"instrument_id": t.free},

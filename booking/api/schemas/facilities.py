@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import fields, post_load
+from marshmallow import fields, post_load, validate
 
 from booking.api.schemas.availability import WindowIn
 from booking.api.schemas.fields import Choice, Day, Flag, In, Instant, Length, Out, Text, span
@@ -178,6 +178,41 @@ class QuietTimesOut(Out):
 
     items = fields.List(fields.Nested(QuietTimeOut), required=True)
     total = fields.Integer(required=True)
+
+
+class QuietClosureIn(In):
+    """A quiet time that was chosen: of which instruments, and how many bookings it was told to displace."""
+
+    instrument_ids = fields.List(
+        Text(longest=40, required=True),
+        load_default=list,
+        metadata={"description": "None: the whole facility."},
+        validate=validate.Length(max=100),
+    )
+    start = Instant(required=True, metadata={"example": "2026-11-23T09:00:00+08:00"})
+    end = Instant(required=True, metadata={"example": "2026-11-23T13:00:00+08:00"})
+    kind = Choice(ClosureKind, load_default=ClosureKind.MAINTENANCE)
+    reason = Text(longest=500, lines=True, load_default="")
+    displaces = fields.Integer(
+        load_default=0,
+        validate=validate.Range(min=0, max=10_000),
+        metadata={"description": "If it meets more by now, nothing is closed."},
+    )
+
+    @post_load
+    def _spanned(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        data["span"] = span(data.pop("start"), data.pop("end"))
+        return data
+
+
+class QuietClosureOut(Out):
+    """The closures that were made, one for each instrument, and where other places are looked for."""
+
+    items = fields.List(fields.Nested(ClosureOut), required=True)
+    total = fields.Integer(required=True)
+    replan_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Null where nothing needs another place."}
+    )
 
 
 class ClosuresOut(Out):
