@@ -1,6 +1,7 @@
 """`yiqi serve`: the web server, and the jobs beside it where that is wanted."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -42,7 +43,40 @@ def serve(*, port: int | None, with_jobs: bool) -> None:
     # Read by prometheus_client when a worker loads it: the counts of all workers lie there.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     jobs = _Jobs() if with_jobs else None
-    _Server(settings, address, jobs).run()
+    server = _Server(settings, address, jobs)
+    if server.cfg.workers > 1:  # one alone has nobody to share with but the master
+        _Modules.load()
+    server.run()
+
+
+class _Modules:
+    """The modules of the application, loaded before workers are made, which so share their memory.
+
+    Workers that are made anew load our own as they are then; other packages stay as they were at the start.
+    """
+
+    _OURS = ("booking", "models", "wsgi")
+    _COUNTED = ("prometheus_client",)
+    """It keeps what our modules made when they were loaded, and takes nothing twice."""
+
+    before: frozenset[str] = frozenset()
+
+    @classmethod
+    def load(cls) -> None:
+        cls.before = frozenset(sys.modules)
+        import booking.app  # noqa: F401, PLC0415 - not before the metrics know their folder
+
+        gc.collect()
+        gc.freeze()  # a collection in a worker would copy every page that it only looks at
+
+    @classmethod
+    def forget(cls, _arbiter: Any) -> None:
+        """Let the next workers load our modules anew."""
+        if not cls.before:
+            return
+        for name in set(sys.modules) - cls.before:
+            if name.partition(".")[0] in (*cls._OURS, *cls._COUNTED):
+                del sys.modules[name]
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -71,6 +105,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "yiqi",
             "when_ready": self._when_ready,
             "post_worker_init": self._when_worker_ready,
+            "on_reload": _Modules.forget,
             "on_exit": self._on_exit,
         }
         if Path("/dev/shm").is_dir():  # noqa: S108 - a heartbeat must not wait for a disk
