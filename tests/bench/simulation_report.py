@@ -32,7 +32,7 @@ from tests.bench.simulation import (
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 PICTURES = PAGE.parent / "pictures"
 
-NODES = {"measured": (4, 8, 16, 32, 48), "to reach": (1, 2, 3, 4)}
+NODES = {"measured": (2, 4, 8, 16, 32), "to reach": (1, 2, 3, 4)}
 COSTS = {"measured": MEASURED, "to reach": AIM}
 
 DISK = {
@@ -63,7 +63,7 @@ class Case:
 
 def breaking() -> list[Case]:
     """Give the cases that strain one thing each."""
-    few, enough = Layout(nodes=4), Layout(nodes=32)
+    few, enough = Layout(nodes=2), Layout(nodes=32)
     no_door = replace(few, patience=ENDLESS)
     return [
         Case("too few servers, with a door", few),
