@@ -167,7 +167,7 @@ def main() -> None:
         measure.show("what it weighs", rows, *heads)
     if words.write:
         told = f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, load average {load:.1f} at the start."
-        _write("\n\n".join([told, *(markdown(_shown(rows), heads) for rows, heads in tables)]))
+        _write("\n\n".join([told, *(markdown(heads, _shown(rows)) for rows, heads in tables)]))
 
 
 def _shown(rows: list[list[object]]) -> list[list[object]]:
