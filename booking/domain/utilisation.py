@@ -23,9 +23,9 @@ class Measure(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Sums of seconds of instruments, a unit's as its part: open, booked, used, down (within open time), and booked but nobody came.
+    """Sums of seconds of instruments, a unit's as its part: open, booked, used, down, and booked but nobody came.
 
-    `missed` is how many times nobody came.
+    Down counts within open time; `missed` is how many times nobody came.
     """
 
     open: int = 0
