@@ -34,7 +34,7 @@ LEAST_STEP, MOST_STEP = 0.005, 1.0
 
 SPARED = frozenset(
     {
-        "static",
+        *("static", "styles", "scripts", "web.manifest", "web.worker", "web.offline", "web.network_logo"),
         *("web.alive", "web.fit", "web.counts", "web.sign_out"),
         *(
             "web.new_closure",
@@ -53,7 +53,7 @@ SPARED = frozenset(
         ),
     }
 )
-"""What never stands in line: how the server does, leaving it, and what must be said at once when something breaks."""
+"""What never stands in line: what a page is drawn with, how the server does, leaving it, and what breaks."""
 
 _LAST_DATA_RECEIVED = 52
 """Where Linux's `struct tcp_info` says how many milliseconds ago the last data came."""
