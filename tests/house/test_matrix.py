@@ -438,9 +438,9 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         created_at=NOW,
     )
     staffed = Membership(person_id=root.id, role=Role.OPERATOR, facility_id=facility.id)
-    other = make_network(session, code=f"ASKS-{secrets.token_hex(4)}")
+    asking = make_network(session, code=f"ASKS-{secrets.token_hex(4)}")
     asked_net = NetworkRequest(
-        network_id=other.id,
+        network_id=asking.id,
         facility_id=facility.id,
         by_facility=False,
         state=JoinState.OPEN,
