@@ -222,8 +222,8 @@ class Load:
         while not self.stop.is_set():
             outcome = self._ask(connection)
             self.outcomes[outcome] += 1
-            if outcome == "refused":
-                break  # nobody listens any more, and nothing was sent
+            if outcome in {"refused", "turned away"}:
+                break  # nobody listens any more, and nothing was read
             if not self._keep or outcome != "200":
                 connection.close()
                 connection = self._connection()
@@ -233,12 +233,15 @@ class Load:
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
 
     def _ask(self, connection: http.client.HTTPConnection) -> str:
+        new = connection.sock is None
         try:
             connection.request("GET", "/healthz")
             answer = connection.getresponse()
             answer.read()
         except ConnectionRefusedError:
             return "refused"
+        except ConnectionResetError as error:
+            return "turned away" if new else repr(error)
         except (OSError, http.client.HTTPException) as error:
             return repr(error)
         return str(answer.status)
@@ -259,10 +262,14 @@ def test_restarts_and_the_end_lose_no_request(start, sqlite_url, workers, restar
         server.process.send_signal(signal.SIGHUP)
         while sum(client.outcomes["200"] for client in clients) < answered + 40:
             assert server.get("/healthz")[0] == 200
+    before = sum((client.outcomes for client in clients), Counter())
     code = server.stop()
     total = sum((client.join() for client in clients), Counter())
     assert code == 0
-    assert set(total) <= {"200", "refused"}, total
+    assert set(before) == {"200"}, before
+    # Who knocks in the instant between the last look at the door and its closing is turned away by the system,
+    # which has no way to close it only for those to come. On a connection that was answered nobody is.
+    assert set(total) <= {"200", "refused", "turned away"}, total
     assert total["200"] > 40 * restarts
 
 

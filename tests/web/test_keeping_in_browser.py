@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
 from booking import db
@@ -86,6 +87,6 @@ def test_pages_have_no_fault_for_helpers_with_their_errors_shown(page, address):
     page.fill("#name_zh", "")
     page.fill("#longest_minutes", "soon")
     page.click("text=Keep >> nth=-1")
-    assert page.evaluate("document.activeElement.className").startswith("notice error")
+    expect(page.locator(".notice.error")).to_be_focused()
     faults["errors"] = browser.axe(page)
     assert {path: found for path, found in faults.items() if found} == {}
