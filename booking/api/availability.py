@@ -1,22 +1,28 @@
 """What is free, what is taken, and when something could be had."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from flask import Response
 
-from booking.api.base import Blueprint, problems, written
+from booking.api.base import Blueprint, as_json, problems, written
 from booking.api.instruments import filters
-from booking.api.schemas.availability import FindIn, FreeOut, OccupationsOut, OffersOut, WindowIn
+from booking.api.schemas.availability import (
+    FindIn,
+    FreeOut,
+    OccupationsOut,
+    OffersOut,
+    WindowIn,
+    bar_line,
+)
 from booking.api.schemas.fields import stamp
 from booking.db import reading
 from booking.http.guard import needs
 from booking.http.identity import actor, utc_now
-from booking.services import availability, finder, instruments
-from booking.services.availability import Bar
+from booking.services import availability, finder, taken
 from booking.services.catalogue import several
 from booking.services.finder import Question
+from booking.services.taken import Taken
 
 blp = Blueprint("api-availability", __name__, description="When it can be booked.")
 
@@ -50,13 +56,11 @@ def of_instrument(wanted: dict[str, Any], instrument_id: str) -> Response:
 
     A timeline's bars. Who and why is told only to those who may see the booking.
     """
-    who = actor()
     with reading(begun=False) as session:
-        ids = instruments.by_codes(session, actor=who, codes=[instrument_id])
-        bars = availability.occupations(
-            session, actor=who, instrument_ids=list(ids.values()), within=wanted["within"], now=utc_now()
+        found = taken.of_instrument(
+            session, actor=actor(), code=instrument_id, within=wanted["within"], now=utc_now()
         )
-    return _bars(bars, {place: code for code, place in ids.items()})
+    return _bars(found)
 
 
 @blp.get("/facilities/<code:facility_id>/occupations")
@@ -69,13 +73,11 @@ def of_facility(wanted: dict[str, Any], facility_id: str) -> Response:
 
     The timeline of a day or a week. Who and why is told only to those who may see the booking.
     """
-    who = actor()
     with reading(begun=False) as session:
-        codes = instruments.of_facility(session, actor=who, code=facility_id)
-        bars = availability.occupations(
-            session, actor=who, instrument_ids=list(codes), within=wanted["within"], now=utc_now()
+        found = taken.of_facility(
+            session, actor=actor(), code=facility_id, within=wanted["within"], now=utc_now()
         )
-    return _bars(bars, codes)
+    return _bars(found)
 
 
 @blp.get("/free")
@@ -118,24 +120,5 @@ def _price(total: Decimal | None) -> dict[str, str] | None:
     return None if total is None else {"total": f"{total:.2f}", "currency": "CNY"}
 
 
-def _bars(bars: list[Bar], codes: Mapping[int, str]) -> Response:
-    return written(
-        {
-            "occupations": [
-                {
-                    "instrument_id": codes[bar.instrument_id],
-                    "start": stamp(bar.start),
-                    "end": stamp(bar.end),
-                    "use_start": stamp(bar.use_start),
-                    "use_end": stamp(bar.use_end),
-                    "quantity": bar.quantity,
-                    "kind": bar.kind.value,
-                    "booking_id": str(bar.booking_id) if bar.booking_id else None,
-                    "title": bar.title,
-                    "state": bar.state.value if bar.state else None,
-                    "mine": bar.mine,
-                }
-                for bar in bars
-            ]
-        }
-    )
+def _bars(found: list[Taken]) -> Response:
+    return as_json(f'{{"occupations":[{",".join(map(bar_line, found))}]}}')

@@ -98,7 +98,11 @@ class Code(BaseConverter):
 
 def written(data: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Write an answer that is plain already; for long lists, where schemas cost more than the query."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return as_json(json.dumps(data, ensure_ascii=False, separators=(",", ":")), status, headers)
+
+
+def as_json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Give an answer that is JSON already."""
     return Response(text, status, dict(headers or {}), mimetype="application/json")
 
 

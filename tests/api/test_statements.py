@@ -90,7 +90,7 @@ def test_limits_add_two_statements_to_a_verdict_however_many_they_are(
     assert counts[1] <= counts[0] + 2
 
 
-def test_a_timeline_costs_its_reader_one_statement_besides_who_and_where(
+def test_a_timeline_costs_its_reader_one_statement_besides_who_asks(
     world_on_both: World, statements: list[str]
 ):
     world = world_on_both
@@ -99,4 +99,7 @@ def test_a_timeline_costs_its_reader_one_statement_besides_who_and_where(
     for days in (1, 7, 30):
         statements.clear()
         assert world.get("/instruments/SEM/occupations", query_string=window(days)).status_code == 200
-        assert len(statements) == 3
+        assert len(statements) == 2
+    statements.clear()
+    assert world.get("/facilities/LAB/occupations", query_string=window(7), who="tam").status_code == 200
+    assert len(statements) == 2

@@ -1,9 +1,9 @@
 """Run the benchmarks and print their figures: `python -m tests.bench [--quick] [--engine sqlite|postgresql]`.
 
 `python -m tests.bench resolver [S M L XL]` measures the resolver instead, `python -m tests.bench feeds` feeds of up to
-10,000 events, `python -m tests.bench pages` pages on a slow phone. `python -m tests.bench simulation` simulates a
-national network, `costs` measures what that takes for granted, `placement` tells where each table would stand if the
-database were many.
+10,000 events, `reads` weeks, months and timelines, `pages` pages on a slow phone. `python -m tests.bench simulation`
+simulates a national network, `costs` measures what that takes for granted, `placement` tells where each table would
+stand if the database were many.
 
 Seconds lie on a busy machine. Trust the processor milliseconds of all server processes (web and database) for
 each request, and the ratio to the yardstick `thin`, which runs on the same server and database in the same run.
@@ -277,6 +277,12 @@ def main() -> None:
 
         del sys.argv[1]
         feeds.main(databases)
+        return
+    if sys.argv[1:2] == ["reads"]:
+        from tests.bench import reads
+
+        del sys.argv[1]
+        reads.main(databases)
         return
     if sys.argv[1:2] == ["weight"]:
         from tests.bench import weight

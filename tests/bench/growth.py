@@ -166,7 +166,7 @@ def measured(url: str) -> Column:
         found: Column = {"heads": f"{_short(taken)} rows, {_short(places)} inst.", "size": [taken, places]}
         for name, (act, times) in _acts(world).items():
             act(-1) if name != "booking" else world.book(ROUNDS * times + 1)
-            with _counted() as statements:
+            with counted() as statements:
                 act(-2) if name != "booking" else world.book(ROUNDS * times + 2)
             found[name] = world.cost(act, times), statements[0]
             print(f"  {name}: {found[name][0]:.2f} ms, {found[name][1]} statements", flush=True)
@@ -249,12 +249,12 @@ def _feed(world: World) -> str:
 
 
 @contextmanager
-def _counted() -> Iterator[list[int]]:
-    """Count the statements of the application."""
+def counted() -> Iterator[list[int]]:
+    """Count the statements of the application, without where transactions begin."""
     count = [0]
 
-    def note(*_: object) -> None:
-        count[0] += 1
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        count[0] += not statement.startswith("BEGIN")
 
     event.listen(db.engine(), "before_cursor_execute", note)
     yield count
@@ -294,7 +294,7 @@ def _world(url: str) -> Iterator[World]:
             week = f"from={monday:%Y-%m-%dT%H:%M:%SZ}&to={monday + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}"
             world = World(
                 client,
-                _pids(url),
+                pids(url),
                 token,
                 codes,
                 full,
@@ -323,7 +323,7 @@ def _settle(session: Session, token: str) -> None:
     )
 
 
-def _pids(url: str) -> list[int]:
+def pids(url: str) -> list[int]:
     if not url.startswith("postgresql"):
         return []
     with psycopg.connect(url) as connection:

@@ -1,6 +1,7 @@
 """Free spans, what stands in the ledger, and times that could be had."""
 
 from datetime import datetime
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
@@ -22,9 +23,11 @@ from booking.api.schemas.fields import (
 from booking.api.schemas.instruments import FiltersIn, NearIn
 from booking.domain.availability import DAYS, PARTS
 from booking.domain.lifecycle import State
+from booking.domain.moments import stamp
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST
 from booking.services.finder import SORTS
+from booking.services.taken import Taken
 
 MOST_OFFERS = 100
 MOST_YUAN = 1_000_000_000
@@ -133,6 +136,30 @@ class BarOut(Out):
     )
     state = Choice(State, required=True, allow_none=True)
     mine = fields.Boolean(required=True)
+
+
+_LINE = (
+    '{"instrument_id":%s,"start":"%s","end":"%s","use_start":"%s","use_end":"%s","quantity":%d,"kind":"%s",'
+    '"booking_id":%s,"title":%s,"state":%s,"mine":%s}'
+)
+
+
+def bar_line(one: Taken) -> str:
+    """Write a row of the ledger as `BarOut` would: thousands of them are one answer."""
+    code, start, end, use_start, use_end, quantity, kind, booking_id, title, state, mine = one
+    return _LINE % (
+        quoted(code),
+        stamp(start),
+        stamp(end),
+        stamp(use_start),
+        stamp(use_end),
+        quantity,
+        kind,
+        f'"{booking_id}"' if booking_id else "null",
+        "null" if title is None else quoted(title),
+        f'"{state}"' if state else "null",
+        "true" if mine else "false",
+    )
 
 
 class OccupationsOut(Out):
