@@ -138,7 +138,7 @@ def _masked(rows: Iterable[Any], actor: Actor) -> list[Taken]:
         if whose not in known:
             known[whose] = may(actor, "booking.see", _subject(actor, own, agent, organisation, place))
         seen = (booking_id, title, state) if booking_id and known[whose] else _NOBODYS
-        told.append(Taken(*plain, *seen, bool(own or held)))
+        told.append(Taken._make((*plain, *seen, bool(own or held))))
     return told
 
 
