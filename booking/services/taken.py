@@ -45,10 +45,13 @@ _STANDS = and_(
     _taken.ends_at > bindparam("since"),
     or_(_taken.expires_at.is_(None), _taken.expires_at > bindparam("now")),
 )
-_ROWS = select(
+# There is a row of an instrument even where nothing takes its time, so that nobody need ask whether it is there; and
+# SQLite begins with the instruments, where it would otherwise read the ledger from its very beginning.
+_ROWS: Select[Any] = select(
     _place.id,
     _place.facility_id,
     _place.published,
+    _taken.id.label("number"),
     _booking.organisation_id,
     (_booking.person_id == _ME).label("own"),
     (_booking.booked_by_id == _ME).label("agent"),
@@ -63,25 +66,15 @@ _ROWS = select(
     id_text(_taken.booking_id).label("booking_id"),
     _booking.purpose,
     type_coerce(_booking.state, String).label("state"),
-).order_by(_taken.starts_at, _taken.id)
-
-# Of one instrument there is a row even where nothing takes its time, so that nobody need ask whether it is there.
-_OF_INSTRUMENT: Select[Any] = (
-    _ROWS.select_from(
-        Instrument.__table__.outerjoin(Occupation.__table__, _STANDS).outerjoin(
-            Booking.__table__, _booking.id == _taken.booking_id
-        )
+).select_from(
+    Instrument.__table__.outerjoin(Occupation.__table__, _STANDS).outerjoin(
+        Booking.__table__, _booking.id == _taken.booking_id
     )
-).where(_place.code == bindparam("code"))
-_OF_FACILITY: Select[Any] = (
-    _ROWS.select_from(
-        Instrument.__table__.join(Occupation.__table__, _STANDS).outerjoin(
-            Booking.__table__, _booking.id == _taken.booking_id
-        )
-    )
-).where(
-    _place.facility_id
-    == select(Facility.__table__.c.id).where(Facility.__table__.c.code == bindparam("code")).scalar_subquery()
+)
+_OF_INSTRUMENT = _ROWS.where(_place.code == bindparam("code"))
+_facility = Facility.__table__.c
+_OF_FACILITY = _ROWS.where(
+    _place.facility_id == select(_facility.id).where(_facility.code == bindparam("code")).scalar_subquery()
 )
 
 
@@ -94,7 +87,7 @@ def of_instrument(session: Session, *, actor: Actor, code: str, within: Span, no
     found = _seen(session, actor, _read(session, _OF_INSTRUMENT, actor, code, within, now))
     if not found:
         raise NotFound("instrument", code)
-    return [] if found[0].start is None else _masked(found, actor)
+    return _masked(found, actor)
 
 
 def of_facility(session: Session, *, actor: Actor, code: str, within: Span, now: datetime) -> list[Taken]:
@@ -133,13 +126,31 @@ def _masked(rows: Iterable[Any], actor: Actor) -> list[Taken]:
     """Tell who and why to those who may see the booking; that is asked once for each sort of owner."""
     known: dict[tuple[Any, ...], bool] = {}
     told = []
-    for _id, place, _published, organisation, own, agent, held, *plain, booking_id, title, state in rows:
+    entries = sorted((row for row in rows if row.number is not None), key=_by_start)
+    for (
+        _id,
+        place,
+        _shown,
+        _number,
+        organisation,
+        own,
+        agent,
+        held,
+        *plain,
+        booking_id,
+        title,
+        state,
+    ) in entries:
         whose = own, agent, organisation, place
         if whose not in known:
             known[whose] = may(actor, "booking.see", _subject(actor, own, agent, organisation, place))
         seen = (booking_id, title, state) if booking_id and known[whose] else _NOBODYS
         told.append(Taken._make((*plain, *seen, bool(own or held))))
     return told
+
+
+def _by_start(row: Any) -> tuple[str, int]:
+    return row.start, row.number
 
 
 def _subject(

@@ -1,19 +1,19 @@
 """The resource timeline: which instruments have a row there, what takes their time, and whether any of it changed."""
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, String, and_, func, or_, select, true, type_coerce
 from sqlalchemy.orm import Session
 
-from booking.domain import search
+from booking.domain import policy, search
 from booking.domain.access import Actor, Subject, may
 from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.lifecycle import Action, State, possible
+from booking.domain.moments import moment
 from booking.domain.occupation import Kind
 from booking.domain.spans import Span
 from booking.services import availability, policies
@@ -28,6 +28,7 @@ from models import (
     Part,
     Person,
 )
+from models.as_text import id_text, utc_text
 
 MOST_ROWS = 2000
 """So many instruments one timeline has; with more one chooses a facility or words."""
@@ -71,8 +72,7 @@ _OF_KIND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An instrument with a row; `line` is the id of the line under which it stands as a station."""
 
     id: int
@@ -89,6 +89,11 @@ class Row:
     line: int | None
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+_NONE = (False, False)
+_NOBODYS = (None, None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """The rows in their order, how many instruments there are in all, and the hours in which any of them is open."""
@@ -98,23 +103,23 @@ class Index:
     hours: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """Something that takes time, as staff sees it; behind the mask `booking_id`, title and person are None.
 
-    `movable` says that the reader may change it, `own` that it is theirs, `asks` that its owner has not agreed to be
-    moved beforehand.
+    A timeline has thousands, so that times and ids stay the text that the database has. `movable` says that the reader
+    may change it, `own` that it is theirs, `asks` that its owner has not agreed to be moved beforehand.
     """
 
     instrument_id: int
-    start: datetime
-    end: datetime
-    use_start: datetime
-    use_end: datetime
+    starts: str
+    ends: str
+    use_starts: str
+    use_ends: str
+    expires: str | None
     quantity: int
-    look: Look
     kind: Kind
-    booking_id: UUID | None
+    look: Look
+    booking_id: str | None
     version: int | None
     title: str | None
     person: str | None
@@ -122,7 +127,21 @@ class Bar:
     own: bool
     asks: bool
     confidential: bool
-    expires_at: datetime | None
+
+    @property
+    def start(self) -> datetime:
+        """Give when its time begins, set-up included."""
+        return moment(self.starts)
+
+    @property
+    def use_start(self) -> datetime:
+        """Give when the use begins."""
+        return moment(self.use_starts)
+
+    @property
+    def use_end(self) -> datetime:
+        """Give when the use ends."""
+        return moment(self.use_ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +183,8 @@ def index(
         Instrument.name_zh,
         Instrument.name_en,
         Instrument.facility_id,
-        Instrument.kind,
-        Instrument.category_code,
+        type_coerce(Instrument.kind, String),
+        func.coalesce(Instrument.category_code, ""),
         Instrument.units,
         Instrument.unit_name,
         Instrument.published,
@@ -184,29 +203,12 @@ def index(
     if words:
         query = query.join(InstrumentText, InstrumentText.instrument_id == Instrument.id)
     found = session.execute(query).all()
-    rows = [_row(row) for row in found]
+    rows = [Row._make(row[:-1]) for row in found]
     places = {place: number for number, place in enumerate(facility_ids)}
     return Index(
         _in_order(rows, places),
         found[0].total if found else 0,
         _hours(session, {row.facility_id for row in rows}),
-    )
-
-
-def _row(row: Any) -> Row:
-    return Row(
-        id=row.id,
-        code=row.code,
-        name_zh=row.name_zh,
-        name_en=row.name_en,
-        facility_id=row.facility_id,
-        kind=row.kind.value,
-        category=row.category_code or "",
-        units=row.units,
-        unit_name=row.unit_name,
-        published=row.published,
-        revision=row.revision,
-        line=row.line,
     )
 
 
@@ -238,6 +240,15 @@ def _hours(session: Session, facility_ids: Collection[int]) -> tuple[int, int] |
 
 # --- what takes time ------------------------------------------------------------------------------
 
+_SETTINGS = (
+    Instrument.id,
+    Instrument.facility_id,
+    Instrument.category_code,
+    Instrument.revision,
+    *(getattr(Instrument, f"{name}_minutes") for name in policy.SHEET),
+)
+"""What decides of an instrument's settings and hours."""
+
 
 def drawn(
     session: Session,
@@ -252,8 +263,8 @@ def drawn(
     :raises Invalid: if the window is inverted or too long
     """
     check_window(within)
-    query = select(Instrument).where(Instrument.id.in_(instrument_ids), *_mine(actor))
-    rows = session.scalars(query).all()
+    query = select(*_SETTINGS).where(Instrument.id.in_(instrument_ids), *_mine(actor))
+    rows = cast("Sequence[Instrument]", session.execute(query).all())  # what is asked of them is there
     timetables = policies.timetables(session, rows, person_id=actor.person_id)
     hours = availability.hours_of(session, rows)
     known: dict[tuple[str, tuple[WeeklyHours, ...]], tuple[Span, ...]] = {}
@@ -279,10 +290,11 @@ def drawn(
 def bars(
     session: Session, *, actor: Actor, places: ColumnElement[bool], within: Span, now: datetime
 ) -> list[Bar]:
-    """Give what takes the time of the instruments that are chosen, by start; one statement."""
-    query = _entries(actor, places, within, now).order_by(Occupation.starts_at, Occupation.id)
-    rights = _Rights(actor)
-    return [_bar(row, rights) for row in session.execute(query)]
+    """Give what takes the time of the instruments that are chosen, by instrument and start; one statement."""
+    # In the order of an index that begins with the instrument: SQLite would read all before the window otherwise.
+    order = (Occupation.instrument_id, Occupation.starts_at, Occupation.id)
+    query = _entries(actor, places, within, now).order_by(*order)
+    return _bars(session.execute(query), actor)
 
 
 def agenda(
@@ -310,9 +322,7 @@ def agenda(
         query = query.join(InstrumentText, InstrumentText.instrument_id == Instrument.id)
     total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     ordered = query.order_by(Occupation.starts_at, Instrument.code, Occupation.id)
-    rights = _Rights(actor)
-    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size))
-    found = [_bar(row, rights) for row in rows]
+    found = _bars(session.execute(ordered.limit(page_size).offset((page - 1) * page_size)), actor)
     wanted = select(Instrument).where(Instrument.id.in_({bar.instrument_id for bar in found}))
     known = {row.id: row for row in session.scalars(wanted)}
     return [(known[bar.instrument_id], bar) for bar in found], total
@@ -337,25 +347,25 @@ def _entries(actor: Actor, places: ColumnElement[bool], within: Span, now: datet
     """Ask for what takes time; whose it is the database tells, since so many rows are dear to build."""
     own = or_(Booking.person_id == actor.person_id, Booking.booked_by_id == actor.person_id)
     columns: tuple[Any, ...] = (
-        Occupation.instrument_id,
-        Occupation.starts_at,
-        Occupation.ends_at,
-        Occupation.use_starts_at,
-        Occupation.use_ends_at,
-        Occupation.quantity,
-        Occupation.kind,
-        Occupation.booking_id,
-        Occupation.expires_at,
-        Booking.version,
-        Booking.state,
-        Booking.purpose,
-        own.label("own"),
-        Booking.organisation_id.in_(actor.leads).label("led"),
-        Booking.confidential,
-        Booking.may_move,
-        (Booking.ends_at > now).label("ahead"),
         Instrument.facility_id,
+        own,
+        Booking.organisation_id.in_(actor.leads),
+        type_coerce(Booking.state, String),
+        Booking.ends_at > now,
+        Booking.may_move,
+        type_coerce(Occupation.kind, String),
+        id_text(Occupation.booking_id),
+        Booking.version,
+        Booking.purpose,
         Person.name,
+        Booking.confidential,
+        Occupation.instrument_id,
+        utc_text(Occupation.starts_at),
+        utc_text(Occupation.ends_at),
+        utc_text(Occupation.use_starts_at),
+        utc_text(Occupation.use_ends_at),
+        utc_text(Occupation.expires_at),
+        Occupation.quantity,
     )
     return (
         select(*columns)
@@ -366,49 +376,46 @@ def _entries(actor: Actor, places: ColumnElement[bool], within: Span, now: datet
     )
 
 
-class _Rights:
-    """What the reader may see and change, asked once for each facility: as its staff, as owner, as leader."""
+def _bars(rows: Iterable[Any], actor: Actor) -> list[Bar]:
+    """Tell of each entry what the reader may know, which is asked once for each sort of owner."""
+    known: dict[tuple[Any, ...], tuple[bool, bool]] = {}
+    found = []
+    for row in rows:
+        facility, own, led, state, ahead, may_move, kind, *told, confidential = row[:12]
+        whose = facility, own, led
+        if whose not in known:
+            known[whose] = _rights(actor, facility, own=bool(own), led=bool(led))
+        seen, changes = known[whose] if told[0] is not None else _NONE
+        movable = changes and state in MOVABLE and bool(ahead)
+        found.append(
+            Bar._make(
+                (
+                    *row[12:],
+                    _KINDS[kind],
+                    _OF_KIND[kind] if state is None else _OF_STATE[state],
+                    *(told if seen else _NOBODYS),
+                    movable,
+                    bool(own),
+                    movable and state != State.REQUESTED and not may_move and not own,
+                    bool(confidential),
+                )
+            )
+        )
+    return found
 
-    def __init__(self, actor: Actor) -> None:
-        self._actor = actor
-        self._staff: dict[tuple[str, int], bool] = {}
-        mine = Subject(owner_id=actor.person_id)
-        led = Subject(organisation_id=min(actor.leads, default=None))
-        self._own = {action: may(actor, action, mine) for action in ("booking.see", "booking.change")}
-        self._led = {action: may(actor, action, led) for action in self._own}
 
-    def allow(self, action: str, row: Any) -> bool:
-        """Tell whether the reader may do this to the booking of a row."""
-        key = action, row.facility_id
-        if key not in self._staff:
-            self._staff[key] = may(self._actor, action, Subject(facility_id=row.facility_id))
-        if self._staff[key]:
-            return True
-        return bool((row.own and self._own[action]) or (row.led and self._led[action]))
-
-
-def _bar(row: Any, rights: _Rights) -> Bar:
-    seen = row.booking_id is not None and rights.allow("booking.see", row)
-    movable = seen and row.state in MOVABLE and row.ahead and rights.allow("booking.change", row)
-    return Bar(
-        instrument_id=row.instrument_id,
-        start=row.starts_at,
-        end=row.ends_at,
-        use_start=row.use_starts_at,
-        use_end=row.use_ends_at,
-        quantity=row.quantity,
-        look=_OF_STATE[row.state] if row.state is not None else _OF_KIND[row.kind],
-        kind=row.kind,
-        booking_id=row.booking_id if seen else None,
-        version=row.version if seen else None,
-        title=row.purpose if seen else None,
-        person=row.name if seen else None,
-        movable=bool(movable),
-        own=bool(row.own),
-        asks=bool(movable) and row.state is not State.REQUESTED and not row.may_move and not row.own,
-        confidential=bool(row.confidential),
-        expires_at=row.expires_at,
+def _rights(actor: Actor, facility: int, *, own: bool, led: bool) -> tuple[bool, bool]:
+    """Tell whether the reader may see and change a booking: as staff of the facility, as owner, as leader."""
+    subjects = [
+        Subject(facility_id=facility),
+        *([Subject(owner_id=actor.person_id)] if own else []),
+        *([Subject(organisation_id=min(actor.leads))] if led else []),
+    ]
+    seen, changes = (
+        any(may(actor, action, subject) for subject in subjects)
+        for action in ("booking.see", "booking.change")
     )
+    return seen, seen and changes
 
 
 # --- whether anything changed ---------------------------------------------------------------------

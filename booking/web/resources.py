@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from json.encoder import encode_basestring as quoted
 from typing import Any
 from uuid import UUID
 
 from flask import Response, abort, render_template, request, url_for
+from markupsafe import Markup
 
 from booking import i18n, wording
 from booking.db import Session, reading
 from booking.domain import hours
 from booking.domain.access import NotFound, Subject, may
 from booking.domain.lifecycle import State
+from booking.domain.moments import moment
 from booking.domain.occupation import Kind
 from booking.domain.spans import Span
 from booking.http.guard import needs
@@ -189,7 +193,7 @@ def _sheet(
     )
     return render_template(
         "timeline/timeline.html",
-        data=_data(window, chosen, found, drawn, known),
+        data=_embedded(_data(window, chosen, found, known), _times(drawn)),
         rows=found.rows,
         left_out=found.total - len(found.rows),
         **_frame(window, staffed, chosen),
@@ -303,7 +307,6 @@ def _data(
     window: Window,
     chosen: Sequence[Facility],
     found: Index,
-    drawn: Mapping[int, Drawn],
     known: tuple[int, int],
 ) -> dict[str, Any]:
     opens, closes = (0, 24) if window.whole_day else found.hours or DAYTIME
@@ -328,7 +331,6 @@ def _data(
         "rows": [_row(row, places, kinds) for row in found.rows],
         "looks": sorted(window.looks),
         "mark": _tag(known),
-        **_times(drawn),
         "urls": _urls(window),
         "words": _words(),
     }
@@ -356,45 +358,50 @@ def _clock(window: Window, zone: str, opens: int, closes: int) -> list[list[int]
     return found
 
 
-def _times(drawn: Mapping[int, Drawn]) -> dict[str, Any]:
-    """Write rows' time; where they are open is the same for most, and told once."""
+def _times(drawn: Mapping[int, Drawn]) -> str:
+    """Write rows' time as members of a JSON object; where they are open is the same for most, and told once."""
     opened: dict[tuple[Span, ...], int] = {}
-    return {
-        "times": {
-            key: [
-                row.revision,
-                row.step,
-                opened.setdefault(row.opened, len(opened)),
-                [_bar(bar) for bar in row.bars],
-            ]
-            for key, row in drawn.items()
-        },
-        "opened": [[[_minute(span.start), _minute(span.end)] for span in spans] for spans in opened],
-    }
+    times = ",".join(
+        f'"{key}":[{row.revision},{row.step},{opened.setdefault(row.opened, len(opened))},'
+        f"[{','.join(map(_bar, row.bars))}]]"
+        for key, row in drawn.items()
+    )
+    spans = [[[_minute(span.start), _minute(span.end)] for span in spans] for spans in opened]
+    return f'"times":{{{times}}},"opened":{json.dumps(spans, separators=(",", ":"))}'
 
 
-def _bar(bar: Bar) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "s": _minute(bar.start),
-        "e": _minute(bar.end),
-        "us": _minute(bar.use_start),
-        "ue": _minute(bar.use_end),
-        "l": bar.look.value,
-    }
-    more = {
-        "q": bar.quantity if bar.quantity > 1 else None,
-        "b": str(bar.booking_id) if bar.booking_id else None,
-        "v": bar.version,
-        "t": bar.title[:120] if bar.title else None,
-        "p": bar.person,
-        "m": 1 if bar.movable else None,
-        "a": 1 if bar.asks else None,
-        "o": 1 if bar.own else None,
-        "c": 1 if bar.confidential else None,
-        "k": None if bar.kind is Kind.BOOKING else bar.kind.value,
-        "x": _minute(bar.expires_at) if bar.expires_at else None,
-    }
-    return found | {name: value for name, value in more.items() if value is not None}
+def _bar(bar: Bar) -> str:
+    """Write a bar in short: there are thousands in an answer."""
+    (
+        _place, starts, ends, use_starts, use_ends, expires, quantity, kind, look,
+        booking_id, version, title, person, movable, own, asks, confidential,
+    ) = bar  # fmt: skip
+    told = (
+        f'{{"s":{_minute_of(starts)},"e":{_minute_of(ends)},'
+        f'"us":{_minute_of(use_starts)},"ue":{_minute_of(use_ends)},"l":"{look}"'
+    )
+    if quantity > 1:
+        told += f',"q":{quantity}'
+    if booking_id:
+        told += f',"b":"{booking_id}","v":{version}'
+    if title:
+        told += f',"t":{quoted(title[:120])}'
+    if person:
+        told += f',"p":{quoted(person)}'
+    if kind is not Kind.BOOKING:
+        told += f',"k":"{kind}"'
+    if expires:
+        told += f',"x":{_minute_of(expires)}'
+    marks = ("m" * movable) + ("a" * asks) + ("o" * own) + ("c" * confidential)
+    return f"{told}{''.join(_MARKS[mark] for mark in marks)}}}"
+
+
+_MARKS = {mark: f',"{mark}":1' for mark in "maoc"}
+
+
+@lru_cache(maxsize=4096)
+def _minute_of(text: str) -> int:
+    return _minute(moment(text))
 
 
 def _minute(at: datetime) -> int:
@@ -467,9 +474,16 @@ def _words() -> dict[str, Any]:
     }
 
 
-def _written(data: Mapping[str, Any]) -> Response:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, mimetype="application/json")
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _embedded(data: Mapping[str, Any], times: str) -> Markup:
+    """Put both into one object such that it can stand in a page, as the filter `tojson` does."""
+    text = f"{_json(data)[:-1]},{times}}}"
+    for sign in "<>&'":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704 - nothing is left in it that a page would read
 
 
 @blueprint.get("/timeline/rows", endpoint="timeline_rows")
@@ -489,7 +503,7 @@ def rows() -> Response:
         drawn = timeline.drawn(session, actor=actor(), instrument_ids=ids, within=within, now=now)
     if ids and not drawn:
         raise NotFound("instrument")
-    return _written(_times(drawn))
+    return Response(f"{{{_times(drawn)}}}", mimetype="application/json")
 
 
 def _ids(raw: str) -> list[int]:
@@ -512,7 +526,8 @@ def news() -> Response:
         if request.if_none_match.contains_weak(tag):
             answer = Response(status=304)
         else:
-            answer = _written({"revisions": timeline.revisions(session, actor=actor(), facility=facility)})
+            told = {"revisions": timeline.revisions(session, actor=actor(), facility=facility)}
+            answer = Response(_json(told), mimetype="application/json")
     answer.set_etag(tag)
     return answer
 
