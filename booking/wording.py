@@ -1239,6 +1239,8 @@ def event_sentence(kind: str, data: Params) -> str:
         "invitation.countered": _("Another time proposed in the calendar"),
         "booking.move_asked": _("Asked whether it may be moved"),
         "booking.move_answered": _("Answered whether it may be moved"),
+        "booking.move_unanswered": _("Not answered in time whether it may be moved"),
+        "booking.move_unasked": _("Asked no more whether it may be moved"),
         "booking.reminded": _("Reminder sent"),
         "approval.opened": _("Waits for: %(step)s", step=approval_name(str(data.get("step", "")))),
         "approval.reminded": _("Reminded of: %(step)s", step=approval_name(str(data.get("step", "")))),

@@ -43,18 +43,21 @@ class QuestionKind(enum.StrEnum):
 
 
 class QuestionState(enum.StrEnum):
-    """What became of the question: done as it asked, left as it was, or overtaken."""
+    """What became of the question: done as it asked, left as it was, overtaken, taken back, or met by silence."""
 
     OPEN = "open"
     DONE = "done"
     LEFT = "left"
     OVER = "over"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
 
 
 class CalendarQuestion(Base):
     """What is asked of a person whose calendar declined a booking or proposed another time for it.
 
-    With `asked_by` it was no calendar: a manager of the facility proposes the other time.
+    With `asked_by` it was no calendar: a manager of the facility proposes the other time, which is held until
+    `answer_by`; silence leaves the booking where it is.
     """
 
     __tablename__ = "calendar_question"
@@ -72,6 +75,13 @@ class CalendarQuestion(Base):
             sqlite_where=text("state = 'open'"),
             postgresql_where=text("state = 'open'"),
         ),
+        # Few questions are open, and the job that ends those of managers comes often.
+        Index(
+            "ix_calendar_question_by_staff",
+            "answer_by",
+            sqlite_where=text("state = 'open' AND asked_by IS NOT NULL"),
+            postgresql_where=text("state = 'open' AND asked_by IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -87,6 +97,8 @@ class CalendarQuestion(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     asked_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id"))
+    answer_by: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("hold.id", ondelete="SET NULL"))
 
     booking: Mapped[Booking] = relationship(lazy="raise")
 

@@ -114,6 +114,8 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "invitation.countered": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.move_asked": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.move_answered": (Telling(_PERSON, _T.FACILITY),),
+    "booking.move_unanswered": (Telling(_PERSON, _T.FACILITY),),
+    "booking.move_unasked": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
     "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain import invitations as itip
@@ -22,7 +22,7 @@ from booking.domain.lifecycle import Action, possible
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, events, mailed_links
+from booking.services import bookings, events, holds, mailed_links
 from models import (
     Booking,
     BookingItem,
@@ -98,7 +98,9 @@ def take(
     if not proven:
         return "unproven"
     if me.answer == Answer.ACCEPTED:
-        _close(session, booking_id, person.id, QuestionState.OVER, now)
+        open_one = waiting(session, booking_id=booking_id, person_id=person.id)
+        if open_one is None or open_one.asked_by is None:  # to what its facility asks, it says nothing
+            close(session, booking_id, person.id, QuestionState.OVER, now)
         _note(session, actor, "invitation.accepted", booking, now)
     return "noted"
 
@@ -185,10 +187,11 @@ def put(
     comment: str,
     key: str,
     asked_by: UUID | None = None,
+    answer_by: datetime | None = None,
     now: datetime,
 ) -> CalendarQuestion:
     """Write down a question with the link by which it is answered from the mail, in place of one that was open."""
-    _close(session, booking.id, person_id, QuestionState.OVER, now)
+    close(session, booking.id, person_id, QuestionState.OVER, now)
     question = CalendarQuestion(
         id=uuid4(),
         booking_id=booking.id,
@@ -202,6 +205,7 @@ def put(
         comment=comment[:LONGEST_COMMENT],
         created_at=now,
         asked_by=asked_by,
+        answer_by=answer_by,
     )
     session.add(question)
     link_id = uuid4()
@@ -213,7 +217,7 @@ def put(
             subject=str(question.id),
             secret_hash=one_time.hashed(one_time.secret(key, link_id)),
             created_at=now,
-            expires_at=booking.ends_at,
+            expires_at=answer_by or booking.ends_at,
         )
     )
     session.flush()
@@ -244,10 +248,16 @@ def mine(session: Session, *, actor: Actor, now: datetime) -> list[CalendarQuest
             CalendarQuestion.state == QuestionState.OPEN,
             CalendarQuestion.booking_sequence == Booking.sequence,
             Booking.ends_at > now,
+            or_(CalendarQuestion.answer_by.is_(None), CalendarQuestion.answer_by > now),
         )
         .order_by(Booking.starts_at, CalendarQuestion.id)
     )
     return list(session.scalars(query))
+
+
+def is_late(question: CalendarQuestion, now: datetime) -> bool:
+    """Tell whether the time to answer is over."""
+    return question.answer_by is not None and question.answer_by <= now
 
 
 def get(session: Session, *, actor: Actor, question_id: UUID) -> CalendarQuestion:
@@ -297,11 +307,11 @@ def answer(
     done = QuestionState.DONE if agrees else QuestionState.LEFT
     if question.state is done:
         return question
-    if question.state is not QuestionState.OPEN:
+    if question.state is not QuestionState.OPEN or is_late(question, now):
         raise Refused([Reason("question_over")])
     if agrees and booking.sequence != question.booking_sequence:
         raise Refused([Reason("question_over")])
-    _close(session, question.booking_id, question.person_id, done, now)
+    close(session, question.booking_id, question.person_id, done, now)
     if agrees and question.kind is QuestionKind.DECLINED:
         bookings.cancel(session, actor=actor, booking_id=booking.id, version=booking.version, now=now)
     elif agrees:
@@ -334,12 +344,15 @@ def _span(question: CalendarQuestion) -> Span | None:
     return Span(question.starts_at, question.ends_at)
 
 
-def _close(session: Session, booking_id: UUID, person_id: UUID, state: QuestionState, now: datetime) -> None:
-    """End what was asked, and use up its link."""
+def close(session: Session, booking_id: UUID, person_id: UUID, state: QuestionState, now: datetime) -> None:
+    """End what is asked, use up its link, and give back the time that was held for it."""
     question = waiting(session, booking_id=booking_id, person_id=person_id)
     if question is None:
         return
     question.state, question.answered_at = state, now
+    if question.hold_id is not None:
+        holds.drop(session, hold_id=question.hold_id, now=now)
+        question.hold_id = None
     session.execute(
         update(OneTimeLink)
         .where(

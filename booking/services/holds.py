@@ -14,7 +14,7 @@ from booking.domain.access import Actor, Forbidden, NotFound, require
 from booking.domain.occupation import Claim, Item
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, occupation, processes
+from booking.services import bookings, occupation, policies, processes
 from booking.services.rate_limits import Limit
 from models import Booking, Hold, Occupation
 
@@ -175,6 +175,51 @@ def keep_offered(
         expires_at=until,
     )
     return hold
+
+
+def keep_place(
+    session: Session,
+    *,
+    booking: Booking,
+    items: Sequence[Item],
+    locked: occupation.Locked,
+    until: datetime,
+    for_owner: bool = False,
+    now: datetime,
+) -> Hold:
+    """Keep another place for a booking until its owner has answered, beyond the time that it has; rules are not asked.
+
+    Instruments are locked, and rid of holds that have run out. With `for_owner` the place is free for them, whatever
+    they book in it; else whoever moves the booking there drops the hold first.
+
+    :raises Refused: if the database's own guard says that the place is taken
+    """
+    hold = Hold(
+        id=uuid4(),
+        person_id=booking.person_id,
+        offered=True,
+        created_at=now,
+        expires_at=until,
+    )
+    session.add(hold)
+    session.flush()
+    timetables = policies.timetables(session, locked.instruments.values(), person_id=booking.person_id)
+    claims = occupation.claims(items, locked.instruments, locked.parts, timetables)
+    occupation.hold(
+        session,
+        claims=_beyond(session, claims, booking.id),
+        instruments=locked.instruments,
+        hold_id=hold.id,
+        person_id=booking.person_id if for_owner else None,
+        expires_at=until,
+    )
+    return hold
+
+
+def drop(session: Session, *, hold_id: UUID, now: datetime) -> None:
+    """Give back what was kept for a booking; its instruments are locked here, if they are not yet."""
+    occupation.lock(session, occupation.held_places(session, hold_ids=[hold_id]))
+    occupation.drop(session, hold_ids=[hold_id], now=now)
 
 
 def prune(session: Session, *, now: datetime) -> None:

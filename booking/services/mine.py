@@ -85,6 +85,7 @@ def questions(session: Session, *, actor: Actor, now: datetime) -> list[tuple[UU
             CalendarQuestion.person_id == actor.person_id,
             CalendarQuestion.state == QuestionState.OPEN,
             Booking.ends_at > now,
+            or_(CalendarQuestion.answer_by.is_(None), CalendarQuestion.answer_by > now),
         )
     ).all()
     if not found:

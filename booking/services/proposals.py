@@ -1,7 +1,7 @@
 """Proposals: what is proposed to the owner of a displaced booking, held for them, and what they answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from booking.domain import one_time
 from booking.domain.access import SYSTEM, Actor, NotFound, Subject, may
-from booking.domain.occupation import Claim, Item
+from booking.domain.occupation import Item
 from booking.domain.replanning import (
     Answer,
     Cause,
@@ -24,24 +24,22 @@ from booking.domain.replanning import (
     on_silence,
 )
 from booking.domain.rules import Reason, Refused
-from booking.domain.spans import Span, subtract
+from booking.domain.spans import Span
 from booking.services import (
     acting,
     availability,
     bookings,
     bundles,
     events,
+    holds,
     mailed_links,
     occupation,
-    policies,
     waitlist,
 )
 from models import (
     Booking,
     BookingItem,
-    Hold,
     Instrument,
-    Occupation,
     OneTimeLink,
     Proposal,
     Purpose,
@@ -398,7 +396,9 @@ def _proposal(
     items, why = _place(session, one, booking, now)
     start, end = (min(i.span.start for i in items), max(i.span.end for i in items)) if items else (None, None)
     deadline = answer_by(now, booking.starts_at, start) if one.hit else None
-    hold = _keep(session, booking, items, locked, deadline, now) if items and deadline else None
+    hold = None
+    if items and deadline:
+        hold = holds.keep_place(session, booking=booking, items=items, locked=locked, until=deadline, now=now)
     return Proposal(
         id=uuid4(),
         replan_id=row.id,
@@ -451,43 +451,6 @@ def _against(session: Session, booking: Booking, items: Sequence[Item], now: dat
         return "owner_gone"
     verdict = bookings.dry_run(session, actor=owner, items=items, booking_id=booking.id, now=now)
     return next((reason.code for reason in verdict.reasons if reason.code not in SET_ASIDE), "")
-
-
-def _keep(
-    session: Session,
-    booking: Booking,
-    items: Sequence[Item],
-    locked: occupation.Locked,
-    until: datetime,
-    now: datetime,
-) -> Hold:
-    """Hold a place until it is answered; the owner alone may book it meanwhile."""
-    hold = Hold(id=uuid4(), person_id=booking.person_id, offered=True, created_at=now, expires_at=until)
-    session.add(hold)
-    session.flush()
-    timetables = policies.timetables(session, locked.instruments.values(), person_id=booking.person_id)
-    claims = occupation.claims(items, locked.instruments, locked.parts, timetables)
-    occupation.hold(
-        session,
-        claims=_besides(session, booking, claims),
-        instruments=locked.instruments,
-        hold_id=hold.id,
-        person_id=None,
-        expires_at=until,
-    )
-    return hold
-
-
-def _besides(session: Session, booking: Booking, claims: Iterable[Claim]) -> list[Claim]:
-    """Give what a booking's place takes besides the time that it has already."""
-    own: dict[int, list[Span]] = {}
-    for row in session.scalars(select(Occupation).where(Occupation.booking_id == booking.id)):
-        own.setdefault(row.instrument_id, []).append(Span(row.starts_at, row.ends_at))
-    return [
-        replace(claim, span=span, use=span)
-        for claim in claims
-        for span in subtract([claim.span], own.get(claim.instrument_id, ()))
-    ]
 
 
 def _tell(

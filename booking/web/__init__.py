@@ -37,6 +37,7 @@ from booking.web import instrument_files as instrument_files  # noqa: E402
 from booking.web import invitations as invitations  # noqa: E402
 from booking.web import kiosks as kiosks  # noqa: E402
 from booking.web import mine as mine  # noqa: E402
+from booking.web import move_questions as move_questions  # noqa: E402
 from booking.web import navigation as navigation  # noqa: E402
 from booking.web import network_requests as network_requests  # noqa: E402
 from booking.web import networks as networks  # noqa: E402

@@ -31,6 +31,7 @@ from booking.http.guard import needs
 from booking.http.idempotency import fingerprint
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
+from booking.i18n import ngettext
 from booking.services import (
     acting,
     approval_steps,
@@ -45,6 +46,7 @@ from booking.services import (
 )
 from booking.services.acting import Colleague
 from booking.services.bookings import KeyReused, Stale
+from booking.services.calendar_replies import LONGEST_COMMENT
 from booking.web import abilities, blueprint, chemicals, nudges
 from booking.web import holds as holding
 from booking.web.bookings import booking_page, deeds, done_alone, version_of
@@ -80,7 +82,7 @@ CHEMICAL_FIELDS = chemicals.field_names(chemicals.ROWS)
 ALL_CHEMICALS = chemicals.field_names()
 CHANGE_FIELDS = (
     *("version", "purpose", "confidential", "shown", "declares"),
-    *("check", "instead", "override_reason", "ask"),
+    *("check", "instead", "override_reason", "ask", "ask_days", "ask_comment"),
 )
 SHEET = "sheet"
 """The part of the page that a calendar opens over itself."""
@@ -589,7 +591,8 @@ def _suffixes(booking: Booking) -> list[str]:
 def _typed_now(booking: Booking) -> dict[str, str]:
     """Give what one would type to have the booking as it is."""
     typed = {
-        **dict.fromkeys(("check", "instead", "override_reason", "declares"), ""),
+        **dict.fromkeys(("check", "instead", "override_reason", "declares", "ask_comment"), ""),
+        "ask_days": str(move_questions.USUAL_DAYS),
         "version": str(booking.version),
         "purpose": booking.purpose,
         "confidential": "1" if booking.confidential else "",
@@ -647,10 +650,21 @@ def _ask_owner(
 ) -> Answer:
     """Ask the owner whether it may be moved, rather than moving it; only the new time is asked."""
     span = wish.items[0].span if wish.items else Span(booking.starts_at, booking.ends_at)
+    intake = Intake(typed)
+    days = intake.whole("ask_days", least=1, most=max(move_questions.DAYS), default=move_questions.USUAL_DAYS)
+    comment = intake.text("ask_comment", longest=LONGEST_COMMENT, lines=True)
     try:
+        intake.demand()
         with transaction() as session:
             move_questions.ask(
-                session, actor=actor(), booking_id=booking.id, span=span, key=settings().key(), now=now
+                session,
+                actor=actor(),
+                booking_id=booking.id,
+                span=span,
+                comment=comment,
+                days=days or move_questions.USUAL_DAYS,
+                key=settings().key(),
+                now=now,
             )
     except Refused as refusal:
         with reading() as session:
@@ -658,9 +672,11 @@ def _ask_owner(
         return _change_page(booking, typed, wish, judged, places, status=409)
     except Invalid as error:
         return _change_page(booking, typed, _mistaken(wish, error), Judgement(), places, status=422)
-    flash(
-        _("Asked: the booking stays as it is until %(name)s says yes.", name=booking.person.name), "success"
+    words = _(
+        "Asked: the booking stays as it is until %(name)s says yes, and the other time is held meanwhile.",
+        name=booking.person.name,
     )
+    flash(words, "success")
     return redirect(url_for("web.booking", booking_id=booking.id), 303)
 
 
@@ -678,6 +694,7 @@ def _change_page(
     with reading() as session:
         around = beside(session, booking, now)
         found = approval_steps.declared(session, booking_id=booking.id)
+        asked = move_questions.open_for(session, booking=booking, now=now)
     page = render_template(
         "bookings/change.html",
         booking=booking,
@@ -693,7 +710,13 @@ def _change_page(
         facility=places[0].facility,
         policies=_policies(places, booking.person_id),
         zone=places[0].facility.zone,
-        asks_owner=move_questions.may_ask(actor(), booking),
+        asks_owner=move_questions.may_ask(actor(), booking) and booking.starts_at > now,
+        answer_days=[
+            (str(count), ngettext("%(num)s working day", "%(num)s working days", count, num=count))
+            for count in move_questions.DAYS
+        ],
+        asked=asked,
+        longest_comment=LONGEST_COMMENT,
         asks_anew=booking.state is State.CONFIRMED and any(place.approval_required for place in places),
         longest=LONGEST_TEXT,
         stale=stale,

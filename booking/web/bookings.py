@@ -37,6 +37,7 @@ from booking.services import (
     closures,
     faults,
     invitations,
+    move_questions,
     projects,
     proposals,
     qualification_needs,
@@ -215,6 +216,8 @@ def booking_page(
         faulty = _called_faulty(session, booking)
         proposal = proposals.waiting_for(session, actor=actor(), booking=booking)
         question, mailed = _in_calendars(session, booking)
+        asks = move_questions.may_ask(actor(), booking)
+        asked = move_questions.open_for(session, booking=booking, now=now) if asks else None
         hands_over = "hand_over" in deeds(booking, now)
         offer = transfers.open_for(session, booking_id=booking_id) if hands_over else None
         undoable = undoing.open_for(session, actor=actor(), found=[booking], now=now).get(booking_id)
@@ -234,6 +237,7 @@ def booking_page(
         offer=offer,
         proposal=proposal,
         question=question,
+        asked=asked,
         in_calendar=_in_calendar([row.answer for row in mailed if not row.cancelled]),
         silences=[(one.value, plan_words.if_silent_name(one)) for one in IfSilent],
         colleagues=colleagues,
@@ -297,13 +301,13 @@ def _next_steps(booking: Booking, zone: str) -> dict[str, str]:
 
 
 def _in_calendars(session: Session, booking: Booking) -> tuple[CalendarQuestion | None, list[Invitation]]:
-    """Give what the reader's calendar made us ask, and what the person's was told; nothing where none is mailed."""
+    """Give what is asked of the reader, and what the person's calendar was told; nothing where none is mailed."""
+    asked = calendar_replies.waiting(session, booking_id=booking.id, person_id=actor().person_id)
+    if asked is not None and calendar_replies.is_late(asked, utc_now()):
+        asked = None
     if not settings().reply_mailbox:
-        return None, []
-    return (
-        calendar_replies.waiting(session, booking_id=booking.id, person_id=actor().person_id),
-        invitations.told_of(session, booking_id=booking.id, person_id=booking.person_id),
-    )
+        return asked, []
+    return asked, invitations.told_of(session, booking_id=booking.id, person_id=booking.person_id)
 
 
 def _in_calendar(answers: Sequence[str]) -> str:

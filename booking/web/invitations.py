@@ -127,19 +127,31 @@ def _page(
     status: int = 200,
 ) -> Answer:
     zone = found.booking.items[0].instrument.facility.zone
+    now = utc_now()
     changed = found.booking.sequence != found.booking_sequence
+    late = calendar_replies.is_late(found, now)
     page = render_template(
         "invitations/question.html",
         question=found,
         booking=found.booking,
         zone=zone,
         address=address,
-        open=found.state is QuestionState.OPEN and not changed and found.booking.ends_at > utc_now(),
+        open=found.state is QuestionState.OPEN and not changed and not late and found.booking.ends_at > now,
+        ended=_ended(found.state, late=late),
         moves=found.kind is QuestionKind.COUNTERED,
         done=done,
         problem=sentences(problem, zone),
     )
     return page, status
+
+
+def _ended(state: QuestionState, *, late: bool) -> str:
+    """Say why there is nothing to answer any more."""
+    if state is QuestionState.WITHDRAWN:
+        return _("The facility no longer asks. The booking stays as it is.")
+    if state is QuestionState.LAPSED or (state is QuestionState.OPEN and late):
+        return _("The time to answer is over. The booking stays as it is.")
+    return _("This has been answered, or the booking was changed since.")
 
 
 def _link_is_over() -> Answer:

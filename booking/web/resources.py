@@ -422,6 +422,7 @@ def _urls(window: Window) -> dict[str, str]:
         "change": url_for("web.change_booking", booking_id=UUID(int=0)),
         "patch": url_for("api-bookings.change", booking_id=UUID(int=0)),
         "undo": url_for("api-bookings.undo", booking_id=UUID(int=0)),
+        "ask": url_for("api-move-questions.ask", booking_id=UUID(int=0)),
         "new": url_for("web.new_booking"),
         "close": url_for("web.new_closure"),
         "closures": url_for("web.closures"),
@@ -462,9 +463,11 @@ def _words() -> dict[str, Any]:
         "not_the_same": _("A booking moves only to an instrument of the same kind."),
         "ask": _("%(person)s has not agreed beforehand that this booking may be moved."),
         "ask_more": _(
-            "Move it only if you have agreed on it; %(person)s is told at once. %(when)s, %(place)s"
+            "Move it at once only if you have agreed on it; %(person)s is told. Or ask first. %(when)s, %(place)s"
         ),
         "agreed": _("We agreed: move it"),
+        "ask_first": _("Ask first"),
+        "asked": _("Asked: it stays until %(person)s says yes. %(when)s is held until %(deadline)s."),
         "leave": _("Leave it"),
         "moving": _(
             "Moving: arrow keys for time and instrument, plus and minus for the length, Enter to drop, Escape to stop."

@@ -70,7 +70,9 @@ export function deeds(resources) {
   /** Move a booking; true if it went. Whose consent is wanting is asked about first. */
   async function move(row, bar, target, span) {
     const before = { from: bar.us, to: bar.ue };
-    if (bar.a && !(await consent(bar, target, span))) return false;
+    const word = bar.a ? await consent(row, bar, target, span) : "move";
+    if (word === "ask") await ask(row, bar, span);
+    if (word !== "move") return false;
     const { b: booking, p: person } = bar;
     const { status, said } = await send("PATCH", at("patch", booking), bar.v, wish(row, target, span, before));
     const rows = [...new Set([row.id, target.id])];
@@ -85,6 +87,21 @@ export function deeds(resources) {
     refused(status, said, { row, bar, target, span });
     if (status === 412) await resources.refresh(rows);
     return false;
+  }
+
+  /** Ask its owner whether it may be moved; it stays, and the other time is held for the answer. */
+  async function ask(row, bar, span) {
+    const body = { start: instant(span.from), end: instant(span.to) };
+    const { status, said } = await send("POST", at("ask", bar.b), bar.v, body);
+    if (status !== 201) {
+      refused(status, said, null, bar.b);
+      return;
+    }
+    await resources.refresh([row.id]);
+    const deadline = paper.moment(row.facility.zone, minutes(said.answer_by));
+    toast("success", fill(words.asked, { person: bar.p ?? "", when: when(row, span), deadline }), [], [
+      { said: words.details, href: at("booking", bar.b) },
+    ]);
   }
 
   async function undo(booking, version, row, target, before) {
@@ -120,8 +137,8 @@ export function deeds(resources) {
     return { said: `${when(target, span)}${name}`, go: () => move(row, bar, target, span) };
   }
 
-  /** A confirmed booking of somebody who has not agreed beforehand moves only if they are asked. */
-  function consent(bar, target, span) {
+  /** A confirmed booking of somebody who has not agreed beforehand moves only if they are asked: "move" or "ask". */
+  function consent(row, bar, target, span) {
     const { promise, resolve } = Promise.withResolvers?.() ?? deferred();
     const values = { person: bar.p ?? "", when: when(target, span), place: target.name };
     const dialog = element("dialog", "consent", { "aria-labelledby": "consent-title" });
@@ -129,14 +146,16 @@ export function deeds(resources) {
       element("h2", "card-title", { id: "consent-title" }, fill(words.ask, values)),
       element("p", "", {}, fill(words.ask_more, values)),
     );
-    const row = element("div", "toast-deeds");
-    const yes = element("button", "button", { type: "button" }, words.agreed);
-    const no = element("button", "button secondary", { type: "button" }, words.leave);
-    yes.addEventListener("click", () => { resolve(true); dialog.close(); });
-    no.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => { resolve(false); dialog.remove(); });
-    row.append(yes, no);
-    dialog.append(row);
+    const choices = element("div", "toast-deeds");
+    // Only another time is asked; to another instrument it moves by agreement.
+    const answers = { ...(target === row && { ask: words.ask_first }), move: words.agreed, "": words.leave };
+    for (const [answer, said] of Object.entries(answers)) {
+      const button = element("button", `button${answer ? "" : " quiet"}${answer === "move" ? " secondary" : ""}`, { type: "button" }, said);
+      button.addEventListener("click", () => { resolve(answer); dialog.close(); });
+      choices.append(button);
+    }
+    dialog.addEventListener("close", () => { resolve(""); dialog.remove(); });
+    dialog.append(choices);
     document.body.append(dialog);
     dialog.showModal();
     return promise;

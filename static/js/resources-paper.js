@@ -70,6 +70,7 @@ export function paper({ zones, days, language }) {
     stepped,
     times,
     local,
+    moment: (zone, found) => say(zone, found, dayTime),
     clock: (zone, found) => say(zone, found, clockTime),
     day: (found, options) => say("UTC", found, options),
     ends: (zone) => [zones[zone][0][0], zones[zone][days][0]],

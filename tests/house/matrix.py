@@ -278,6 +278,11 @@ _TABLE = {
     Case("api-qualifications.seat", "POST"): "401 404 404 200 404 404 200 200 404 200",
     Case("api-qualifications.withdraw", "POST"): "401 404 404 200 404 404 403 403 404 403",
     Case("api-qualifications.decide", "POST"): "401 403 403 403 403 404 200 200 403 200",
+    Case("api-move-questions.of_booking", "GET"): "401 404 404 200 200 404 200 200 404 200",
+    Case("api-move-questions.ask", "POST"): "401 403 403 403 403 404 201 403 403 201",
+    Case("api-move-questions.one", "GET"): "401 404 404 200 200 404 200 200 404 200",
+    Case("api-move-questions.answer", "POST"): "401 404 404 200 404 404 404 404 404 200",
+    Case("api-move-questions.withdraw", "POST"): "401 403 403 403 403 404 200 403 403 200",
     # The thing is an offer of one of the owner's bookings to Root.
     Case("api-transfers.listing", "GET"): _MEMBERS,
     Case("api-transfers.offer", "POST"): "401 404 404 201 201 404 201 403 404 201",
@@ -514,6 +519,7 @@ _TABLE = {
     Case("web.answer_proposal", "POST"): " in 404 404 303 404 404 404 404 404 303",
     Case("web.calendar_question", "GET"): " in 404 404 200 404 404 404 404 404 200",
     Case("web.answer_calendar_question", "POST"): " in 404 404 303 404 404 404 404 404 303",
+    Case("web.withdraw_move_question", "POST"): " in 403 403 403 403 404 303 403 403 303",
     Case("web.calendar_question_by_link", "GET"): _ANYBODY,  # the address is the key
     Case("web.calendar_question_by_link", "GET", "guess"): _GONE,
     Case("web.answer_calendar_question_by_link", "POST"): _ANYBODY,

@@ -48,6 +48,7 @@ from booking.services import (
     holds,
     instrument_files,
     kiosks,
+    move_questions,
     offers,
     papers,
     price_lists,
@@ -268,7 +269,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
     given = make_instrument(session, facility)
     asks = make_instrument(session, facility, approval_required=True)
     hidden = make_instrument(session, facility, published=False)
-    lined, kept, stood = (make_instrument(session, facility) for _ in range(3))
+    lined, kept, stood, moves = (make_instrument(session, facility) for _ in range(4))
     first, second = (make_instrument(session, facility) for _ in range(2))
     allotted = [make_instrument(session, facility) for _ in range(4)]
     hours = timedelta(hours=1)
@@ -325,6 +326,10 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         now=NOW,
     )
     keeper = cast.actor_of(session, root)
+    to_move = book(moves, SOON, SOON + hours, placed=NOW)
+    later = Span(SOON + hours, SOON + 2 * hours)
+    moved = move_questions.ask(session, actor=keeper, booking_id=to_move.id, span=later, key="x", now=NOW)
+    session.refresh(facility, ["organisation"])
     plans = _plans(session, facility, book, keeper, who, things.purpose, allotted)
     link, _ = calendars.make(session, actor=who, scope=CalendarScope.ME, locale="en", now=NOW)
     calendars.make(session, actor=who, scope=CalendarScope.INSTRUMENT, subject=at.code, locale="en", now=NOW)
@@ -462,6 +467,7 @@ def _things(session: Session, facility: Facility, owner: Person, root: Person, p
         "handed": str(handed.id),
         "transfer": str(transfer.id),
         **_asked_by_calendar(session, planned),
+        "move_question": str(moved.id),
         **_calendar_elsewhere(session, facility, who, cast.actor_of(session, root)),
         **_permitted(session, facility),
         **_kept(session, facility),
@@ -875,6 +881,7 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
     learnt = {"qualification_id": i["qualification"]}
     coded, paper = {"code": i["qualification"]}, {"certificate_id": i["certificate"]}
     handing = {"transfer_id": i["transfer"]}
+    to_move = {"question_id": i["move_question"]}
     decided = {f"version-{i['asked']}": "1", "decision": "approve", "chosen": i["asked"]}
     linked = {"link_id": i["offer_link"], "secret": "guessed" if case.thing else i["offer_secret"]}
     asked: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -1247,6 +1254,15 @@ def request_of(case: Case, t: Things, world: World) -> tuple[dict[str, Any], dic
             {"booking_id": i["planned"]},
             {"data": {"slot": f"{i['planned_at']} {rfc(LATER[0])} {rfc(LATER[1])}", "note": ""}},
         ),
+        "api-move-questions.of_booking": ({"booking_id": i["planned"]}, {}),
+        "api-move-questions.ask": (
+            {"booking_id": i["planned"]},
+            {"json": {"start": rfc(LATER[0]), "end": rfc(LATER[1])}},
+        ),
+        "api-move-questions.one": (to_move, {}),
+        "api-move-questions.answer": (to_move, {"json": {"answer": "keep"}}),
+        "api-move-questions.withdraw": (to_move, {"json": {}}),
+        "web.withdraw_move_question": (to_move, {"data": {}}),
         "api-transfers.one": (handing, {}),
         "api-transfers.accept": (handing, {"json": {}}),
         "api-transfers.decline": (handing, {"json": {}}),

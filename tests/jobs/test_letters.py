@@ -447,6 +447,8 @@ def by_calendar(kind, event=""):
             )
         )
         told = {"start": span["starts_at"].isoformat(), "end": span["ends_at"].isoformat()} if moves else {}
+        if event:
+            told["deadline"] = (NOW + timedelta(hours=6)).isoformat()
         events.record(
             session,
             actor=ada,
@@ -645,6 +647,8 @@ STORIES = {
     "network.answered": said("network.answered", accepted=False, reason="Too far away", **JOINS),
     "booking.move_asked": by_calendar(QuestionKind.COUNTERED, "booking.move_asked"),
     "booking.move_answered": about_booking("booking.move_answered", accepted=False),
+    "booking.move_unanswered": about_booking("booking.move_unanswered"),
+    "booking.move_unasked": about_booking("booking.move_unasked"),
     "webhook.switched_off": switched_off,
     "approval.unanswered": of_step("approval.unanswered"),
     "delegation.made": said("delegation.made", "tam", person_id=_tam),
