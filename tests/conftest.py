@@ -19,15 +19,18 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from booking import db, i18n
 from booking.config import Settings
-from tests import postgres
+from tests import postgres, sharing
+from tests.loaded import loaded
+from tests.servers import GunicornServer
 
 pytest_plugins = ["tests.browser"]
+
+db.create_engine = sharing.create_engine
 
 # A busy machine is no fault of the code: neither an example nor its making has a time limit.
 SLOW = [hypothesis.HealthCheck.too_slow]
@@ -201,35 +204,25 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-class _Compiled(BytecodeCache):
-    """Compiled templates for every application of the process: one of them costs as much as most tests."""
+@pytest.fixture
+def make_app(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Give the application on a database, one at a time in a process; keywords change settings."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+    def make(url: str, **changed: Any) -> Flask:
+        settings = make_settings(url, **changed)
+        return sharing.build(settings) if changed else _applications.on(settings)
 
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if kept := self._kept.get(bucket.key + bucket.checksum):
-            bucket.bytecode_from_string(kept)
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+    yield make
+    db.dispose()
 
 
-_compiled = _Compiled()
+_applications = sharing.Applications()
 
 
 @pytest.fixture
-def make_app(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
-    """Build the application on a database, one at a time in a process; keywords change settings."""
-    from booking.app import create_app
-
-    def make(url: str, **changed: Any) -> Flask:
-        app = create_app(make_settings(url, **changed))
-        app.testing = True
-        app.jinja_env.bytecode_cache = _compiled
-        return app
-
-    yield make
+def app_of_its_own(make_settings: Callable[..., Settings], sqlite_url: str) -> Iterator[Flask]:
+    """The application on an empty SQLite database for a test that changes the application itself."""
+    yield sharing.build(make_settings(sqlite_url))
     db.dispose()
 
 
@@ -255,6 +248,13 @@ def _language_of_a_fresh_process() -> None:
     """An application that an earlier test built has set the language of the whole process."""
     i18n.set_default(i18n.SOURCE)
     i18n.choose(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_are_forked() -> Iterator[None]:
+    GunicornServer.forked = True
+    yield
+    loaded.close()
 
 
 # --- the outer world ----------------------------------------------------------------------------

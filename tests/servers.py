@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, ClassVar, Self
 
+from tests.loaded import loaded
 from tests.postgres import dies_with_us
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,9 @@ class GunicornServer:
     Leaving it fails if the server printed a traceback, unless `faults_expected`. `env` adds settings.
     The files the server keeps live in `instance`, a folder that goes away with it.
     """
+
+    forked: ClassVar = False
+    """Whether servers come from a process that has loaded the application: the tests' do, those of benches do not."""
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class GunicornServer:
         self._faults_expected = faults_expected
         self._log = self.home / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
         self._listener: socket.socket | None = None
         self._gone: int | None = None
         clean = {name: value for name, value in os.environ.items() if not name.startswith("YIQI_")}
@@ -69,7 +74,7 @@ class GunicornServer:
     @property
     def pid(self) -> int:
         """The master's process id."""
-        return self._running().pid
+        return self._running()
 
     def __enter__(self) -> Self:
         try:
@@ -100,17 +105,8 @@ class GunicornServer:
             self.port = self._listener.getsockname()[1]
         # Ends when the last process that holds its other side has ended, workers included.
         self._gone, alive = os.pipe()
-        with self._log.open("ab") as log, os.fdopen(alive, "wb"):
-            self._process = subprocess.Popen(
-                self._words(self._listener.fileno()),
-                cwd=ROOT,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[self._listener.fileno(), alive],
-                start_new_session=True,
-            )
+        with self._log.open("ab") as log, os.fdopen(alive, "wb") as alive:
+            self._pid = self._begun(log, self._listener.fileno(), alive.fileno())
         try:
             status = self._ask("/healthz")
         except (OSError, http.client.HTTPException) as error:
@@ -120,25 +116,32 @@ class GunicornServer:
             self.kill()
             raise RuntimeError(f"the server started ill, /healthz says {status}:\n{self._end_of_log()}")
 
-    def _words(self, listener: int) -> list[str]:
-        words = [
-            *dies_with_us(),
-            sys.executable,
-            "-m",
-            "gunicorn",
-            self._application,
-            "--bind",
-            f"fd://{listener}",
-        ]
+    def _begun(self, log: BinaryIO, *keep: int) -> int:
+        if self.forked:
+            return loaded.start(self._words("{0}"), self._env, log.fileno(), keep)
+        self._process = subprocess.Popen(
+            [*dies_with_us(), sys.executable, "-m", *self._words(str(keep[0]))],
+            cwd=ROOT,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=keep,
+            start_new_session=True,
+        )
+        return self._process.pid
+
+    def _words(self, listener: str) -> list[str]:
+        words = ["gunicorn", self._application, "--bind", f"fd://{listener}"]
         words += ["--worker-class", "gthread", "--workers", str(self._workers)]
         words += ["--threads", str(self._threads), "--no-control-socket"]
         return [*words, "--timeout", "60", "--graceful-timeout", "20"]
 
     def stop(self) -> None:
         """Stop as an operator does, letting requests finish."""
-        if self._process is None:
+        if not self._pid:
             return
-        self._process.send_signal(signal.SIGTERM)
+        os.kill(self._pid, signal.SIGTERM)
         if not self._ended():
             self.kill()
             raise AssertionError(f"the server did not stop in {STOPS_WITHIN} s:\n{self._end_of_log()}")
@@ -146,10 +149,10 @@ class GunicornServer:
 
     def kill(self) -> None:
         """Kill the server's processes at once, as a power cut would, and return when none is left."""
-        if self._process is None:
+        if not self._pid:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)
         if not self._ended():
             raise RuntimeError("the server outlived its killing")
         self._forget()
@@ -159,9 +162,10 @@ class GunicornServer:
         return bool(ready)
 
     def _forget(self) -> None:
-        self._running().wait()
+        if self._process is not None:
+            self._process.wait()
         os.close(self._gone)
-        self._process = self._gone = None
+        self._pid, self._process, self._gone = 0, None, None
 
     def log(self) -> str:
         """Give what the server printed so far."""
@@ -170,10 +174,10 @@ class GunicornServer:
     def _end_of_log(self) -> str:
         return self.log()[-8000:]
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
+    def _running(self) -> int:
+        if not self._pid:
             raise RuntimeError("the server does not run")
-        return self._process
+        return self._pid
 
     def _ask(self, path: str) -> int:
         """Give the status of an answer, as soon as it comes or the server has died."""

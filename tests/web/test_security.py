@@ -72,9 +72,9 @@ def test_addresses_are_kebab_case(app):
         assert re.fullmatch(r"[a-z0-9/.-]*", fixed), rule.rule
 
 
-def test_a_route_without_a_guard_is_noticed(app):
-    app.add_url_rule("/forgotten", "forgotten", lambda: "")
-    assert ("forgotten", "GET", None) in set(guards(app))
+def test_a_route_without_a_guard_is_noticed(app_of_its_own):
+    app_of_its_own.add_url_rule("/forgotten", "forgotten", lambda: "")
+    assert ("forgotten", "GET", None) in set(guards(app_of_its_own))
 
 
 def test_a_guard_names_an_action_that_there_is():
@@ -330,9 +330,9 @@ def test_nul_characters_are_refused_in_forms(client):
 
 
 @pytest.fixture
-def failing(app):
+def failing(app_of_its_own):
     """The application with a route that raises what a test puts there."""
-    box = {}
+    app, box = app_of_its_own, {}
 
     def fail():
         raise box["error"]
@@ -405,8 +405,8 @@ def test_unavailability_and_limits_say_when_to_come_again(failing):
     assert failing(problems.TooMany(7)).headers["Retry-After"] == "7"
 
 
-def test_the_unexpected_tells_nothing_and_is_logged(app, failing, caplog):
-    app.testing = False
+def test_the_unexpected_tells_nothing_and_is_logged(app_of_its_own, failing, caplog):
+    app_of_its_own.testing = False
     secret = f"detail-{uuid4()}"
     for path in ("/api/fail", "/fail"):
         answer = failing(RuntimeError(secret), path)
@@ -423,7 +423,7 @@ def test_other_errors_keep_their_status(client):
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_page_that_cannot_be_drawn_is_still_an_answer(app, failing, monkeypatch):
+def test_a_page_that_cannot_be_drawn_is_still_an_answer(failing, monkeypatch):
     def broken(*_args, **_kwargs):
         raise HTTPException
 
