@@ -109,13 +109,12 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Databases]:
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     port = getattr(request.config, "workerinput", {}).get("postgres_port")
-    found = Databases(tmp_path_factory.mktemp("sqlite"), port)
-    yield found
-    found.close()
+    with postgres.quick_folder("sqlite") as folder:
+        found = Databases(folder, port)
+        yield found
+        found.close()
 
 
 @pytest.hookimpl(optionalhook=True)

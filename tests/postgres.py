@@ -23,6 +23,9 @@ from psycopg import sql
 STARTS_WITHIN = 60  # seconds, on a busy machine
 TEMPLATE = "yiqi_template"
 TEMPLATE_LOCK = 727_100
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it have names that nobody can guess
+NEEDED = 2 << 30
+"""Bytes that must be free in memory for databases of tests to lie there."""
 
 
 def programs() -> Path:
@@ -106,8 +109,7 @@ def server() -> Iterator[Cluster]:
 
     Durability is off: nothing here outlives the tests, and none of them cuts the power.
     """
-    home = Path(tempfile.mkdtemp(prefix="yiqi-pg-"))
-    try:
+    with quick_folder("pg") as home:
         as_user = _as_user(home)
         folder = _runnable(programs(), as_user, home)
         _initialise([*as_user, folder / "initdb", "-D", home / "data"])
@@ -133,8 +135,27 @@ def server() -> Iterator[Cluster]:
         finally:
             process.send_signal(signal.SIGQUIT)  # at once: the data is thrown away
             process.wait()
+
+
+@contextlib.contextmanager
+def quick_folder(name: str) -> Iterator[Path]:
+    """Make a folder for databases while the context lasts, in memory where there is room: no test waits for a disk."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED
+    if roomy:
+        _forget_the_killed()
+    home = Path(tempfile.mkdtemp(prefix=f"yiqi-{name}-{os.getpid()}-", dir=MEMORY if roomy else None))
+    try:
+        yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _forget_the_killed() -> None:
+    """Remove what tests left in memory that were killed."""
+    for left in MEMORY.glob("yiqi-*-*-*"):
+        pid = left.name.split("-")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _initialise(words: list[str | Path]) -> None:
