@@ -5,7 +5,7 @@ from booking.domain.policy import RuleKind
 from booking.domain.replanning import Cause, IfSilent, ProposalKind, ProposalState, ReplanState
 from booking.domain.rounds import PinKind, RoundState, WishState
 from booking.domain.working_days import DayKind
-from models import guards
+from models import guards, stamp
 from models.account import Membership, MembershipRequest, Person, PersonState
 from models.announcement import Announcement, AnnouncementSeen
 from models.approval import (
@@ -73,6 +73,7 @@ from models.rule import CalendarDay, QuotaLock, Rule
 from models.series import Series
 from models.sign_in import OneTimeLink, Purpose, RateLimit, SignIn
 from models.solver_run import RunKind, RunState, SolverRun
+from models.stamp import Stamp
 from models.token import ApiToken
 from models.transfer import Transfer, TransferState
 from models.waitlist import (
@@ -205,6 +206,7 @@ __all__ = [
     "Series",
     "SignIn",
     "SolverRun",
+    "Stamp",
     "StepState",
     "TrainingSession",
     "Transfer",
@@ -218,4 +220,5 @@ __all__ = [
     "Webhook",
     "WishState",
     "guards",
+    "stamp",
 ]

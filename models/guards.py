@@ -1,5 +1,7 @@
 """The database's last word on the ledger of time: triggers on both engines, an exclusion constraint on PostgreSQL.
 
+Beside them stand the triggers of `models/stamp.py`: where one lacked, rules that changed would go unnoticed.
+
 Whoever writes, through the service or by hand, the peak of overlapping quantities stays within an instrument's
 units. A writer that counts must first lock, or two would count the same room; so the PostgreSQL trigger takes
 the instrument's row by an update of its revision (an update, since SELECT FOR UPDATE keeps an old snapshot under
@@ -9,6 +11,7 @@ REPEATABLE READ), unless this transaction has already done so. SQLite has one wr
 from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.exc import IntegrityError
 
+from models import stamp
 from models.base import Base
 from models.occupation import Occupation
 
@@ -46,6 +49,7 @@ SQLITE: dict[str, tuple[str, ...]] = {
  SELECT RAISE(ABORT, '{UNITS}')
   WHERE EXISTS ({_FEWER.format(now="strftime('%Y-%m-%d %H:%M:%f', 'now')")}); END""",
     ),
+    **stamp.SQLITE,
 }
 
 POSTGRESQL: dict[str, tuple[str, ...]] = {
@@ -85,6 +89,7 @@ DECLARE place integer; BEGIN
         f"""ALTER TABLE occupation ADD CONSTRAINT {EXCLUSION} EXCLUDE USING gist
  (instrument_id WITH =, tstzrange(starts_at, ends_at, '[)') WITH &&) WHERE (exclusive)""",
     ),
+    **stamp.POSTGRESQL,
 }
 
 _EXISTING = {
@@ -107,14 +112,19 @@ def missing(connection: Connection) -> list[str]:
 
 
 def create(connection: Connection) -> None:
-    """Make every guard that the database lacks."""
+    """Make every guard that the database lacks; what happened meanwhile gets another stamp."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS btree_gist")
+    stamped = connection.dialect.has_table(connection, stamp.Stamp.__tablename__)
     for name in missing(connection):
+        if name.startswith(stamp.PREFIX) and not stamped:  # a migration before there were stamps
+            continue
         for statement in guards(connection.dialect.name)[name]:
             connection.exec_driver_sql(
                 statement.replace("%", "%%") if connection.dialect.name == "postgresql" else statement
             )
+    for statement in stamp.DRAWN[connection.dialect.name] if stamped else ():
+        connection.exec_driver_sql(statement)
 
 
 def drop(connection: Connection) -> None:
@@ -122,9 +132,14 @@ def drop(connection: Connection) -> None:
     dialect = connection.dialect.name
     found = set(connection.execute(text(_EXISTING[dialect])).scalars())
     for name in sorted(found & set(guards(dialect)) - {EXCLUSION}):
-        table = "instrument" if name == UNITS else "occupation"
-        on = "" if dialect == "sqlite" else f" ON {table}"
+        on = "" if dialect == "sqlite" else f" ON {_table(name)}"
         connection.exec_driver_sql(f"DROP TRIGGER {name}{on}")
+
+
+def _table(name: str) -> str:
+    if name.startswith(stamp.PREFIX):
+        return name.removeprefix(stamp.PREFIX)
+    return "instrument" if name == UNITS else "occupation"
 
 
 def overbooked(error: IntegrityError) -> str | None:

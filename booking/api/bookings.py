@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from flask import Response, url_for
+from flask import Response
 
-from booking.api.base import Blueprint, problems
+from booking.api.base import PREFIX, Blueprint, problems, written
 from booking.api.schemas.bookings import (
     AgreementIn,
     ApprovalIn,
@@ -24,6 +24,7 @@ from booking.api.schemas.bookings import (
     NoShowIn,
     NothingIn,
     VerdictOut,
+    booking_told,
 )
 from booking.api.schemas.fields import window
 from booking.db import Session, reading, transaction
@@ -47,6 +48,7 @@ from booking.services import (
     bookings,
     facilities,
     instruments,
+    kept,
     undoing,
     waitlist,
 )
@@ -66,7 +68,7 @@ Answer = tuple[Booking, dict[str, str]]
 @blp.arguments(BookingIn)
 @blp.response(201, BookingOut)
 @problems(404, 409)
-def place(order: dict[str, Any]) -> Answer:
+def place(order: dict[str, Any]) -> Response:
     """Place a booking
 
     On one instrument, or with `items` on several, all or nothing. An instrument that needs approval gives
@@ -86,27 +88,35 @@ def place(order: dict[str, Any]) -> Answer:
                 chemicals=order["chemicals"],
                 now=utc_now(),
             )
-        with transaction() as session:
-            booking = bookings.place(
-                session,
-                actor=who,
-                items=_items(session, who, order["items"]),
-                purpose=order["purpose"],
-                project_id=order["project_id"],
-                confidential=order["confidential"],
-                chemicals=order["chemicals"],
-                booked_for=_person(session, order["booked_for"]),
-                key=key,
-                fingerprint=mark,
-                override=order["override_reason"],
-                needed_by=order["needed_by"],
-                now=utc_now(),
-            )
+        try:
+            booking = _placed(who, order, key, mark, trusting=order["booked_for"] is None)
+        except (kept.Outdated, NotFound):
+            booking = _placed(who, order, key, mark, trusting=False)
     except Refused as refusal:
         refusal.needs = wanted
         raise
-    where = url_for("api-bookings.one", booking_id=booking.id)
-    return booking, {"ETag": etags.of_version(booking.version), "Location": where}
+    headers = {"ETag": etags.of_version(booking.version), "Location": f"{PREFIX}/bookings/{booking.id}"}
+    return written(booking_told(booking), 201, headers)
+
+
+def _placed(who: Actor, order: Mapping[str, Any], key: str | None, mark: str, *, trusting: bool) -> Booking:
+    with transaction() as session:
+        return bookings.place(
+            session,
+            actor=who,
+            items=_items(session, who, order["items"], trusting=trusting),
+            purpose=order["purpose"],
+            project_id=order["project_id"],
+            confidential=order["confidential"],
+            chemicals=order["chemicals"],
+            booked_for=_person(session, order["booked_for"]),
+            key=key,
+            fingerprint=mark,
+            override=order["override_reason"],
+            needed_by=order["needed_by"],
+            bare=True,
+            now=utc_now(),
+        )
 
 
 @blp.post("/bookings/dry-run")
@@ -288,7 +298,8 @@ def undo(_nothing: dict[str, Any], booking_id: UUID) -> Answer:
 
     For ten minutes, while nobody has done anything to the booking since and it has not begun. What was placed is given
     up without notice or penalty; what was changed is as it was; what was cancelled is placed again with the same data,
-    as a booking of another id, if its time is still free.
+    as a booking of another id, if its time is still free. Whom staff noted as not having come is expected again, or
+    checked in if the time to come is over, until the booking would end.
     """
     with transaction() as session:
         booking = undoing.undo(
@@ -389,6 +400,21 @@ def call_missed(wanted: dict[str, Any], booking_id: UUID) -> Answer:
         return _told(found)
 
 
+@blp.delete("/bookings/<uuid:booking_id>/no-show")
+@needs("booking.approve")
+@blp.response(200, BookingOut)
+@problems(404, 409)
+def say_came(booking_id: UUID) -> Answer:
+    """Say that somebody came after all
+
+    For the facility's managers. They are checked in, or were there until the end if the time is over; points that it
+    cost are given back. It is refused if somebody else has the time by now.
+    """
+    with transaction() as session:
+        found = attendance.say_came(session, actor=actor(), booking_id=booking_id, now=utc_now())
+        return _told(found)
+
+
 @blp.post("/bookings/<uuid:booking_id>/feedback")
 @needs("booking.feedback")
 @blp.arguments(FeedbackIn)
@@ -460,8 +486,9 @@ def _person(session: Session, named: str | None) -> UUID | None:
     return acting.person_called(session, named) if named else None
 
 
-def _items(session: Session, who: Actor, wishes: Sequence[Wish]) -> list[Item]:
-    ids = instruments.by_codes(session, actor=who, codes=[code for code, _, _ in wishes])
+def _items(session: Session, who: Actor, wishes: Sequence[Wish], *, trusting: bool = False) -> list[Item]:
+    codes = [code for code, _, _ in wishes]
+    ids = instruments.by_codes(session, actor=who, codes=codes, trusting=trusting)
     return [Item(ids[code], span, quantity) for code, span, quantity in wishes]
 
 

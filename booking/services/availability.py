@@ -20,7 +20,7 @@ from booking.domain.policy import Timetable
 from booking.domain.pricing import CustomerClass, Price
 from booking.domain.rules import LONGEST, Facts, Invalid, Policy
 from booking.domain.spans import Load, Span, busy, intersect, merge
-from booking.services import catalogue, instruments, occupation, permit_needs, policies
+from booking.services import catalogue, instruments, kept, occupation, permit_needs, policies
 from models import (
     Booking,
     Capability,
@@ -161,6 +161,18 @@ def hours_of(
 ) -> dict[int, tuple[str, tuple[WeeklyHours, ...]]]:
     """Give each instrument's zone and weekly hours: its own, or its facility's when it has none; two statements."""
     rows = list(instruments)
+    known = kept.table(session, "hours")
+    if known is None:
+        return _read_hours(session, rows)
+    missing = [row for row in rows if row.id not in known]
+    if missing:
+        known.update(_read_hours(session, missing))
+    return {row.id: known[row.id] for row in rows}
+
+
+def _read_hours(
+    session: Session, rows: Sequence[Instrument]
+) -> dict[int, tuple[str, tuple[WeeklyHours, ...]]]:
     facilities = {row.facility_id for row in rows}
     zones = {row.id: row.zone for row in policies.facilities_of(session, facilities).values()}
     of_instrument: dict[int, list[WeeklyHours]] = {}

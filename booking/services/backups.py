@@ -41,7 +41,7 @@ from sqlalchemy.types import TypeEngine
 from models import Base, guards
 from models.base import UtcDateTime
 
-LEFT_OUT = frozenset({"rate_limit", "sign_in", "one_time_link", "job_lease"})
+LEFT_OUT = frozenset({"rate_limit", "sign_in", "one_time_link", "job_lease", "stamp"})
 CHUNK = 2000
 
 Columns = Sequence[tuple[str, str]]

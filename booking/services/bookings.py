@@ -1,7 +1,7 @@
 """Bookings: place, change, cancel, check in and out; each is one command in one transaction."""
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session, joinedload, selectinload, undefer
+from sqlalchemy.orm import Session, joinedload, make_transient_to_detached, selectinload, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from booking.domain import attendance
@@ -24,6 +24,7 @@ from booking.domain.lifecycle import Action, State, WrongMove, after
 from booking.domain.occupation import Claim, Item
 from booking.domain.policy import Timetable
 from booking.domain.pricing import Charge
+from booking.domain.replanning import IfSilent
 from booking.domain.rules import LONGEST, Facts, Invalid, Reason, Refused, refusals, too_late_to_cancel
 from booking.domain.spans import Span
 from booking.services import (
@@ -34,6 +35,7 @@ from booking.services import (
     events,
     faults,
     gates,
+    kept,
     manners,
     occupation,
     policies,
@@ -56,6 +58,7 @@ from models import (
     ProjectMember,
     RequestKey,
     Usage,
+    stamp,
 )
 
 MOST_ITEMS = 50
@@ -74,6 +77,10 @@ _BOOKER = (
     .outerjoin(Organisation, Organisation.id == bindparam("organisation_id", type_=Integer))
     .where(Person.id == bindparam("person_id"))
 )
+
+
+_SIGHT = occupation.telling(stamp.current().label("stamp"), credit.BARRED)
+_BOOKING, _ITEM = Booking.metadata.tables["booking"], Booking.metadata.tables["booking_item"]
 
 
 class Stale(Exception):
@@ -141,8 +148,10 @@ class _Case:
     expired: bool
     timetables: dict[int, Timetable]
     held: frozenset[UUID] = frozenset()
+    barred: bool | None = None
 
 
+@kept.during
 def place(
     session: Session,
     *,
@@ -163,6 +172,7 @@ def place(
     at_once: bool = False,
     needed_by: date | None = None,
     undo: UUID | None = None,
+    bare: bool = False,
     now: datetime,
 ) -> Booking:
     """Hold each instrument for its span, pending approval where one needs it.
@@ -175,7 +185,8 @@ def place(
     With `booked_for` it is another person's booking, by whose rules it is judged; both may change it. A repeated
     `key` gives the booking that it made before. `series` is the series of which the booking is a
     date, and which; `series_id` names the one that is placed as a whole, of which people hear once. `why` is the
-    code of what their letter tells beside it. `undo` is the booking whose cancellation it takes back.
+    code of what their letter tells beside it. `undo` is the booking whose cancellation it takes back. `bare` gives a
+    booking that is only to be told of: nobody read the facilities, and of its person it knows the name.
 
     :raises NotFound: if there is no such instrument or project for this actor
     :raises Refused: with every reason, if any rule stands against it
@@ -195,57 +206,73 @@ def place(
     locked = occupation.lock(session, (item.instrument_id for item in items))
     require_visible(actor, [locked.instruments[item.instrument_id] for item in items])
     whom = _whom(session, actor, booked_for, locked.instruments, items, project_id)
-    case = _case(session, locked, items, now, whom.person_id, person_id=actor.person_id, hold_id=hold_id)
+    case = _case(
+        session,
+        locked,
+        items,
+        now,
+        whom.person_id,
+        person_id=actor.person_id,
+        hold_id=hold_id,
+        again=occupation.lock,
+    )
     wish = wish_for(session, whom, None, items, case.instruments, project_id, now, chemicals)
-    wish = replace(wish, held=case.held)
-    organisation_id = wish.organisation_id
+    wish = replace(wish, held=case.held, barred=case.barred)
     stand = [*standing(refusals(items, case.claims, case.facts, now), at_once), *gates.reasons(session, wish)]
     overrode = _settle(session, actor, items, stand, case, override, wish)
     steps = approval_steps.planned(session, actor=actor, wish=wish)
-    person, sort = _booker(session, wish)
-    booking = Booking(
-        id=booking_id,
-        person_id=wish.person_id,
-        organisation_id=organisation_id,
-        project_id=project_id,
-        booked_by_id=None if wish.person_id == actor.person_id else actor.person_id,
-        series_id=series[0] if series else None,
-        series_day=series[1] if series else None,
-        state=State.REQUESTED if steps else State.CONFIRMED,
-        purpose=purpose,
-        needed_by=needed_by,
-        confidential=_confidential(
-            confidential, sort, [case.instruments[item.instrument_id] for item in items]
-        ),
-        starts_at=min(item.span.start for item in items),
-        ends_at=max(item.span.end for item in items),
-        version=1,
-        sequence=0,
-        created_at=now,
-        updated_at=now,
-        items=_rows(items, case.instruments),
-    )
-    session.add(booking)
-    session.flush()
-    _take(session, case, booking.id, now)
-    kind = "booking.requested" if booking.state is State.REQUESTED else "booking.placed"
-    # Nobody did it themselves that came of a wish: its owner reads of it as of news.
-    by = SYSTEM if why else actor
-    events.write(
-        session,
-        actor=by,
-        kind=kind,
+    bare = bare and not steps and not chemicals and wish.person_id == actor.person_id
+    if bare:
+        person, sort = Person(id=actor.person_id, name=actor.name), _sort(session, wish.organisation_id)
+    else:
+        person, sort = _booker(session, wish)
+    places = [case.instruments[item.instrument_id] for item in items]
+    values = {
+        "id": booking_id,
+        "person_id": wish.person_id,
+        "organisation_id": wish.organisation_id,
+        "project_id": project_id,
+        "booked_by_id": None if wish.person_id == actor.person_id else actor.person_id,
+        "series_id": series[0] if series else None,
+        "series_day": series[1] if series else None,
+        "state": State.REQUESTED if steps else State.CONFIRMED,
+        "purpose": purpose,
+        "needed_by": needed_by,
+        "confidential": _confidential(confidential, sort, places),
+        "may_move": False,
+        "makes_room": False,
+        "if_silent": IfSilent.STAY,
+        "starts_at": min(item.span.start for item in items),
+        "ends_at": max(item.span.end for item in items),
+        "version": 1,
+        "sequence": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    booking = Booking(**values)
+    event = events.row(
+        # Nobody did it themselves that came of a wish: its owner reads of it as of news.
+        actor=SYSTEM if why else actor,
+        kind="booking.requested" if steps else "booking.placed",
         now=now,
         booking=booking,
-        facility_id=booking.items[0].instrument.facility_id,
-        version=booking.version,
+        facility_id=places[0].facility_id,
+        version=1,
         **_told_together(series_id, why, undo),
         **overrode,
     )
+    rows = _item_rows(booking_id, items)
+    session.flush()
+    _take(session, case, booking_id, now, along=[(_BOOKING, _said(values)), *rows, event])
+    _as_written(booking, [BookingItem(**{"process": None, **row}) for _, row in rows], places)
     set_committed_value(booking, "person", person)
-    agent = session.get(Person, booking.booked_by_id) if booking.booked_by_id else None
-    set_committed_value(booking, "booked_by", agent)
+    set_committed_value(booking, "booked_by", None)
     set_committed_value(booking, "usage", None)
+    if bare:
+        return booking
+    session.add(booking)
+    if booking.booked_by_id:
+        set_committed_value(booking, "booked_by", session.get(Person, booking.booked_by_id))
     _load_facilities(session, case.instruments)
     if chemicals:
         approval_steps.declare(session, booking_id=booking.id, chemicals=chemicals)
@@ -254,6 +281,7 @@ def place(
     return booking
 
 
+@kept.during
 def dry_run(
     session: Session,
     *,
@@ -279,9 +307,18 @@ def dry_run(
     require_visible(actor, [seen.instruments[item.instrument_id] for item in items])
     whom = _whom(session, actor, booked_for, seen.instruments, items, project_id)
     whose = known.person_id if known is not None else whom.person_id
-    case = _case(session, seen, items, now, whose, without=booking_id, person_id=actor.person_id)
+    case = _case(
+        session,
+        seen,
+        items,
+        now,
+        whose,
+        without=booking_id,
+        person_id=actor.person_id,
+        again=occupation.unlocked,
+    )
     wish = wish_for(session, whom, known, items, case.instruments, project_id, now, chemicals)
-    wish = replace(wish, held=case.held)
+    wish = replace(wish, held=case.held, barred=case.barred)
     stand = [*refusals(items, case.claims, case.facts, now, before=before), *gates.reasons(session, wish)]
     reasons = tuple(policies.told(session, stand, items, case.instruments, case.timetables))
     estimate = Estimate(tuple(availability.estimates(session, actor=whom, items=items)))
@@ -973,20 +1010,34 @@ def _case(
     without: UUID | None = None,
     person_id: UUID | None = None,
     hold_id: UUID | None = None,
+    again: Callable[[Session, Iterable[int]], occupation.Locked] | None = None,
 ) -> _Case:
+    """Gather what decides; `again` locks or reads the instruments anew if they were not as they were kept."""
     judged = [item for item in items if item.span.duration <= LONGEST]
-    rows = locked.instruments.values()
-    timetables = policies.timetables(session, rows, person_id=whose)
-    claims = occupation.claims(judged, locked.instruments, locked.parts, timetables)
-    if not claims:
-        known = availability.facts(session, rows, {}, timetables=timetables)
-        return _Case(locked.instruments, [], known, False, timetables)
-    around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
-    view = occupation.look(
-        session, locked.instruments, around, now=now, without=without, person_id=person_id, hold_id=hold_id
-    )
-    known = availability.facts(session, rows, view.loads, timetables=timetables)
-    return _Case(locked.instruments, claims, known, view.expired, timetables, view.own)
+    while True:
+        timetables = policies.timetables(session, locked.instruments.values(), person_id=whose)
+        claims = occupation.claims(judged, locked.instruments, locked.parts, timetables)
+        view, barred = occupation.View({}, expired=False), None
+        if claims:
+            around = Span(min(claim.span.start for claim in claims), max(claim.span.end for claim in claims))
+            view, told = occupation.look_and_ask(
+                session,
+                _SIGHT,
+                locked.instruments,
+                around,
+                asked={"whose": whose, "now": now},
+                now=now,
+                without=without,
+                person_id=person_id,
+                hold_id=hold_id,
+            )
+            barred = told.barred
+        if kept.holds(session, told.stamp if claims else kept.stamp_of(session)) or again is None:
+            break
+        locked = again(session, {item.instrument_id for item in items})
+    kept.note_codes(session, {row.code: row.id for row in locked.instruments.values()})
+    known = availability.facts(session, locked.instruments.values(), view.loads, timetables=timetables)
+    return _Case(locked.instruments, claims, known, view.expired, timetables, view.own, barred)
 
 
 def wish_for(
@@ -1083,6 +1134,19 @@ def _booker(session: Session, wish: Wish) -> tuple[Person, OrganisationKind | No
     return person, sort
 
 
+def _sort(session: Session, organisation_id: int | None) -> OrganisationKind | None:
+    """Tell of what sort an organisation is."""
+    if organisation_id is None:
+        return None
+    known = kept.table(session, "sorts")
+    found: OrganisationKind | None = None if known is None else known.get(organisation_id)
+    if found is None:
+        found = session.scalar(_SORT, {"organisation_id": organisation_id})
+        if known is not None:
+            known[organisation_id] = found
+    return found
+
+
 def _confidential(
     asked: bool | None,
     sort: OrganisationKind | None,
@@ -1092,6 +1156,41 @@ def _confidential(
     if asked is not None:
         return asked
     return sort is OrganisationKind.ENTERPRISE or any(instrument.confidential for instrument in instruments)
+
+
+def _item_rows(booking_id: UUID, items: Sequence[Item]) -> list[occupation.Written]:
+    return [
+        (
+            _ITEM,
+            _said(
+                {
+                    "booking_id": booking_id,
+                    "position": position,
+                    "instrument_id": item.instrument_id,
+                    "starts_at": item.span.start,
+                    "ends_at": item.span.end,
+                    "quantity": item.quantity,
+                    "process": processes.kept(item.process),
+                }
+            ),
+        )
+        for position, item in enumerate(items)
+    ]
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is nothing: that need not be written."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _as_written(booking: Booking, items: Sequence[BookingItem], places: Sequence[Instrument]) -> None:
+    """Let a booking be one that is in the database already, with its items."""
+    for item, place in zip(items, places, strict=True):
+        make_transient_to_detached(item)
+        set_committed_value(item, "instrument", place)
+        set_committed_value(item, "booking", booking)
+    make_transient_to_detached(booking)
+    set_committed_value(booking, "items", list(items))
 
 
 def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:
@@ -1109,11 +1208,19 @@ def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[
     ]
 
 
-def _take(session: Session, case: _Case, booking_id: UUID, now: datetime) -> None:
+def _take(
+    session: Session,
+    case: _Case,
+    booking_id: UUID,
+    now: datetime,
+    along: Sequence[occupation.Written] = (),
+) -> None:
     if case.expired:
         occupation.drop_expired(session, case.instruments, now=now)
     occupation.drop(session, hold_ids=case.held, instrument_ids=case.instruments, now=now)
-    occupation.take(session, claims=case.claims, instruments=case.instruments, booking_id=booking_id)
+    occupation.take(
+        session, claims=case.claims, instruments=case.instruments, booking_id=booking_id, along=along
+    )
 
 
 def _lock_booking(

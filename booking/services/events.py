@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
 from booking.domain.access import Actor
 from models import Booking, Event
 
-_INSERT = insert(Event.metadata.tables["event"])
+_TABLE = Event.metadata.tables["event"]
 
 
 def record(
@@ -29,19 +29,11 @@ def record(
     return event
 
 
-def write(
-    session: Session,
-    *,
-    actor: Actor,
-    kind: str,
-    now: datetime,
-    booking: Booking,
-    facility_id: int | None = None,
-    subject: str = "",
-    **data: Any,
-) -> None:
-    """Add one event at once, of a booking that is written already: a flush of its own would cost as much again."""
-    session.execute(_INSERT, _values(actor, kind, now, booking, facility_id, subject, data))
+def row(
+    *, actor: Actor, kind: str, now: datetime, booking: Booking, facility_id: int, **data: Any
+) -> tuple[Table, dict[str, Any]]:
+    """Give the row of an event, to be written along with others; its booking need not be written yet."""
+    return _TABLE, _values(actor, kind, now, booking, facility_id, "", data)
 
 
 def _values(

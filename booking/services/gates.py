@@ -43,7 +43,8 @@ class Wish:
 
     `beside` are wishes of the same command that will be bookings of their own, such as the earlier dates of a series
     that is only looked at; they are not in the database, and limits over several bookings count them. `chemicals`
-    None are those that the booking declared before. `held` are the holds that become this wish's.
+    None are those that the booking declared before. `held` are the holds that become this wish's. `barred` tells
+    whether the person is banned anywhere, None if nobody asked.
     """
 
     person_id: UUID
@@ -71,6 +72,7 @@ class Wish:
 
     chemicals: Sequence[Substance] | None = None
     held: frozenset[UUID] = frozenset()
+    barred: bool | None = None
 
 
 Gate = Callable[[Session, Wish], list[Reason]]

@@ -17,7 +17,7 @@ from booking.domain.pricing import CustomerClass, Price, Unit
 from booking.domain.rules import Invalid
 from booking.domain.sheets import Bad
 from booking.domain.vocabulary import Ability
-from booking.services import events, facilities, occupation
+from booking.services import events, facilities, kept, occupation
 from models import (
     Capability,
     Category,
@@ -120,11 +120,18 @@ def by_code(session: Session, *, actor: Actor, code: str) -> Instrument:
     return instrument
 
 
-def by_codes(session: Session, *, actor: Actor, codes: Sequence[str]) -> dict[str, int]:
+def by_codes(
+    session: Session, *, actor: Actor, codes: Sequence[str], trusting: bool = False
+) -> dict[str, int]:
     """Give the id of each code.
+
+    A `trusting` command takes what is kept, whoever may see it: it asks for both itself once it has the rows.
 
     :raises NotFound: naming the first code of which there is none that this actor may see
     """
+    known = kept.ids_of(session, codes) if trusting else None
+    if known is not None:
+        return known
     rows = session.execute(_BY_CODES, {"codes": list(set(codes))}).all()
     found = {row.code: row.id for row in rows if row.published}
     if len(found) < len(rows):

@@ -3,13 +3,18 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Insert,
     Integer,
+    Row,
     Select,
+    Table,
+    and_,
     bindparam,
     case,
     delete,
@@ -31,6 +36,7 @@ from booking.domain.occupation import Claim, Item, Kind, padded
 from booking.domain.policy import Timetable
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Load, Span
+from booking.services import kept
 from models import (
     CameFree,
     Closure,
@@ -60,8 +66,9 @@ _PARTS = (
     .where(Part.line_id.in_(bindparam("lines", expanding=True)))
     .order_by(Part.line_id, Part.position)
 )
-_INSERT = insert(Occupation.metadata.tables["occupation"])
-_TAKEN = select(
+_TABLE = Occupation.metadata.tables["occupation"]
+_INSERT = insert(_TABLE)
+_SEEN_OF_A_ROW = (
     _row.instrument_id,
     _row.starts_at,
     _row.ends_at,
@@ -70,11 +77,9 @@ _TAKEN = select(
     _row.booking_id,
     _row.hold_id,
     _row.person_id,
-).where(
-    _row.instrument_id.in_(bindparam("places", expanding=True)),
-    _row.starts_at < bindparam("until"),
-    _row.ends_at > bindparam("since"),
 )
+_WITHIN = (_row.starts_at < bindparam("until"), _row.ends_at > bindparam("since"))
+_TAKEN = select(*_SEEN_OF_A_ROW).where(_row.instrument_id.in_(bindparam("places", expanding=True)), *_WITHIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +149,27 @@ def advance(session: Session, which: ColumnElement[bool]) -> None:
 
 def parts_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, list[Part]]:
     """Give the stations of those instruments that are lines."""
+    wanted = set(instrument_ids)
+    known = kept.table(session, "parts")
+    if known is None:
+        return _read_parts(session, wanted)
+    missing = wanted - known.keys()
+    if missing:
+        read = _read_parts(session, missing)
+        known.update({place: [_copy(part) for part in read.get(place, ())] for place in missing})
+    return {place: known[place] for place in wanted if known[place]}
+
+
+def _read_parts(session: Session, line_ids: Iterable[int]) -> dict[int, list[Part]]:
     found: dict[int, list[Part]] = {}
-    for part in session.scalars(_PARTS, {"lines": list(set(instrument_ids))}):
+    for part in session.scalars(_PARTS, {"lines": list(line_ids)}):
         found.setdefault(part.line_id, []).append(part)
     return found
+
+
+def _copy(part: Part) -> Part:
+    """Give a row that belongs to no session, for others to read."""
+    return Part(line_id=part.line_id, station_id=part.station_id, position=part.position, units=part.units)
 
 
 def claims(
@@ -186,12 +208,59 @@ def look(
     Holds that have run out and some bookings are left out, and so is what is held for `person_id` while they fill
     a form, and the one hold that is named.
     """
+    places = list(instrument_ids)
+    where = {"places": places, "since": within.start, "until": within.end}
+    rows = session.execute(_TAKEN, where)
+    return _view(places, rows, now, without, person_id, hold_id)
+
+
+def telling(*more: ColumnElement[Any]) -> tuple[Select[Any], Select[Any]]:
+    """Make the statements of `look_and_ask`, for one instrument and for several, that ask something more."""
+    asked = select(*more).subquery("asked")
+
+    def query(which: ColumnElement[bool]) -> Select[Any]:
+        rows = asked.outerjoin(_TABLE, and_(which, *_WITHIN))
+        return select(*asked.c, *_SEEN_OF_A_ROW).select_from(rows)
+
+    one = query(_row.instrument_id == bindparam("place"))
+    return one, query(_row.instrument_id.in_(bindparam("places", expanding=True)))
+
+
+def look_and_ask(
+    session: Session,
+    queries: tuple[Select[Any], Select[Any]],
+    instrument_ids: Iterable[int],
+    within: Span,
+    *,
+    asked: Mapping[str, object],
+    now: datetime,
+    without: UUID | None = None,
+    person_id: UUID | None = None,
+    hold_id: UUID | None = None,
+) -> tuple[View, Row[Any]]:
+    """Look as `look` does, and give with it what the same statement was made to ask by `telling`."""
+    places = list(instrument_ids)
+    where = {**asked, "since": within.start, "until": within.end}
+    where |= {"place": places[0]} if len(places) == 1 else {"places": places}
+    rows = session.connection().execute(queries[len(places) > 1], where).all()
+    width = len(_SEEN_OF_A_ROW)
+    taken = (row[-width:] for row in rows if row[-width] is not None)
+    return _view(places, taken, now, without, person_id, hold_id), rows[0]
+
+
+def _view(
+    places: Iterable[int],
+    rows: Iterable[Sequence[Any]],
+    now: datetime,
+    without: UUID | Collection[UUID] | None,
+    person_id: UUID | None,
+    hold_id: UUID | None,
+) -> View:
     left_out = {without} if isinstance(without, UUID) else set(without or ())
-    found: dict[int, list[Load]] = {place: [] for place in instrument_ids}
-    where = {"places": list(found), "since": within.start, "until": within.end}
+    found: dict[int, list[Load]] = {place: [] for place in places}
     expired = False
     own: set[UUID] = set()
-    for place, start, end, quantity, expires_at, booking_id, held, holder in session.execute(_TAKEN, where):
+    for place, start, end, quantity, expires_at, booking_id, held, holder in rows:
         if expires_at is not None and expires_at <= now:
             expired = True
         elif held is not None and (held == hold_id or (holder is not None and holder == person_id)):
@@ -201,10 +270,21 @@ def look(
     return View({place: tuple(rows) for place, rows in found.items()}, expired, frozenset(own))
 
 
+Written = tuple[Table, Mapping[str, Any]]
+"""A row that is to be written, and into which table."""
+
+
 def take(
-    session: Session, *, claims: Sequence[Claim], instruments: Mapping[int, Instrument], booking_id: UUID
+    session: Session,
+    *,
+    claims: Sequence[Claim],
+    instruments: Mapping[int, Instrument],
+    booking_id: UUID,
+    along: Sequence[Written] = (),
 ) -> None:
     """Write the rows of a booking; the instruments must be locked.
+
+    `along` are rows of other tables, written before them or in one statement with them.
 
     :raises Refused: if the database's own guard says that they do not fit
     """
@@ -223,7 +303,7 @@ def take(
         }
         for claim in claims
     ]
-    _write(session, rows, instruments)
+    _write(session, rows, instruments, along)
 
 
 def hold(
@@ -569,11 +649,47 @@ def _could_use(place: Any, start: Any, end: Any) -> ColumnElement[bool]:
     )
 
 
-def _write(session: Session, rows: list[dict[str, Any]], instruments: Mapping[int, Instrument]) -> None:
+def _write(
+    session: Session,
+    rows: list[dict[str, Any]],
+    instruments: Mapping[int, Instrument],
+    along: Sequence[Written] = (),
+) -> None:
     try:
-        session.execute(_INSERT, rows)
+        if along and len(rows) == 1 and session.get_bind().dialect.name == "postgresql":
+            _write_at_once(session, [*along, (_TABLE, rows[0])])
+            return
+        for table, values in along:
+            session.connection().execute(_plainly(table), values)
+        if len(rows) == 1:
+            session.connection().execute(_plainly(_TABLE), rows[0])
+        else:
+            session.execute(_INSERT, rows)
     except IntegrityError as error:
         if guards.overbooked(error) is None:
             raise
         codes = sorted({instruments[row["instrument_id"]].code for row in rows})
         raise Refused([Reason("taken", {"instrument": code}) for code in codes]) from error
+
+
+@lru_cache
+def _plainly(table: Table) -> Insert:
+    return insert(table).inline()
+
+
+def _write_at_once(session: Session, rows: Sequence[Written]) -> None:
+    """Write rows of several tables in one statement; foreign keys are looked at when all are there."""
+    query = _together(tuple((table, tuple(values)) for table, values in rows))
+    params = {f"{table.name}_{column}": value for table, values in rows for column, value in values.items()}
+    session.connection().execute(query, params)
+
+
+@lru_cache(maxsize=64)
+def _together(shapes: tuple[tuple[Table, tuple[str, ...]], ...]) -> Insert:
+    *first, last = (
+        insert(table)
+        .values({name: bindparam(f"{table.name}_{name}", type_=table.c[name].type) for name in columns})
+        .inline()
+        for table, columns in shapes
+    )
+    return last.add_cte(*(query.cte(f"new_{n}") for n, query in enumerate(first)))

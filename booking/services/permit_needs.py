@@ -16,6 +16,7 @@ from booking.domain.hours import zone
 from booking.domain.permits import Term
 from booking.domain.rules import Reason
 from booking.domain.spans import Span, intersect
+from booking.services import kept
 from models import Facility, Instrument, InstrumentPermit, Part
 
 if TYPE_CHECKING:
@@ -107,6 +108,16 @@ def _figures(place: Place, lack: domain.Lack) -> dict[str, object]:
 def of(session: Session, instrument_ids: Iterable[int]) -> Needs:
     """Give the permits of instruments and, of lines, of their stations, for those that have any; one statement."""
     wanted = set(instrument_ids)
+    known = kept.table(session, "permits")
+    if known is None:
+        return _read(session, wanted)
+    missing = wanted - known.keys()
+    if missing:
+        known.update({place: {} for place in missing} | _read(session, missing))
+    return {place: known[place] for place in wanted if known[place]}
+
+
+def _read(session: Session, wanted: set[int]) -> dict[int, Mapping[Place, Sequence[Term]]]:
     if not wanted:
         return {}
     found: dict[int, dict[Place, dict[UUID, Term]]] = {}

@@ -1,6 +1,7 @@
 """Dated rules: read for a wish in one statement, set in words, edited, and tried on what was booked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from booking.domain.policy import Moment, Place, PlaceKind, RuleKind, Timetable
 from booking.domain.pricing import CustomerClass
 from booking.domain.rules import Policy, Reason
 from booking.domain.working_days import DayKind, WorkingDays
-from booking.services import working_days
+from booking.services import kept, working_days
 from models import Facility, Instrument, Membership, Network, NetworkFacility, Rule
 
 _CACHE = "yiqi.rules"
@@ -42,6 +43,14 @@ _ORGANISATIONS = select(Membership.organisation_id).where(
     Membership.role.in_((Role.MEMBER, Role.LEADER)),
     Membership.organisation_id.is_not(None),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What rules ask of a facility: by whose clock, and who operates it."""
+
+    zone: str
+    organisation_id: int
 
 
 def rules_for(
@@ -102,7 +111,7 @@ def moment_of(
 ) -> Moment:
     """Give for whom and when an item starts, as far as any of the rules asks for it."""
     known = tuple(rules)
-    facility = facilities_of(session, [instrument.facility_id])[instrument.facility_id]
+    facility = sites_of(session, [instrument.facility_id])[instrument.facility_id]
     tz = zone(facility.zone)
     by_kind = any(rule.day_kind is not None for rule in known)
     days = working_days_of(session, item.span.start.astimezone(tz).date()) if by_kind else None
@@ -150,7 +159,7 @@ def timetables(
     """
     rows = list(instruments)
     found = rules_for(session, rows)
-    places = facilities_of(session, {row.facility_id for row in rows})
+    places = sites_of(session, {row.facility_id for row in rows})
     known = _cached(session, "timetables")
     result = {}
     for row in rows:
@@ -159,9 +168,13 @@ def timetables(
         key = (tuple(rule.id for rule in rules), tuple(sheet.values()), facility.zone, customer)
         if key not in known:
             tz = zone(facility.zone)
-            known[key] = Timetable(
+            made = Timetable(
                 rules, sheet, tz=tz, customer_class=customer, day_kind=lambda day: _day_kind(session, day)
             )
+            if made.used_kinds:  # it asks this transaction for the sorts of days
+                result[row.id] = _of_transaction(session, "timetables").setdefault(key, made)
+                continue
+            known[key] = made
         result[row.id] = known[key]
     return result
 
@@ -221,13 +234,24 @@ def sheet_of(instrument: Instrument) -> dict[str, int | None]:
     return {name: getattr(instrument, f"{name}_minutes") for name in policy.SHEET}
 
 
+def sites_of(session: Session, ids: Iterable[int]) -> dict[int, Site]:
+    """Give what rules ask of facilities."""
+    wanted = set(ids)
+    known = _cached(session, "sites")
+    missing = wanted - known.keys()
+    if missing:
+        found = facilities_of(session, missing)
+        known.update({place: Site(row.zone, row.organisation_id) for place, row in found.items()})
+    return {place: known[place] for place in wanted}
+
+
 def facilities_of(session: Session, ids: Iterable[int]) -> dict[int, Facility]:
     """Give facilities by their ids, once in a transaction."""
     wanted = set(ids)
     known = _cached(session, "facilities")
     missing = wanted - known.keys()
     if missing:
-        known |= {row.id: row for row in session.scalars(_FACILITIES, {"ids": list(missing)})}
+        known.update({row.id: row for row in session.scalars(_FACILITIES, {"ids": list(missing)})})
     return {place: known[place] for place in wanted}
 
 
@@ -240,7 +264,16 @@ def forget(session: Session) -> None:
     session.info.pop(_CACHE, None)
 
 
-def _cached(session: Session, what: str) -> dict[Any, Any]:
+_KEPT = frozenset({"rules", "sites", "timetables", "members"})
+
+
+def _cached(session: Session, what: str) -> MutableMapping[Any, Any]:
+    """Give what is kept of a sort, or was read in this transaction."""
+    known = kept.table(session, what) if what in _KEPT else None
+    return _of_transaction(session, what) if known is None else known
+
+
+def _of_transaction(session: Session, what: str) -> dict[Any, Any]:
     """Give what was read in this transaction; what an earlier one read may have changed since."""
     now = session.get_transaction() or session.begin()
     of, known = session.info.get(_CACHE, (None, {}))

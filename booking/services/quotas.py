@@ -312,7 +312,7 @@ def _reach(session: Session, wish: "Wish", quota: Quota, items: Sequence[Item]) 
 
 
 def _zone(session: Session, instrument: Instrument) -> str:
-    return policies.facilities_of(session, [instrument.facility_id])[instrument.facility_id].zone
+    return policies.sites_of(session, [instrument.facility_id])[instrument.facility_id].zone
 
 
 def _full(

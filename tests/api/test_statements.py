@@ -64,6 +64,8 @@ _LIMITS = (("hours", "day"), ("hours", "week"), ("bookings", "week"), ("bookings
 def test_a_booking_costs_few_statements_however_many_there_are(world_on_both: World, statements: list[str]):
     world = world_on_both
     world.book(9)
+    world.book(9, instrument="SEM-2")
+    world.book(9, instrument="TANK")
     counts = []
     for hour in (12, 15):
         statements.clear()
@@ -71,7 +73,9 @@ def test_a_booking_costs_few_statements_however_many_there_are(world_on_both: Wo
         counts.append(len(statements))
         for beside in range(16, 22):
             world.book(beside, beside + 0.5, instrument="SEM-2" if hour == 12 else "TANK")
-    assert counts[0] == counts[1] <= 15
+    # Who asks, the lock, the look at what is taken, and what is written: on PostgreSQL in one statement, on SQLite in
+    # four, which cost no journey there. What hardly ever changes is kept.
+    assert counts[0] == counts[1] == (7 if db.engine().dialect.name == "sqlite" else 4)
 
 
 def test_limits_add_two_statements_to_a_verdict_however_many_they_are(
@@ -82,8 +86,9 @@ def test_limits_add_two_statements_to_a_verdict_however_many_they_are(
         world.book(hour, hour + 1, who="ben")
     counts = []
     for _ in range(2):
-        statements.clear()
-        assert world.post("/bookings/dry-run", json=order(12), who="ben").json["allowed"]
+        for _look in range(2):  # the first reads what is kept then
+            statements.clear()
+            assert world.post("/bookings/dry-run", json=order(12), who="ben").json["allowed"]
         counts.append(len(statements))
         if len(counts) == 1:
             limit(world)

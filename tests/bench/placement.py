@@ -132,6 +132,7 @@ PLACES: dict[str, Place] = {
     "series": Place(FACILITY, _INSTRUMENT),
     "sign_in": Place(PERSON, "the person; the cookie must name their shard"),
     "solver_run": Place(FACILITY, "its round or replan"),
+    "stamp": Place(EVERYWHERE, "one or few rows"),
     "training_session": Place(FACILITY, "its qualification"),
     "transfer": Place(FACILITY, "its booking"),
     "usage": Place(FACILITY, _BOOKING),

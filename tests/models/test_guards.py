@@ -11,7 +11,17 @@ from sqlalchemy.orm import Session
 from booking.db import make_engine
 from booking.domain.occupation import Kind
 from booking.domain.spans import Load, Span, peak
-from models import Closure, ClosureKind, Instrument, Occupation, guards
+from models import (
+    Closure,
+    ClosureKind,
+    Facility,
+    Instrument,
+    Occupation,
+    OpeningRule,
+    Organisation,
+    guards,
+    stamp,
+)
 from tests.factories import make_instrument
 
 START = datetime(2030, 1, 7, 1, tzinfo=UTC)
@@ -200,4 +210,64 @@ def test_a_storm_of_sql_by_hand_never_overbooks(database_url, units):
         loads = [Load(r.starts_at, r.ends_at, r.quantity) for r in rows]
         assert len(rows) == len(won) == session.scalar(select(func.count()).select_from(Occupation))
         assert peak(loads, Span(START, START + timedelta(days=1))) == units
+    engine.dispose()
+
+
+def stamp_of(session: Session):
+    return session.scalar(select(stamp.current()))
+
+
+def test_every_change_of_what_is_watched_draws_another_stamp(database_url):
+    engine = make_engine(database_url).execution_options(write=True)
+    seen = []
+    with Session(engine) as session:
+
+        def look(change) -> None:
+            session.execute(change)
+            session.commit()
+            seen.append(stamp_of(session))
+            session.rollback()
+
+        instrument = make_instrument(session)
+        session.commit()
+        place, facility = instrument.id, instrument.facility_id
+        seen.append(stamp_of(session))
+        session.rollback()
+        hours = {"facility_id": facility, "weekday": 0, "opens": 0, "closes": 60}
+        for change in (
+            insert(OpeningRule).values(**hours),
+            update(OpeningRule).values(closes=90),
+            delete(OpeningRule),
+            update(Instrument).values(code="ANOTHER"),
+            update(Facility).values(zone="Asia/Hong_Kong"),
+            update(Organisation).values(kind="enterprise"),
+        ):
+            look(change)
+        assert len(set(seen)) == len(seen)
+        look(
+            update(Instrument).where(Instrument.id == place).values(revision=7, name_en="Nothing that counts")
+        )
+        session.execute(insert(OpeningRule).values(**hours))
+        mine = stamp_of(session)
+        session.rollback()
+        assert seen[-1] == seen[-2] == stamp_of(session) != mine
+    engine.dispose()
+
+
+def test_two_changes_at_once_do_not_wait_for_each_other(postgresql_url):
+    engine = make_engine(postgresql_url, statement_timeout_ms=2000)
+    with Session(engine) as session:
+        place = make_instrument(session).facility_id
+        session.commit()
+    hours = {"facility_id": place, "weekday": 0, "opens": 0, "closes": 60}
+    with Session(engine) as one, Session(engine) as other, Session(engine) as third:
+        one.execute(insert(OpeningRule).values(**hours))
+        other.execute(insert(OpeningRule).values(**hours))
+        seen = [stamp_of(third)]
+        assert stamp_of(one) is stamp_of(other) is None
+        for session in (one, other):
+            session.commit()
+            third.rollback()
+            seen.append(stamp_of(third))
+        assert len(set(seen)) == 3
     engine.dispose()

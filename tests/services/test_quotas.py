@@ -15,7 +15,7 @@ from booking.domain.pricing import CustomerClass
 from booking.domain.quotas import Measure, Party, Period, name_of
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import bookings, gates
+from booking.services import bookings, gates, policies, quotas
 from models import Category, Event, Rule
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
@@ -173,10 +173,9 @@ def test_no_statement_where_no_such_rule_is_set(session, now):
     place(session, ben, now, wish(instrument, now, 1))
     session.flush()
     found = gates.Wish(ben.id, None, None, [wish(instrument, now, 5)], {instrument.id: instrument}, now)
+    policies.rules_for(session, [instrument])
     seen: list[str] = []
     event.listen(session.get_bind(), "before_cursor_execute", lambda *a: seen.append(a[2]))
-    from booking.services import quotas
-
     assert quotas.gate(session, found) == []
     assert seen == []
 

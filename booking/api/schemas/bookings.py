@@ -1,7 +1,9 @@
 """Bookings: what places and changes one, and how one is told."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
@@ -23,6 +25,7 @@ from booking.api.schemas.fields import (
     Text,
     Whole,
     span,
+    stamp,
 )
 from booking.api.schemas.paging import PageIn, PageOut
 from booking.api.schemas.problems import AlternativeOut, ReasonOut
@@ -33,6 +36,7 @@ from booking.domain.pricing import Unit
 from booking.domain.replanning import IfSilent
 from booking.domain.spans import Span
 from booking.http.context import settings
+from models import Booking, Person
 
 MOST_ITEMS = 50
 
@@ -353,6 +357,52 @@ class BookingOut(Out):
         required=True, metadata={"description": "Rises with every change that calendars must know."}
     )
     created_at = Instant(required=True)
+
+
+def booking_told(booking: Booking) -> dict[str, Any]:
+    """Give what `BookingOut` gives, in a tenth of the time."""
+    return {
+        "id": str(booking.id),
+        "items": [
+            {
+                "instrument_id": item.instrument.code,
+                "start": stamp(item.starts_at),
+                "end": stamp(item.ends_at),
+                "quantity": item.quantity,
+            }
+            for item in booking.items
+        ],
+        "start": stamp(booking.starts_at),
+        "end": stamp(booking.ends_at),
+        "state": booking.state.value,
+        "version": booking.version,
+        "purpose": booking.purpose,
+        "project_id": _text_or_none(booking.project_id),
+        "confidential": booking.confidential,
+        "may_move": booking.may_move,
+        "makes_room": booking.makes_room,
+        "needed_by": _day_or_none(booking.needed_by),
+        "if_silent": booking.if_silent.value,
+        "booked_for": _person_told(booking.person),
+        "booked_by": _person_told(booking.booked_by) if booking.booked_by else None,
+        "series_id": _text_or_none(booking.series_id),
+        "series_day": _day_or_none(booking.series_day),
+        "uid": event_uid(str(booking.id), settings().host_name),
+        "sequence": booking.sequence,
+        "created_at": stamp(booking.created_at),
+    }
+
+
+def _person_told(person: Person) -> dict[str, str]:
+    return {"id": str(person.id), "name": person.name}
+
+
+def _text_or_none(key: UUID | None) -> str | None:
+    return None if key is None else str(key)
+
+
+def _day_or_none(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 class BookingsOut(PageOut):
