@@ -1217,6 +1217,7 @@ def event_sentence(kind: str, data: Params) -> str:
         "booking.checked_in": _("Checked in"),
         "booking.ended": _("Checked out"),
         "booking.no_show": _("Noted as no-show"),
+        "booking.came": _("Noted that they came after all"),
         "booking.feedback": _("Feedback given"),
         "booking.overtime": _("Still there after the end"),
         "credit.changed": _("Credit points taken"),

@@ -29,6 +29,7 @@ class Action(enum.StrEnum):
     CHECK_IN = "check_in"
     CHECK_OUT = "check_out"
     MISS = "miss"
+    COME = "come"
 
 
 MOVES: dict[tuple[State, Action], State] = {
@@ -42,6 +43,7 @@ MOVES: dict[tuple[State, Action], State] = {
     (State.CONFIRMED, Action.CANCEL): State.CANCELLED,
     (State.CONFIRMED, Action.CHECK_IN): State.CHECKED_IN,
     (State.CONFIRMED, Action.MISS): State.NO_SHOW,
+    (State.NO_SHOW, Action.COME): State.CONFIRMED,
     (State.CHECKED_IN, Action.CHANGE): State.CHECKED_IN,
     (State.CHECKED_IN, Action.CHECK_OUT): State.ENDED,
 }

@@ -118,6 +118,7 @@ TOLD: Mapping[str, tuple[Telling, ...]] = {
     "booking.move_unasked": (Telling(_PERSON, _T.BOOKINGS),),
     "booking.reminded": (Telling(_OWNER, _T.REMINDERS),),
     "booking.no_show": (Telling(_OWNER, _T.BOOKINGS),),
+    "booking.came": (Telling(_OWNER, _T.BOOKINGS),),
     "booking.overtime": (Telling(_OWNER, _T.REMINDERS),),
     # --- approvals ---
     "approval.opened": (Telling(Hearer.APPROVERS, _T.REQUESTS, "booking.waiting"),),

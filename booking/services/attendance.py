@@ -6,7 +6,7 @@ What is written follows from the clock of the booking alone: a look that comes h
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from booking.domain import attendance
@@ -15,8 +15,8 @@ from booking.domain.credit import Deed
 from booking.domain.lifecycle import Action, State, after
 from booking.domain.occupation import Kind
 from booking.domain.rules import Reason, Refused
-from booking.services import bookings, credit, manners
-from models import Booking, Occupation, Usage
+from booking.services import bookings, credit, events, manners, occupation, policies
+from models import Booking, Event, Occupation, Usage
 
 LOOKS_BACK = timedelta(days=3)
 """What began longer ago than this without anybody coming is left as it is."""
@@ -83,6 +83,87 @@ def call_missed(
     return booking
 
 
+def may_say_came(actor: Actor, booking: Booking) -> bool:
+    """Tell whether the actor may say that somebody came after all whom the facility noted as not having come."""
+    return booking.state is State.NO_SHOW and bookings.may_on(actor, "booking.approve", booking)
+
+
+def say_came(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
+    """Note that somebody came after all: they are checked in, or were there until the end if their time is over.
+
+    The points that it cost are given back. What was given away meanwhile cannot be had back.
+
+    :raises NotFound: if there is no such booking for this actor
+    :raises Forbidden: if the actor does not manage its facility
+    :raises WrongMove: if it is not noted as missed
+    :raises Refused: if somebody else has its time by now
+    """
+    booking = bookings.lock_for(session, actor=actor, booking_id=booking_id, action="booking.approve")
+    _expect(session, actor, booking, now)
+    return _arrive(session, actor, booking, now)
+
+
+def take_back(session: Session, *, actor: Actor, booking: Booking, now: datetime, undo: UUID) -> Booking:
+    """Take back that nobody came to a locked booking: they are expected again, or have come if their grace is over.
+
+    :raises WrongMove: if it is not noted as missed
+    :raises Refused: if somebody else has its time by now
+    """
+    _expect(session, actor, booking, now, undo=str(undo))
+    missed = attendance.missed_at(manners.span_of(booking), manners.of(session, booking))
+    return _arrive(session, actor, booking, now) if missed is not None and missed <= now else booking
+
+
+def _arrive(session: Session, actor: Actor, booking: Booking, now: datetime) -> Booking:
+    booking.usage = Usage(checked_in_at=booking.starts_at, late_minutes=0)
+    booking.apply(Action.CHECK_IN)
+    _record(session, actor, "booking.checked_in", booking, now)
+    if booking.ends_at <= now:
+        booking.usage.checked_out_at = booking.ends_at
+        booking.usage.early_minutes = booking.usage.overtime_minutes = 0
+        booking.apply(Action.CHECK_OUT)
+        _record(session, actor, "booking.ended", booking, now)
+    session.flush()
+    return booking
+
+
+def _expect(session: Session, actor: Actor, booking: Booking, now: datetime, **data: object) -> None:
+    """Give a booking its time again, and back the points that it cost."""
+    booking.apply(Action.COME)
+    items = bookings.items_of(booking)
+    locked = occupation.unlocked(session, {item.instrument_id for item in items})
+    timetables = policies.timetables(session, locked.instruments.values(), person_id=booking.person_id)
+    occupation.drop_expired(session, locked.instruments, now=now)
+    with session.begin_nested():  # the database's own guard tells whether it still fits
+        occupation.take(
+            session,
+            claims=occupation.claims(items, locked.instruments, locked.parts, timetables),
+            instruments=locked.instruments,
+            booking_id=booking.id,
+        )
+    credit.give_back(session, actor=actor, booking_id=booking.id, deed=Deed.NO_SHOW, now=now)
+    booking.version += 1
+    booking.sequence += 1
+    booking.updated_at = now
+    _record(session, actor, "booking.came", booking, now, **data)
+    session.flush()
+
+
+def _record(
+    session: Session, actor: Actor, kind: str, booking: Booking, now: datetime, **data: object
+) -> None:
+    events.record(
+        session,
+        actor=actor,
+        kind=kind,
+        now=now,
+        booking=booking,
+        facility_id=booking.items[0].instrument.facility_id,
+        version=booking.version,
+        **data,
+    )
+
+
 def _miss(
     session: Session, actor: Actor, booking: Booking, missed: datetime, now: datetime, *, costs: bool = True
 ) -> None:
@@ -142,6 +223,8 @@ def unspoken(session: Session, *, now: datetime, limit: int = 500) -> list[UUID]
             Usage.checked_out_at > late - LOOKS_BACK,
             Booking.state == State.ENDED,
             ~credit.noted(Booking.id, Deed.NO_FEEDBACK),
+            # Whom it was noted late that they came was not asked in time.
+            ~exists().where(Event.booking_id == Booking.id, Event.kind == "booking.came"),
         )
     )
     return list(session.scalars(query.order_by(Usage.checked_out_at).limit(limit)))

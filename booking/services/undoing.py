@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.domain import chemicals
-from booking.domain.access import SYSTEM, Actor
+from booking.domain.access import SYSTEM, Actor, Forbidden
 from booking.domain.credit import Deed as Noted
 from booking.domain.lifecycle import Action, State
 from booking.domain.occupation import Item
 from booking.domain.rules import Reason, Refused
 from booking.domain.spans import Span
-from booking.services import approval_steps, bookings, credit, instruments, papers
+from booking.services import approval_steps, attendance, bookings, credit, instruments, papers
 from models import Booking, Event
 
 WITHIN = timedelta(minutes=10)
@@ -29,6 +29,7 @@ class Deed(enum.StrEnum):
     PLACED = "placed"
     CHANGED = "changed"
     CANCELLED = "cancelled"
+    MISSED = "missed"
 
 
 DEEDS = {
@@ -37,9 +38,15 @@ DEEDS = {
     "booking.changed": Deed.CHANGED,
     "booking.cancelled": Deed.CANCELLED,
     "booking.withdrawn": Deed.CANCELLED,
+    "booking.no_show": Deed.MISSED,
 }
 
-ACTIONS = {Deed.PLACED: "booking.cancel", Deed.CHANGED: "booking.change", Deed.CANCELLED: "booking.change"}
+ACTIONS = {
+    Deed.PLACED: "booking.cancel",
+    Deed.CHANGED: "booking.change",
+    Deed.CANCELLED: "booking.change",
+    Deed.MISSED: "booking.miss",
+}
 """What one must be allowed to do to a booking to take the deed back."""
 
 TOGETHER = frozenset({"series", "swap", "undo"})
@@ -76,11 +83,12 @@ def open_for(
 
 
 def _own(actor: Actor, booking: Booking, event: Event, now: datetime) -> Deed | None:
-    """Give the deed of an event, None where it was another's, is not the last, or its time has begun."""
+    """Give the deed of an event, None where it was another's, is not the last, or comes too late to be undone."""
     deed = DEEDS[event.kind]
     mine = event.actor_id == actor.person_id and bookings.may_on(actor, ACTIONS[deed], booking)
     last = event.data.get("version") == booking.version and not TOGETHER & event.data.keys()
-    return deed if mine and last and booking.starts_at > now else None
+    ahead = (booking.ends_at if deed is Deed.MISSED else booking.starts_at) > now
+    return deed if mine and last and ahead else None
 
 
 def undo(
@@ -90,8 +98,8 @@ def undo(
 
     What was placed is given up, whatever notice that usually wants and without a point of credit. What was changed is
     as it was. What was cancelled is placed again with all that it had, as another booking; points that it cost are
-    given back. Time that is to be had back must still be free, and limits must allow it; how soon or how far ahead
-    one books is not asked again.
+    given back. Whom one noted as not having come is expected again, or has come if the grace is over. Time that is to be had back must still be free, and
+    limits must allow it; how soon or how far ahead one books is not asked again.
 
     :raises NotFound: if there is no such booking for this actor
     :raises Forbidden: if the actor may see but not change it
@@ -99,8 +107,11 @@ def undo(
     :raises Refused: if there is nothing to take back, or with every reason against what there was
     """
     booking = bookings.lock_for(
-        session, actor=actor, booking_id=booking_id, action="booking.change", version=version
+        session, actor=actor, booking_id=booking_id, action="booking.see", version=version
     )
+    action = "booking.miss" if booking.state is State.NO_SHOW else "booking.change"
+    if not bookings.may_on(actor, action, booking):
+        raise Forbidden(action)
     known = open_for(session, actor=actor, found=[booking], now=now).get(booking.id)
     if known is None:
         minutes = int(WITHIN.total_seconds() // 60)
@@ -109,6 +120,8 @@ def undo(
         return bookings.finish(
             session, actor=actor, booking=booking, action=Action.CANCEL, now=now, undo=str(booking.id)
         )
+    if known.deed is Deed.MISSED:
+        return attendance.take_back(session, actor=actor, booking=booking, now=now, undo=booking.id)
     if known.deed is Deed.CHANGED:
         return _change_back(session, actor, booking, known.data, now)
     return _place_again(session, actor, booking, now)

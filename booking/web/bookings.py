@@ -249,6 +249,7 @@ def booking_page(
         again=book_again(booking, now),
         undoable=undoable,
         missable=missable,
+        came=attendance.may_say_came(actor(), booking),
         done=undoable is not None and undoable.deed is undoing.Deed.PLACED,
         next_steps=_next_steps(booking, zone),
         reasons=sentences(problem, zone),
@@ -559,6 +560,20 @@ def call_missed(booking_id: UUID) -> Answer:
         ),
         lambda booking: _(
             "%(name)s is noted as not having come; the time is free.", name=booking.person.name
+        ),
+    )
+
+
+@blueprint.post("/bookings/<uuid:booking_id>/arrival")
+@needs("booking.approve")
+def say_came(booking_id: UUID) -> Answer:
+    """Note that somebody came after all who was noted as not having come."""
+    fields()
+    return carry_out(
+        booking_id,
+        lambda session: attendance.say_came(session, actor=actor(), booking_id=booking_id, now=utc_now()),
+        lambda booking: _(
+            "%(name)s is noted as having come; points that it cost are given back.", name=booking.person.name
         ),
     )
 

@@ -60,5 +60,11 @@ def _done(found: Booking, asked: UUID) -> Any:
             if found.state is State.REQUESTED
             else _("Booked again, as it was.")
         )
+    if found.starts_at <= utc_now():  # nothing else is taken back once it has begun
+        return (
+            _("Taken back: %(name)s is expected again, and no points are lost.", name=found.person.name)
+            if found.state is State.CONFIRMED
+            else _("Taken back: %(name)s is checked in, and no points are lost.", name=found.person.name)
+        )
     zone = found.items[0].instrument.facility.zone
     return _("Changed back: %(span)s.", span=format_span(found.starts_at, found.ends_at, zone))

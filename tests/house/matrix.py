@@ -138,6 +138,7 @@ _TABLE = {
     Case("api-bookings.check_out", "POST"): "401 404 404 200 403 404 200 200 404 200",
     # It has just begun: staff are told that people may still come.
     Case("api-bookings.call_missed", "POST"): "401 403 403 403 403 404 409 409 403 409",
+    Case("api-bookings.say_came", "DELETE"): "401 403 403 403 403 404 409 403 403 409",
     Case("api-bookings.feedback", "POST"): "401 404 404 200 403 404 403 403 404 200",
     Case("api-approvals.steps", "GET"): "401 404 404 200 200 404 200 200 404 200",
     Case("api-approvals.chemicals", "GET"): "401 404 404 200 200 404 200 200 404 200",
@@ -419,6 +420,7 @@ _TABLE = {
     Case("web.check_in", "POST"): " in 404 404 303 403 404 303 303 404 303",
     Case("web.check_out", "POST"): " in 404 404 303 403 404 303 303 404 303",
     Case("web.call_missed", "POST"): " in 403 403 403 403 404 409 409 403 409",
+    Case("web.say_came", "POST"): " in 403 403 403 403 404 409 403 403 409",
     Case("web.give_feedback", "POST"): " in 404 404 303 403 404 403 403 404 303",
     Case("web.new_process", "GET"): _PEOPLE,
     Case("web.place_process", "POST"): _PEOPLE,  # what is found is shown before it is booked

@@ -649,6 +649,7 @@ STORIES = {
     "booking.move_answered": about_booking("booking.move_answered", accepted=False),
     "booking.move_unanswered": about_booking("booking.move_unanswered"),
     "booking.move_unasked": about_booking("booking.move_unasked"),
+    "booking.came": about_booking("booking.came"),
     "webhook.switched_off": switched_off,
     "approval.unanswered": of_step("approval.unanswered"),
     "delegation.made": said("delegation.made", "tam", person_id=_tam),

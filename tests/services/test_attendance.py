@@ -13,8 +13,9 @@ from booking.domain.occupation import Item
 from booking.domain.policy import RuleKind
 from booking.domain.rules import Invalid, Refused
 from booking.domain.spans import Span
-from booking.services import attendance, bookings, closures, faults, invariants
+from booking.services import attendance, bookings, closures, faults, invariants, undoing
 from models import (
+    Appeal,
     Ban,
     Booking,
     ClosureKind,
@@ -419,3 +420,66 @@ def test_where_nothing_is_missed_by_itself_staff_note_it_and_may_excuse(session,
     assert attendance.may_call_missed(session, actor=tam, booking=booking, now=NOW + 6 * MINUTE)
     attendance.call_missed(session, actor=tam, booking_id=booking.id, excused=True, now=NOW + HOUR)
     assert (booking.state, points(session, ada)) == (State.NO_SHOW, {})
+
+
+# --- coming after all -----------------------------------------------------------------------------
+
+
+def test_who_noted_a_no_show_takes_it_back_within_minutes(session, ada, tam, sem):
+    booking = place(session, ada, sem)
+    noted = NOW + 40 * MINUTE
+    attendance.call_missed(session, actor=tam, booking_id=booking.id, now=noted)
+    assert points(session, ada) == {"no_show": -10}
+    with pytest.raises(Forbidden):
+        undoing.undo(session, actor=ada, booking_id=booking.id, now=noted)
+    known = undoing.open_for(session, actor=tam, found=[booking], now=noted)[booking.id]
+    assert known.deed is undoing.Deed.MISSED
+    with pytest.raises(Refused):
+        undoing.undo(session, actor=tam, booking_id=booking.id, now=noted + undoing.WITHIN)
+    undoing.undo(session, actor=tam, booking_id=booking.id, version=booking.version, now=noted + MINUTE)
+    # The grace is over: were they only expected again, the next look would find them missing again.
+    assert (booking.state, kinds(session, booking)[-2]) == (State.CHECKED_IN, "booking.came")
+    assert session.scalars(select(CreditEntry.appeal)).all() == [Appeal.GRANTED]
+    assert session.scalar(select(func.count()).select_from(Occupation)) == 1
+    assert sound(session, noted + MINUTE)
+
+
+def test_where_nothing_is_missed_by_itself_who_is_not_there_yet_is_expected_again(session, ada, tam, sem):
+    say_rule(session, sem.facility, "grace", None)
+    booking = place(session, ada, sem)
+    noted = NOW + 40 * MINUTE
+    attendance.call_missed(session, actor=tam, booking_id=booking.id, now=noted)
+    undoing.undo(session, actor=tam, booking_id=booking.id, now=noted + MINUTE)
+    assert (booking.state, kinds(session, booking)[-1]) == (State.CONFIRMED, "booking.came")
+    bookings.check_in(session, actor=tam, booking_id=booking.id, now=noted + 2 * MINUTE)
+
+
+@pytest.mark.parametrize(("after", "state"), [(1, State.CHECKED_IN), (30, State.ENDED)])
+def test_a_manager_says_later_that_somebody_came_after_all(session, ada, cleo, tam, sem, after, state):
+    booking = place(session, ada, sem)
+    look(session, NOW + 50 * MINUTE)
+    assert (booking.state, points(session, ada)) == (State.NO_SHOW, {"no_show": -10})
+    later = {"booking_id": booking.id, "now": NOW + after * HOUR}
+    assert not attendance.may_say_came(ada, booking)
+    for actor, error in ((ada, Forbidden), (cleo, NotFound)):
+        with pytest.raises(error):
+            attendance.say_came(session, actor=actor, **later)
+    assert attendance.may_say_came(tam, booking)
+    attendance.say_came(session, actor=tam, **later)
+    assert (booking.state, booking.usage.checked_in_at) == (state, NOW)
+    assert session.scalars(select(CreditEntry.appeal)).all() == [Appeal.GRANTED]
+    with pytest.raises(WrongMove):
+        attendance.say_came(session, actor=tam, **later)
+    assert sound(session, NOW + after * HOUR)
+    # Nobody loses points for not having said in time how it went.
+    assert attendance.unspoken(session, now=NOW + 40 * HOUR) == []
+
+
+def test_time_that_somebody_else_has_by_now_is_not_had_back(session, ada, cleo, tam, sem):
+    booking = place(session, ada, sem)
+    attendance.call_missed(session, actor=tam, booking_id=booking.id, now=NOW + 40 * MINUTE)
+    place(session, cleo, sem, 0.75, 1.5, now=NOW + 40 * MINUTE)
+    with pytest.raises(Refused) as refused:
+        attendance.say_came(session, actor=tam, booking_id=booking.id, now=NOW + 50 * MINUTE)
+    assert [reason.code for reason in refused.value.reasons] == ["taken"]
+    session.expire_all()
