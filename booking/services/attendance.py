@@ -4,6 +4,7 @@ What is written follows from the clock of the booking alone: a look that comes h
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select, text
@@ -127,7 +128,7 @@ def _arrive(session: Session, actor: Actor, booking: Booking, now: datetime) -> 
     return booking
 
 
-def _expect(session: Session, actor: Actor, booking: Booking, now: datetime, **data: object) -> None:
+def _expect(session: Session, actor: Actor, booking: Booking, now: datetime, **data: Any) -> None:
     """Give a booking its time again, and back the points that it cost."""
     booking.apply(Action.COME)
     items = bookings.items_of(booking)
@@ -149,9 +150,7 @@ def _expect(session: Session, actor: Actor, booking: Booking, now: datetime, **d
     session.flush()
 
 
-def _record(
-    session: Session, actor: Actor, kind: str, booking: Booking, now: datetime, **data: object
-) -> None:
+def _record(session: Session, actor: Actor, kind: str, booking: Booking, now: datetime, **data: Any) -> None:
     events.record(
         session,
         actor=actor,

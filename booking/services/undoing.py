@@ -98,8 +98,8 @@ def undo(
 
     What was placed is given up, whatever notice that usually wants and without a point of credit. What was changed is
     as it was. What was cancelled is placed again with all that it had, as another booking; points that it cost are
-    given back. Whom one noted as not having come is expected again, or has come if the grace is over. Time that is to be had back must still be free, and
-    limits must allow it; how soon or how far ahead one books is not asked again.
+    given back. Whom one noted as not having come is expected again, or has come if the grace is over. Time that is to
+    be had back must still be free, and limits must allow it; how soon or how far ahead one books is not asked again.
 
     :raises NotFound: if there is no such booking for this actor
     :raises Forbidden: if the actor may see but not change it
