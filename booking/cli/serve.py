@@ -65,11 +65,11 @@ class _Modules:
     @classmethod
     def load(cls) -> None:
         cls.before = frozenset(sys.modules)
+        gc.disable()  # as in wsgi.py
         # By name, as the server does, and not before the metrics know their folder.
         importlib.import_module("booking.app")
-
-        gc.collect()
         gc.freeze()  # a collection in a worker would copy every page that it only looks at
+        gc.enable()
 
     @classmethod
     def forget(cls, _arbiter: Any) -> None:

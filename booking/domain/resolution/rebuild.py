@@ -27,13 +27,14 @@ GROUP_WORK = 1.0
 """The solver's own measure of work for a group: some seconds."""
 FIRST_WORK = 0.06
 """The first part of it."""
-SECONDS_A_ROUND = 7e-9
+SECONDS_A_ROUND = 1e-8
 """What a round of prices takes, for each candidate and slot."""
 PART_WORK = 0.1
 WHOLE = 20_000
 """The most candidates of a group that is given to the solver at once before it is improved in parts."""
-LARGE_ROUNDS = 60
-"""Rounds of prices for such a group, which the solver bounds better afterwards."""
+LARGE_ROUNDS = 150
+"""Rounds of prices for such a group: with fewer its bound lies twice as far from the repair."""
+FEWEST_ROUNDS = 10
 LARGE_WORK = 0.5
 """The solver's work for its bound: nearly all that it finds comes within this."""
 PART = 40
@@ -104,7 +105,10 @@ def _least(mover: Mover) -> int:
 def sharpen(rebuilt: Rebuilt, effort: Effort, rounds: int = ROUNDS) -> None:
     """Bound a group, and try once more by nearest places at the prices of the bound."""
     field = rebuilt.standing.field
-    effort.add((field.size + field.candidates) * rounds * SECONDS_A_ROUND)
+    round_of_prices = (field.size + field.candidates) * SECONDS_A_ROUND
+    if effort.left < rounds * round_of_prices:
+        rounds = max(FEWEST_ROUNDS, int(effort.left / round_of_prices))
+    effort.add(rounds * round_of_prices)
     start = rebuilt.relaxed.prices if rebuilt.relaxed else None
     found = relaxed(field, rebuilt.cost, rounds, start)
     if rebuilt.relaxed is None or found.bound > rebuilt.relaxed.bound:

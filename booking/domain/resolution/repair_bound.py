@@ -2,9 +2,10 @@
 
 Every slot of an instrument serves one run. Let each slot have a price and every mover choose for itself; what they pay,
 less the prices of all slots, is below the cost of every repair (Geoffrion, "Lagrangean relaxation for integer
-programming", 1974). Prices follow the subgradient, deflected by the steps before (Camerini, Fratta and Maffioli, "On
-improving relaxation methods by modified gradient techniques", 1975), with Polyak's step (Held, Wolfe and Crowder,
-"Validation of subgradient optimization", 1974). A route chooses all its steps together, with their lags.
+programming", 1974). Prices follow the volume algorithm (Barahona and Anbil, "The volume algorithm: producing primal
+solutions with a subgradient method", 2000): each step goes from the best prices along a mean of what the movers chose
+so far, which nears the best prices in a third of the rounds that the last choice alone takes. A route chooses all its
+steps together, with their lags.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from booking.domain.resolution.moves import Mover, covered
 from booking.domain.resolution.starts import Bits, Slots
 
 ROUNDS = 120
-PATIENCE = 5
-"""Rounds without a better bound after which steps become shorter, from the best prices on."""
-FIRST_PACE, LATER_PACE, LAST_PACE = 1.0, 0.3, 0.003
-SLOWER = 0.7
-DEFLECTION = 0.7
+PATIENCE = 10
+"""Rounds without a better bound after which steps become shorter."""
+FIRST_PACE, LAST_PACE = 1.0, 0.003
+SLOWER, FASTER = 0.66, 1.1
+SHARE = 0.1
+"""Of what was chosen last in the mean of the choices, at most."""
+NEARER, NEAR = 0.05, 0.05
+"""How far from the best bound, of the way to the known repair and of itself, the target of a step lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def relaxed(field: Field, upper: int, rounds: int = ROUNDS, start: Points | None
     if not choices.live:
         return Relaxed(float(choices.dead), np.zeros(field.size), {}, {})
     first = np.zeros(choices.size) if start is None else start[choices.contested]
-    prices = _priced(choices, first, upper, rounds, FIRST_PACE if start is None else LATER_PACE)
+    prices = _priced(choices, first, upper, rounds)
     answer = _answer(choices, prices)
     full = np.zeros(field.size)
     full[choices.contested] = prices
@@ -119,27 +123,48 @@ def relaxed(field: Field, upper: int, rounds: int = ROUNDS, start: Points | None
     return Relaxed(answer.value, full, _slack(choices, answer), hit)
 
 
-def _priced(choices: Choices, prices: Points, upper: int, rounds: int, pace: float) -> Points:
-    best, best_prices, idle = -np.inf, prices, 0
-    direction = np.zeros(choices.size)
-    for _ in range(rounds):
-        answer = _answer(choices, prices)
-        idle = 0 if answer.value > best + 0.002 * abs(upper - best) else idle + 1
+def _priced(choices: Choices, prices: Points, upper: int, rounds: int) -> Points:
+    """The best prices of so many rounds: each is a step from the best ones along the mean use of the slots."""
+    answer = _answer(choices, prices)
+    best, excess = answer.value, _excess(choices, answer)
+    pace, idle, share = FIRST_PACE, 0, SHARE
+    target = min(upper, best + NEARER * abs(upper - best))
+    for turn in range(1, rounds):
+        slope = np.where((prices <= 0) & (excess < 0), 0.0, excess)
+        length = _product(slope, slope)
+        if best > upper - 1 or pace < LAST_PACE or not length:
+            break
+        slope *= pace * (target - best) / length
+        tried = prices + slope
+        np.maximum(tried, 0, out=tried)
+        answer = _answer(choices, tried)
+        way = _excess(choices, answer)
+        ahead = _product(excess, way) >= 0
+        way -= excess
+        excess += _weight(excess, way, share) * way
         if answer.value > best:
-            best, best_prices = answer.value, prices
-        if best > upper - 1 or pace < LAST_PACE:
-            break
+            best, prices, idle = answer.value, tried, 0
+            pace = min(2.0, pace * FASTER) if ahead else pace
+        else:
+            idle += 1
         if idle >= PATIENCE:
-            pace, idle, prices = pace * SLOWER, 0, best_prices
-            direction[:] = 0
-            continue
-        direction = _use(choices, answer) - 1.0 + DEFLECTION * direction
-        slope = np.where((prices <= 0) & (direction < 0), 0.0, direction)
-        length = float(slope @ slope)
-        if not length:
-            break
-        prices = np.maximum(0, prices + pace * max(1.0, upper - answer.value) / length * slope)
-    return best_prices
+            pace, idle = pace * SLOWER, 0
+        if target - best < NEAR * abs(target):
+            target = min(float(upper), best + NEAR * abs(best))
+        if turn % 100 == 0:
+            share = max(share * SLOWER, SHARE / 10)
+    return prices
+
+
+def _weight(mean: Points, way: Points, share: float) -> float:
+    """How far to go from the mean on the way to what was found last, so that it gets as small as may be."""
+    length = _product(way, way)
+    return min(share, max(share / 10, -_product(mean, way) / length)) if length else share
+
+
+def _product(one: Points, other: Points) -> float:
+    """The scalar product by one thread: `@` takes all processors, and on a busy machine waits for them."""
+    return float(np.einsum("i,i", one, other))
 
 
 def _answer(choices: Choices, prices: Points) -> _Answer:
@@ -163,8 +188,8 @@ def _points(choices: Choices, index: int, reduced: Points) -> list[Points]:
     return [reduced[choices.part(index, step)] for step in range(len(choices.live[index].steps))]
 
 
-def _use(choices: Choices, answer: _Answer) -> Points:
-    """How many of the movers would have each slot."""
+def _excess(choices: Choices, answer: _Answer) -> Points:
+    """How many of the movers, beyond one, would have each slot."""
     moving = answer.moved < answer.unmoved
     staying: Bits = ~moving[choices.stays]
     plain = moving.copy()
@@ -186,6 +211,7 @@ def _use(choices: Choices, answer: _Answer) -> Points:
     np.add.at(edges, choices.stay_starts[staying], 1)
     np.add.at(edges, choices.stay_ends[staying], -1)
     use: Points = np.cumsum(edges)[:-1]
+    use -= 1
     return use
 
 
