@@ -4,6 +4,7 @@ from alembic import context
 
 from booking.db import make_engine
 from models import Base, guards
+from models.words import INDEX
 
 
 def run() -> None:
@@ -16,6 +17,7 @@ def run() -> None:
                 render_as_batch=connection.dialect.name == "sqlite",
                 transactional_ddl=True,
                 compare_type=True,
+                include_name=lambda name, *_: name != INDEX,
             )
             with context.begin_transaction():
                 if connection.dialect.name == "postgresql":

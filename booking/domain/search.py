@@ -8,6 +8,8 @@ from booking.domain.characters import simplified
 
 LONGEST_QUERY = 200
 MOST_WORDS = 8
+PIECE = 3
+"""So many letters side by side are what an index knows of a text; PostgreSQL's function has the same number."""
 
 SYNONYMS: tuple[frozenset[str], ...] = (
     frozenset({"扫描电子显微镜", "扫描电镜", "sem"}),
@@ -62,6 +64,17 @@ def words(query: str) -> list[str]:
     plain = "".join(" " if unicodedata.category(ch)[0] == "C" else ch for ch in query[:LONGEST_QUERY])
     folded = simplified(unicodedata.normalize("NFKC", plain).lower())
     return list(dict.fromkeys(word for word in _BETWEEN.split(folded) if word))[:MOST_WORDS]
+
+
+def pieces(word: str) -> list[str]:
+    """Give pieces of three letters that lie in every text that holds the word; a shorter word is one itself.
+
+    A single letter that is not Chinese lies nearly everywhere, and is none.
+    """
+    if len(word) < PIECE:
+        return [word] if len(word) > 1 or _HAN.match(word) else []
+    starts = {*range(0, len(word) - PIECE, PIECE), len(word) - PIECE}
+    return list(dict.fromkeys(word[start : start + PIECE] for start in sorted(starts)))
 
 
 def pinyin(characters: str) -> list[str]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    not_,
     null,
     or_,
     select,
@@ -42,6 +43,7 @@ from models import (
     Network,
     NetworkFacility,
 )
+from models.words import holding, holds
 
 MOST_PER_PAGE = 100
 MOST_PAGES = 10_000
@@ -137,7 +139,7 @@ def conditions(filters: Filters, actor: Actor, reach: Reach | None = None) -> li
     """Say of an instrument that it matches, is near enough, and may be seen by the actor."""
     asked = [instruments.visible(actor), *_narrowed(filters, Instrument, reach).values()]
     if found := words_of.words(filters.q):
-        asked.append(Instrument.id.in_(select(InstrumentText.instrument_id).where(*_contains(found))))
+        asked.append(Instrument.id.in_(select(InstrumentText.instrument_id).where(*holding(found))))
     return asked
 
 
@@ -201,10 +203,6 @@ def _items(session: Session, ids: Sequence[int]) -> list[Instrument]:
 
 
 # Conditions
-
-
-def _contains(found: Iterable[str]) -> list[ColumnElement[bool]]:
-    return [InstrumentText.search_text.contains(word, autoescape=True) for word in found]
 
 
 def _narrowed(filters: Filters, c: Any, reach: Reach | None = None) -> dict[str, ColumnElement[bool]]:
@@ -281,7 +279,10 @@ def _ask(
     offset: int,
     facets: bool,
 ) -> _Found:
-    """Count and take the page in one statement, which reads the words of each instrument once."""
+    """Count and take the page in one statement, which reads the words of each hit once.
+
+    Where all instruments are counted, their abilities are a statement of its own, and only where they are few.
+    """
     found = words_of.words(filters.q)
     source = _hits(found, actor, locale) if found else _everything(actor)
     if reach is not None and reach.near:
@@ -290,18 +291,30 @@ def _ask(
         source = source._replace(order=(nearest, *source.order))
     narrowed = _narrowed(filters, source.c, reach)
     page = _page(source, [*narrowed.values()], limit, offset)
-    parts = [_row("page", page.c.id, None, page.c.place), _total(source, narrowed)]
+    parts = [_row("page", page.c.id, None, page.c.place)]
+    apart = [test for name, test in narrowed.items() if name != "capability"]
     if facets:
-        parts += _facet_rows(source, filters, narrowed, reach)
-    total, found_at = 0, []
+        groups = _groups(source, narrowed)
+        parts += _facet_rows(groups, filters, reach)
+        if found:
+            few = select(func.coalesce(_sum(groups), 0)).scalar_subquery() <= MOST_TAGGED
+            parts.append(_tag_rows(source, [few, *apart]))
+    else:
+        parts.append(_total(source, narrowed))
+    total, every, found_at = 0, 0, []
     counts: dict[str, dict[Any, int]] = {name: {} for name in _FACETS}
     for what, number, word, count in session.execute(union_all(*parts)):
         if what == "total":
             total = count
+        elif what == "every":
+            every = count
         elif what == "page":
             found_at.append((count, number))
         else:
             counts[what][word if number is None else number] = count
+    if facets and not found and every <= MOST_TAGGED:
+        for _, _, tag, count in session.execute(_tag_rows(source, apart)):
+            counts["capability"][tag] = count
     return _Found(total, [place for _, place in sorted(found_at)], counts)
 
 
@@ -330,7 +343,7 @@ def _hits(found: Sequence[str], actor: Actor, locale: str) -> _Source:
             _rank(found).label("rank"),
         )
         .join(InstrumentText, InstrumentText.instrument_id == Instrument.id)
-        .where(instruments.visible(actor), *_contains(found))
+        .where(instruments.visible(actor), *holding(found))
         .cte("hits")
     )
     return _Source(hits.c, [], (hits.c.rank, hits.c.name, hits.c.id))
@@ -346,13 +359,15 @@ def _name(locale: str) -> ColumnElement[str]:
 def _rank(found: Sequence[str]) -> ColumnElement[int]:
     """Tell how well the words match: a whole name or code, its beginning, whole words, their beginnings."""
     whole = " ".join(found)
+    text = InstrumentText.search_text
     names = [func.lower(name) for name in (Instrument.name_zh, Instrument.name_en, Instrument.code)]
     return case(
+        # Most texts hold the words inside of others. They are told apart first, which spares their names.
+        (not_(and_(*(holds(text, f" {word}") for word in found))), 4),
         *((name == whole, 0) for name in names),
         *((name.startswith(whole, autoescape=True), 1) for name in names),
-        (and_(*_contains(f" {word} " for word in found)), 2),
-        (and_(*_contains(f" {word}" for word in found)), 3),
-        else_=4,
+        (and_(*(holds(text, f" {word} ") for word in found)), 2),
+        else_=3,
     )
 
 
@@ -381,66 +396,76 @@ def _page(source: _Source, conditions: Iterable[ColumnElement[bool]], limit: int
 
 
 def _total(source: _Source, narrowed: Mapping[str, ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    return _row("total", None, None, func.count(source.c.id)).where(*source.where, *narrowed.values())
+    count = _row("total", None, None, func.count()).select_from(source.c.id.table)
+    return count.where(*source.where, *narrowed.values())
 
 
-def _facet_rows(
-    source: _Source,
-    filters: Filters,
-    narrowed: Mapping[str, ColumnElement[bool]],
-    reach: Reach | None,
-) -> list[Select[*tuple[Any, ...]]]:
-    """Count the hits by facility, kind and class once, and sum that up for each facet without its own filter."""
+def _groups(source: _Source, narrowed: Mapping[str, ColumnElement[bool]]) -> CTE:
+    """Count the hits by facility, kind and class; of filters only abilities count here, which no group tells."""
     able = [narrowed["capability"]] if "capability" in narrowed else []
-    c = source.c
-    groups = (
-        select(c.facility_id, c.kind, c.category_code, func.count(c.id).label("number"))
-        .where(*source.where, *able)
-        .group_by(c.facility_id, c.kind, c.category_code)
-        .cte("groups")
-    )
-    of_groups = _narrowed(replace(filters, capability=""), groups.c, reach)
-    number = cast(func.sum(groups.c.number), BigInteger)  # PostgreSQL sums numbers into decimals
+    columns = (source.c.facility_id, source.c.kind, source.c.category_code)
+    query = select(*columns, func.count().label("number")).where(*source.where, *able)
+    return query.group_by(*columns).cte("groups")
+
+
+def _facet_rows(groups: CTE, filters: Filters, reach: Reach | None) -> list[Select[*tuple[Any, ...]]]:
+    """Sum up what was counted for each facet without its own filter, and for the total with all.
+
+    What tells of places is summed up by facility first, what tells of sorts by kind and class: two short lists.
+    """
+    by_place = replace(filters, kind="", category="", capability="")
+    by_sort = Filters(kind=filters.kind, category=filters.category)
+    places = _summed(groups, "places", ["facility_id"], _narrowed(by_sort, groups.c))
+    sorts = _summed(groups, "sorts", ["kind", "category_code"], _narrowed(by_place, groups.c, reach))
+    of_places = _narrowed(by_place, places.c, reach)
+    of_sorts = _narrowed(by_sort, sorts.c)
 
     def others(name: str) -> list[ColumnElement[bool]]:
-        return [test for other, test in of_groups.items() if other != name]
+        tests = of_sorts if name in {"kind", "category"} else of_places
+        return [test for other, test in tests.items() if other != name]
 
-    member = NetworkFacility.network_id
+    home, member, number = places.c.facility_id, NetworkFacility.network_id, _sum(places)
     return [
-        _row("facility", groups.c.facility_id, None, number)
-        .where(*others("facility"))
-        .group_by(groups.c.facility_id),
+        _row("every", None, None, func.coalesce(_sum(groups), 0)),
+        _row("total", None, None, func.coalesce(number, 0)).where(*of_places.values()),
+        _row("facility", home, None, places.c.number).where(*others("facility")),
         _row("network", member, None, number)
-        .join(groups, groups.c.facility_id == NetworkFacility.facility_id)
+        .join(places, home == NetworkFacility.facility_id)
         .where(*others("network"))
         .group_by(member),
         _row("region", None, Facility.region_code, number)
-        .join(groups, groups.c.facility_id == Facility.id)
+        .join(places, home == Facility.id)
         .where(Facility.region_code != "", *others("region"))
         .group_by(Facility.region_code),
-        _row("kind", None, groups.c.kind, number).where(*others("kind")).group_by(groups.c.kind),
-        _row("category", None, groups.c.category_code, number)
-        .where(groups.c.category_code.is_not(None), *others("category"))
-        .group_by(groups.c.category_code),
-        _tag_rows(source, groups, [test for name, test in narrowed.items() if name != "capability"]),
+        _row("kind", None, sorts.c.kind, _sum(sorts)).where(*others("kind")).group_by(sorts.c.kind),
+        _row("category", None, sorts.c.category_code, _sum(sorts))
+        .where(sorts.c.category_code.is_not(None), *others("category"))
+        .group_by(sorts.c.category_code),
     ]
 
 
-def _tag_rows(
-    source: _Source, groups: CTE, conditions: Iterable[ColumnElement[bool]]
-) -> Select[*tuple[Any, ...]]:
-    """Count the hits by what they can do, unless there are so many that nobody reads on."""
-    few = select(func.coalesce(func.sum(groups.c.number), 0)).scalar_subquery() <= MOST_TAGGED
+def _summed(groups: CTE, name: str, by: list[str], tests: Mapping[str, ColumnElement[bool]]) -> CTE:
+    columns = [groups.c[column] for column in by]
+    return select(*columns, _sum(groups).label("number")).where(*tests.values()).group_by(*columns).cte(name)
+
+
+def _sum(counted: CTE) -> ColumnElement[int]:
+    return cast(func.sum(counted.c.number), BigInteger)  # PostgreSQL sums numbers into decimals
+
+
+def _tag_rows(source: _Source, conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
+    """Count the hits by what they can do."""
     return (
         _row("capability", None, Capability.tag, func.count())
         .join(source.c.id.table, Capability.instrument_id == source.c.id)
-        .where(few, *source.where, *conditions)
+        .where(*source.where, *conditions)
         .group_by(Capability.tag)
     )
 
 
 # Facets
 
+_MODELS: dict[str, type[Facility | Network]] = {"facility": Facility, "network": Network}
 _FACETS = ("facility", "region", "network", "kind", "category", "capability")
 
 
@@ -449,10 +474,11 @@ def _facets(
 ) -> dict[str, list[Facet]]:
     tags = sorted(counts["capability"], key=lambda tag: (-counts["capability"][tag], tag))
     chosen = {need.tag for part in needs.parts(filters.capability) if (need := needs.read(part))}
+    named = _named(session, counts, filters)
     return {
-        "facility": _named(session, Facility, counts["facility"], filters.facility),
+        "facility": named["facility"],
         "region": regions(counts["region"]),
-        "network": _named(session, Network, counts["network"], filters.network),
+        "network": named["network"],
         "kind": [
             facet(kind, name, counts["kind"][kind])
             for kind, name in vocabulary.KINDS.items()
@@ -468,14 +494,22 @@ def _facets(
 
 
 def _named(
-    session: Session, model: type[Facility | Network], counts: Mapping[int, int], chosen: str
-) -> list[Facet]:
-    most = sorted(counts, key=lambda place: (-counts[place], place))[:MOST_CHOICES]
-    query = select(model.id, model.code, model.name_zh, model.name_en)
-    rows = session.execute(
-        query.where(or_(model.id.in_(most), model.code.in_(several(chosen)))).order_by(model.code)
-    )
-    return [Facet(code, zh, en, counts[place]) for place, code, zh, en in rows if place in counts]
+    session: Session, counts: Mapping[str, Mapping[int, int]], filters: Filters
+) -> dict[str, list[Facet]]:
+    """Give the largest facilities and networks, and those that are asked for, by code; one statement for both."""
+    parts = []
+    for name, model in _MODELS.items():
+        found = sorted(counts[name].items(), key=lambda one: (-one[1], one[0]))
+        most = [place for place, _ in found[:MOST_CHOICES]]
+        chosen = model.code.in_(several(getattr(filters, name)))
+        query = select(literal(name), model.id, model.code.label("code"), model.name_zh, model.name_en)
+        parts.append(query.where(or_(model.id.in_(most), chosen)))
+    facets: dict[str, list[Facet]] = {name: [] for name in _MODELS}
+    every = union_all(*parts).subquery()
+    for name, place, code, zh, en in session.execute(select(every).order_by(every.c.code)):
+        if place in counts[name]:
+            facets[name].append(Facet(code, zh, en, counts[name][place]))
+    return facets
 
 
 def regions(counts: Mapping[str, int]) -> list[Facet]:

@@ -29,6 +29,7 @@ from models import (
     Person,
 )
 from models.as_text import id_text, utc_text
+from models.words import holding
 
 MOST_ROWS = 2000
 """So many instruments one timeline has; with more one chooses a facility or words."""
@@ -213,7 +214,7 @@ def index(
 
 
 def _worded(words: str) -> list[ColumnElement[bool]]:
-    return [InstrumentText.search_text.contains(word, autoescape=True) for word in search.words(words)]
+    return holding(search.words(words))
 
 
 def _in_order(rows: Sequence[Row], places: Mapping[int, int]) -> list[Row]:

@@ -50,6 +50,30 @@ def test_sounds_of_a_name(name, heard):
     assert search.sounds(name) == heard
 
 
+@pytest.mark.parametrize(
+    ("word", "pieces"),
+    [
+        ("显微镜", ["显微镜"]),
+        ("镜", ["镜"]),
+        ("电镜", ["电镜"]),
+        ("microscope", ["mic", "ros", "cop", "ope"]),
+        ("aaaa", ["aaa"]),
+        ("ct", ["ct"]),
+        ("x", []),
+        ("", []),
+    ],
+)
+def test_pieces_of_a_word(word, pieces):
+    assert search.pieces(word) == pieces
+
+
+@given(st.text(alphabet="ab镜\\'-", max_size=30))
+def test_pieces_lie_in_every_text_that_holds_the_word_and_leave_no_letter_out(word):
+    found = search.pieces(word)
+    assert all(piece in word for piece in found)
+    assert set("".join(found)) == set(word) or len(word) < 2
+
+
 def text():
     return search.text(["场发射扫描电子显微镜", "Field-emission SEM"], ["DG-1", "Example", "", "东莞"])
 
