@@ -160,8 +160,9 @@ def entity_tag(*parts: object) -> str:
 
 _EVENT = (
     "BEGIN:VEVENT\r\n%sDTSTAMP:%s\r\nDTSTART:%s\r\nDTEND:%s\r\nCREATED:%s\r\nLAST-MODIFIED:%s\r\n"
-    "SEQUENCE:%d\r\nSTATUS:%s\r\nTRANSP:%s\r\nX-MICROSOFT-CDO-BUSYSTATUS:%s\r\n"
+    "SEQUENCE:%d\r\n%s"
 )
+_STATUS = "STATUS:%s\r\nTRANSP:%s\r\nX-MICROSOFT-CDO-BUSYSTATUS:%s\r\n"
 # TRANSP and Outlook's own word for it: Outlook reads STATUS only where both are absent.
 _BUSY = {
     Status.CONFIRMED: ("OPAQUE", "BUSY"),
@@ -171,33 +172,59 @@ _BUSY = {
 _FREE = ("TRANSPARENT", "FREE")
 
 
-def render_event(item: CalendarItem) -> bytes:
-    """Return one VEVENT as folded octets.
+class Said(NamedTuple):
+    """What many events say alike: the lines of their state, and their words as folded octets."""
+
+    status: str
+    words: bytes
+
+
+def said(
+    status: Status, summary: str, description: str = "", location: str = "", *, free: bool = False
+) -> Said:
+    """Say what an event is."""
+    transparency, outlook = _FREE if free else _BUSY[status]
+    words = (
+        _text("SUMMARY", summary),
+        _text("DESCRIPTION", description) if description else b"",
+        _text("LOCATION", location) if location else b"",
+    )
+    return Said(_STATUS % (status.value, transparency, outlook), b"".join(words))
+
+
+def link(address: str) -> bytes:
+    """Give the line with the address of an event's page."""
+    return _verbatim("URL", ascii_uri(address)).encode() if address else b""
+
+
+def event_of(
+    uid: str, starts: str, ends: str, created: str, changed: str, sequence: int, told: Said, more: bytes
+) -> bytes:
+    """Return one VEVENT as folded octets, of times as calendars write them; `more` are lines behind the words.
 
     DTSTAMP is the time of the last change, which RFC 5545 3.8.7.2 allows where there is no METHOD and which
     keeps the bytes stable.
 
+    :raises ValueError: if the event would end before it starts
+    """
+    if ends <= starts:
+        raise ValueError(f"{uid} ends at {ends}, not after its start at {starts}")
+    head = _EVENT % (
+        _verbatim("UID", uid), changed, starts, ends, created, changed, sequence, told.status
+    )  # fmt: skip
+    return b"".join((head.encode(), told.words, more, b"END:VEVENT\r\n"))
+
+
+def render_event(item: CalendarItem) -> bytes:
+    """Return one VEVENT as folded octets, see `event_of`.
+
     :raises ValueError: if a time has no zone, or the event would end before it starts
     """
-    starts, ends, changed = _utc(item.starts_at), _utc(item.ends_at), _utc(item.updated_at)
-    if ends <= starts:
-        raise ValueError(f"{item.uid} ends at {ends}, not after its start at {starts}")
-    transparency, outlook = _FREE if item.free else _BUSY[item.status]
-    head = _EVENT % (
-        _verbatim("UID", item.uid), changed, starts, ends, _utc(item.created_at), changed,
-        item.sequence, item.status.value, transparency, outlook,
+    more = link(item.url) + (_list("CATEGORIES", item.categories) if item.categories else b"")
+    return event_of(
+        item.uid, _utc(item.starts_at), _utc(item.ends_at), _utc(item.created_at), _utc(item.updated_at),
+        item.sequence, said(item.status, item.summary, item.description, item.location, free=item.free), more,
     )  # fmt: skip
-    return b"".join(
-        (
-            head.encode(),
-            _text("SUMMARY", item.summary),
-            _text("DESCRIPTION", item.description) if item.description else b"",
-            _text("LOCATION", item.location) if item.location else b"",
-            _verbatim("URL", ascii_uri(item.url)).encode() if item.url else b"",
-            _list("CATEGORIES", item.categories) if item.categories else b"",
-            b"END:VEVENT\r\n",
-        )
-    )
 
 
 def render_feed(head: FeedHead, events: Iterable[bytes]) -> bytes:

@@ -4,10 +4,15 @@ The same times come again and again in calendars, so that what was made of one i
 order, too.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 _REMEMBERED = 4096
+
+
+def written(at: datetime) -> str:
+    """Write a time as databases do."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
 @lru_cache(maxsize=_REMEMBERED)

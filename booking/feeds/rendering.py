@@ -12,8 +12,9 @@ from flask import current_app
 from booking import i18n, wording
 from booking.db import Session
 from booking.domain import calendars as ical
-from booking.domain.calendars import CalendarItem, FeedHead, FeedRules, Status
+from booking.domain.calendars import FeedHead, FeedRules, Status
 from booking.domain.lifecycle import State
+from booking.domain.moments import compact, written
 from booking.domain.occupation import Kind
 from booking.http.context import public_url_for, settings
 from booking.i18n import gettext as _
@@ -34,12 +35,22 @@ _COLOURS = {
 
 
 class Event(NamedTuple):
-    """A rendered event, in such an order of its fields that a feed is sorted by them."""
+    """A rendered event, its fields in such an order that a feed is sorted by them, its times as it prints them."""
 
-    starts_at: datetime
+    starts: str
     uid: str
-    ends_at: datetime
+    ends: str
     body: bytes
+
+    @property
+    def starts_at(self) -> datetime:
+        """Give when it begins."""
+        return datetime.fromisoformat(self.starts)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Give when it ends."""
+        return datetime.fromisoformat(self.ends)
 
 
 Rendered = dict[str, tuple[int, list[Event]]]
@@ -108,7 +119,7 @@ def render(found: Feed, fresh: Fresh, rules: FeedRules, now: datetime) -> bytes:
 
 def rendered(found: Feed, fresh: Fresh, rules: FeedRules, now: datetime) -> list[Event]:
     """Give each event as it stands in the feed: what changed is rendered, what did not is taken from the shelf."""
-    start, end = ical.window(now, rules)
+    start, end = (compact(written(at)) for at in ical.window(now, rules))
     with i18n.use_locale(found.locale):
         words = Words(found)
         by_key: Rendered = {}
@@ -122,7 +133,7 @@ def rendered(found: Feed, fresh: Fresh, rules: FeedRules, now: datetime) -> list
             event
             for _version, events in by_key.values()
             for event in events
-            if event.starts_at < end and event.ends_at > start
+            if event.starts < end and event.ends > start
         ]
         events = sorted([*events, *map(words.event, fresh.others)])
     shelf.put(_context(found), by_key)
@@ -172,29 +183,31 @@ class Words:
         self.subject = (
             "" if found.subject is None or isinstance(found.subject, tuple) else name_of(found.subject)
         )
-        self.booking_page = public_url_for("web.booking", booking_id=_NOBODYS)
+        self.link = ical.link(public_url_for("web.booking", booking_id=_NOBODYS)).decode().partition(_NOBODYS)
+        self.known: dict[tuple[object, ...], ical.Said] = {}
         self.names: dict[tuple[int, int], str] = {}
         self.spots: dict[tuple[int, ...], str] = {}
 
     def event(self, entry: Entry) -> Event:
         """Give an entry as it stands in the feed."""
-        return Event(entry.starts_at, entry.uid, entry.ends_at, ical.render_event(self._item(entry)))
+        uid, key, _version, sequence, starts, ends, created, changed = entry[:8]
+        told = entry[8:]
+        said = self.known.get(told)
+        if said is None:
+            said = self.known[told] = self._said(entry)
+        begins, over = compact(starts), compact(ends)
+        link = self._link(entry, key) if entry.level > Level.BUSY else b""
+        body = ical.event_of(uid, begins, over, compact(created), compact(changed), sequence, said, link)
+        return Event(begins, uid, over, body)
 
-    def _item(self, entry: Entry) -> CalendarItem:
+    def _said(self, entry: Entry) -> ical.Said:
         told = entry.level > Level.BUSY
         placed = entry.places and entry.level is not Level.BUSY
-        return CalendarItem(
-            uid=entry.uid,
-            starts_at=entry.starts_at,
-            ends_at=entry.ends_at,
-            created_at=entry.created_at,
-            updated_at=entry.updated_at,
-            sequence=entry.sequence,
-            status=_status(entry.state),
-            summary=ical.shorten(self._summary(entry), _LONGEST_SUMMARY),
-            description=ical.shorten(self._description(entry), _LONGEST_DESCRIPTION) if told else "",
-            location=ical.shorten(self._location(entry.places), _LONGEST_LOCATION) if placed else "",
-            url=self._page(entry) if told else "",
+        return ical.said(
+            _status(entry.state),
+            ical.shorten(self._summary(entry), _LONGEST_SUMMARY),
+            ical.shorten(self._description(entry), _LONGEST_DESCRIPTION) if told else "",
+            ical.shorten(self._location(entry.places), _LONGEST_LOCATION) if placed else "",
             free=entry.kind is None,
         )
 
@@ -246,10 +259,16 @@ class Words:
             self.spots[key] = "; ".join(dict.fromkeys(map(_spot, places)))
         return self.spots[key]
 
-    def _page(self, entry: Entry) -> str:
-        if entry.kind is Kind.BOOKING:
-            return self.booking_page.replace(_NOBODYS, entry.key)
-        return public_url_for("web.instrument", code=entry.places[0].code) if entry.places else ""
+    def _link(self, entry: Entry, key: str) -> bytes:
+        if entry.kind is not Kind.BOOKING:
+            place = entry.places[0].code if entry.places else ""
+            return ical.link(public_url_for("web.instrument", code=place)) if place else b""
+        before, whole, after = self.link
+        if whole:
+            return f"{before}{key}{after}".encode()
+        return ical.link(
+            public_url_for("web.booking", booking_id=key)
+        )  # so long that the line is folded within it
 
 
 _NOBODYS = str(UUID(int=0))

@@ -1,15 +1,14 @@
 """Feeds: what each calendar address shows to its owner at this moment."""
 
 import enum
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, Uuid, bindparam, func, literal, or_, select, type_coerce
+from sqlalchemy import JSON, ColumnElement, Text, Uuid, bindparam, func, literal, or_, select, type_coerce
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
@@ -18,6 +17,7 @@ from booking.domain.access import Actor, Forbidden, NotFound, Subject, may
 from booking.domain.calendars import FeedRules
 from booking.domain.hours import instant, zone
 from booking.domain.lifecycle import HOLDS, State
+from booking.domain.moments import moment, written
 from booking.domain.occupation import Kind
 from booking.domain.rules import LONGEST
 from booking.domain.spans import Span
@@ -44,6 +44,7 @@ from models import (
     Transfer,
     TransferState,
 )
+from models.as_text import utc_text
 
 CALLED_OFF = frozenset({State.CANCELLED, State.WITHDRAWN, State.REJECTED, State.EXPIRED})
 """What a feed shows as cancelled, if it is asked to show that at all."""
@@ -117,25 +118,26 @@ class Place(NamedTuple):
     facility: Name
     address: str
     facility_id: int
-    updated_at: datetime
+    updated: str
 
 
 class Entry(NamedTuple):
     """One event of a feed, not yet in words; `kind` is None for free time.
 
-    `updated_at` is the last change of anything that the event prints. `state` is None where it is no booking,
-    or nobody's business.
+    A feed may have ten thousand, so that times stay the text that the database has (`domain.moments` reads it).
+    `changed` is the last change of anything that the event prints. `state` is None where it is no booking, or nobody's
+    business. What comes after `changed` decides the words of the event.
     """
 
     uid: str
-    kind: Kind | None
     key: str
     version: int
     sequence: int
-    starts_at: datetime
-    ends_at: datetime
-    created_at: datetime
-    updated_at: datetime
+    starts: str
+    ends: str
+    created: str
+    changed: str
+    kind: Kind | None
     level: Level
     state: State | None = None
     places: tuple[Place, ...] = ()
@@ -144,6 +146,21 @@ class Entry(NamedTuple):
     person: str = ""
     purpose: str = ""
     project: str = ""
+
+    @property
+    def starts_at(self) -> datetime:
+        """Give when it begins."""
+        return moment(self.starts)
+
+    @property
+    def ends_at(self) -> datetime:
+        """Give when it ends."""
+        return moment(self.ends)
+
+    @property
+    def updated_at(self) -> datetime:
+        """Give when anything that it prints changed last."""
+        return moment(self.changed)
 
 
 # Statements that every fetch asks are built once: to build one costs as much as to run it. Whatever the address is
@@ -392,22 +409,27 @@ def entries(
 
     `host` and `secret` make the UIDs, see `domain.calendars`. A booking that shows nothing here has no event.
     """
-    rows: list[_Item] = []
-    for start in range(0, len(keys), _AT_ONCE):
-        some = keys[start : start + _AT_ONCE]
-        query = _details(found).where(type_coerce(Booking.id, Uuid(as_uuid=False)).in_(some))
-        rows += cast("Iterable[_Item]", session.execute(query))
-    places = places_of(session, {row.instrument_id for row in rows})
+    if not keys:
+        return {}
+    items: dict[str, list[_Item]] = {}
+    query = _details(found).where(_among(session, Booking.id, keys))
+    for row in map(_Item._make, session.execute(query)):
+        items.setdefault(row.key, []).append(row)
+    places = places_of(session, {row.instrument_id for rows in items.values() for row in rows})
     shown = _shown(session, found.subject, places)
     uids = _Uids(found, host, secret)
     level = _Levels(found)
-    return {
-        key: _events(list(items), level, shown=shown, places=places, uids=uids)
-        for key, items in groupby(rows, key=itemgetter(0))
-    }
+    return {key: _events(rows, level, shown=shown, places=places, uids=uids) for key, rows in items.items()}
 
 
-_AT_ONCE = 1000
+def _among(session: Session, column: Any, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Say that an id is one of these, as the database wrote them: one value for all, however many there are."""
+    listed = bindparam("keys", json.dumps(keys), type_=Text())
+    if session.get_bind().dialect.name == "sqlite":
+        rows = func.json_each(listed).table_valued("value")
+        return cast("ColumnElement[bool]", type_coerce(column, Text).in_(select(rows.c.value)))
+    rows = func.json_array_elements_text(cast_to(listed, JSON)).table_valued("value")
+    return cast("ColumnElement[bool]", column.in_(select(cast_to(rows.c.value, Uuid))))
 
 
 def others(
@@ -438,30 +460,26 @@ class _Uids:
 
 
 def _details(found: Feed) -> Any:
-    """Say how to read bookings with a row for each item, one booking after the other; `_Item` names the columns."""
-    query: Any = (
-        select(
-            _KEY,
-            Booking.version,
-            Booking.sequence,
-            Booking.created_at,
-            Booking.updated_at,
-            Booking.state,
-            Booking.purpose,
-            Booking.confidential,
-            (Booking.person_id == found.actor.person_id).label("mine"),
-            Booking.organisation_id,
-            BookingItem.position,
-            BookingItem.instrument_id,
-            BookingItem.starts_at,
-            BookingItem.ends_at,
-            BookingItem.quantity,
-            (literal("") if found.scope is CalendarScope.ME else Person.name).label("person"),
-            (Project.name if found.privacy is Privacy.FULL else literal("")).label("project"),
-        )
-        .join(BookingItem, BookingItem.booking_id == Booking.id)
-        .order_by(Booking.id, BookingItem.position)
-    )
+    """Say how to read bookings with a row for each item; `_Item` names the columns."""
+    query: Any = select(
+        _KEY,
+        Booking.version,
+        Booking.sequence,
+        utc_text(Booking.created_at),
+        utc_text(Booking.updated_at),
+        type_coerce(Booking.state, Text),
+        Booking.purpose,
+        Booking.confidential,
+        (Booking.person_id == found.actor.person_id).label("mine"),
+        Booking.organisation_id,
+        BookingItem.position,
+        BookingItem.instrument_id,
+        utc_text(BookingItem.starts_at),
+        utc_text(BookingItem.ends_at),
+        BookingItem.quantity,
+        (literal("") if found.scope is CalendarScope.ME else Person.name).label("person"),
+        (Project.name if found.privacy is Privacy.FULL else literal("")).label("project"),
+    ).join(BookingItem, BookingItem.booking_id == Booking.id)
     if found.scope is not CalendarScope.ME:
         query = query.join(Person, Person.id == Booking.person_id)
     if found.privacy is Privacy.FULL:
@@ -475,25 +493,27 @@ class _Item(NamedTuple):
     key: str
     version: int
     sequence: int
-    created_at: datetime
-    updated_at: datetime
-    state: State
+    created: str
+    updated: str
+    state: str
     purpose: str
     confidential: bool
     mine: bool
     organisation_id: int | None
     position: int
     instrument_id: int
-    starts_at: datetime
-    ends_at: datetime
+    starts: str
+    ends: str
     quantity: int
     person: str
     project: str | None
 
 
 def _events(
-    items: Sequence[_Item], level: "_Levels", *, shown: set[int], places: Mapping[int, Place], uids: _Uids
+    items: list[_Item], level: "_Levels", *, shown: set[int], places: Mapping[int, Place], uids: _Uids
 ) -> list[Entry]:
+    if len(items) > 1:
+        items.sort(key=_position)
     first = items[0]
     kept = [item for item in items if item.instrument_id in shown]
     seen = level.of(first, places[kept[0].instrument_id].facility_id) if kept else None
@@ -501,18 +521,22 @@ def _events(
         return []
     if seen is Level.MASKED and level.names_places:
         return [_masked(item, places[item.instrument_id], uids) for item in kept]
-    if len(items) == 1 or len({(item.starts_at, item.ends_at) for item in items}) == 1:
+    if len(items) == 1 or len({(item.starts, item.ends) for item in items}) == 1:
         return [_entry(kept, seen, places=places, uids=uids, position=None)]
     return [_entry([item], seen, places=places, uids=uids, position=item.position) for item in kept]
+
+
+def _position(item: _Item) -> int:
+    return item.position
 
 
 def _masked(item: _Item, place: Place, uids: _Uids) -> Entry:
     """Tell of a stranger's booking that an instrument is taken, and no more."""
     booking_id = _dashed(item.key)
-    changed = max(item.updated_at, place.updated_at)
+    changed = max(item.updated, place.updated)
     return Entry(
-        uids.of(booking_id, item.position, masked=True), Kind.BOOKING, booking_id, item.version, 0,
-        item.starts_at, item.ends_at, item.updated_at, changed, Level.MASKED, places=(place,),
+        uids.of(booking_id, item.position, masked=True), booking_id, item.version, 0,
+        item.starts, item.ends, item.updated, changed, Kind.BOOKING, Level.MASKED, places=(place,),
     )  # fmt: skip
 
 
@@ -525,15 +549,15 @@ def _entry(
     position: int | None,
 ) -> Entry:
     (
-        key, version, sequence, created_at, updated_at, state, purpose, confidential, mine,
-        _organisation, _position, instrument_id, starts_at, ends_at, quantity, person, project,
+        key, version, sequence, created, updated, state, purpose, confidential, mine,
+        _organisation, _position, instrument_id, starts, ends, quantity, person, project,
     ) = items[0]  # fmt: skip
     booking_id = _dashed(key)
     if level is Level.MASKED:
         # How often it moved and whether it is approved is not for others to know.
         return Entry(
-            uids.of(booking_id, position, masked=True), Kind.BOOKING, booking_id, version, 0,
-            starts_at, ends_at, updated_at, updated_at, level,
+            uids.of(booking_id, position, masked=True), booking_id, version, 0,
+            starts, ends, updated, updated, Kind.BOOKING, level,
         )  # fmt: skip
     at: tuple[Place, ...] = (places[instrument_id],)
     units: tuple[int, ...] = (quantity,)
@@ -541,15 +565,18 @@ def _entry(
         at = (*at, places[item.instrument_id])
         units = (*units, item.quantity)
     for place in at:
-        updated_at = max(updated_at, place.updated_at)
+        updated = max(updated, place.updated)
     if confidential and not mine:  # of a request that waits for the reader
         person = purpose = ""
         project = None
     return Entry(
-        uids.of(booking_id, position), Kind.BOOKING, booking_id, version, sequence,
-        starts_at, ends_at, created_at, updated_at, level, state, at, units, mine,
+        uids.of(booking_id, position), booking_id, version, sequence,
+        starts, ends, created, updated, Kind.BOOKING, level, _STATES[state], at, units, bool(mine),
         person, purpose, project or "",
     )  # fmt: skip
+
+
+_STATES = {state.value: state for state in State}
 
 
 def _dashed(key: str) -> str:
@@ -569,7 +596,7 @@ def places_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, Plac
             Instrument.name_en,
             Instrument.location,
             Instrument.facility_id,
-            Instrument.updated_at,
+            utc_text(Instrument.updated_at).label("updated"),
             Facility.name_zh.label("facility_zh"),
             Facility.name_en.label("facility_en"),
             Facility.address,
@@ -587,7 +614,7 @@ def places_of(session: Session, instrument_ids: Iterable[int]) -> dict[int, Plac
             facility=Name(row.facility_zh, row.facility_en),
             address=row.address,
             facility_id=row.facility_id,
-            updated_at=row.updated_at,
+            updated=row.updated,
         )
         for row in rows
     }
@@ -626,7 +653,7 @@ class _Levels:
         seen = row.mine or self.asked or not (row.confidential or not self._may_see(row, facility_id))
         if not seen:
             return None if row.state in CALLED_OFF else Level.MASKED
-        wished = self.pending or self.asked or row.state is not State.REQUESTED
+        wished = self.pending or self.asked or row.state != State.REQUESTED
         return self.privacy if wished else None
 
     def _may_see(self, row: _Item, facility_id: int) -> bool:
@@ -654,9 +681,9 @@ def _closures(
             Occupation.closure_id,
             Occupation.id,
             Occupation.instrument_id,
-            Occupation.use_starts_at,
-            Occupation.use_ends_at,
-            Closure.created_at,
+            utc_text(Occupation.use_starts_at).label("starts"),
+            utc_text(Occupation.use_ends_at).label("ends"),
+            utc_text(Closure.created_at).label("created"),
             Closure.reason,
             Closure.instrument_id.label("only"),
         )
@@ -679,11 +706,10 @@ def _closures(
         key = str(row.closure_id or f"occupation-{row.id}")
         if not whole and isinstance(subject, Network):
             key = f"occupation-{row.id}"  # a closed facility has an event for each of its instruments
-        since = row.created_at or place.updated_at
+        since = row.created or place.updated
         made[key] = Entry(
-            uids.of(key), row.kind, key, 1, 0,
-            row.use_starts_at, row.use_ends_at,
-            since, max(since, place.updated_at), level,
+            uids.of(key), key, 1, 0,
+            row.starts, row.ends, since, max(since, place.updated), row.kind, level,
             places=() if whole else (place,),
             purpose="" if isinstance(subject, Network) else row.reason or "",
         )  # fmt: skip
@@ -702,8 +728,8 @@ def _free(session: Session, found: Feed, uids: _Uids, *, rules: FeedRules, now: 
         made += [
             Entry(
                 uids.of(f"free-{key}-{start:%Y%m%dT%H%M}-{end:%Y%m%dT%H%M}-{units}"),
-                None, place.code, 1, 0, start, end, place.updated_at, place.updated_at,
-                Level.SUMMARY, places=(place,), units=(units,),
+                place.code, 1, 0, written(start), written(end), place.updated, place.updated,
+                None, Level.SUMMARY, places=(place,), units=(units,),
             )
             for (start, end), units in spans
         ]  # fmt: skip
