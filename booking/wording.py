@@ -880,6 +880,7 @@ def action_name(action: Action) -> str:
         Action.CHECK_IN: _("Check in"),
         Action.CHECK_OUT: _("Check out"),
         Action.MISS: _("Note as no-show"),
+        Action.COME: _("Note that they came"),
     }[action]
 
 

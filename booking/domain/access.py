@@ -143,7 +143,7 @@ RULES: dict[str, Rule] = {
     "working_day.edit": _rule(Scope.MANAGE),
     "organisation.keep": _rule(Scope.MANAGE),
     "network.keep": _rule(Scope.MANAGE, _R.OFFICER),
-    "network.answer": _rule(None, _R.MANAGER, _R.OFFICER),
+    "network.answer": _rule(Scope.MANAGE, _R.MANAGER, _R.OFFICER),
     "announcement.keep": _rule(Scope.MANAGE, _R.MANAGER, _R.OFFICER),
     "closure.make": _rule(Scope.MANAGE, _R.MANAGER),
     "calendar_source.keep": _rule(Scope.MANAGE, _R.MANAGER),

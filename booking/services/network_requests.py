@@ -155,6 +155,17 @@ def waiting(session: Session, *, actor: Actor) -> Sequence[Asked]:
     return sorted(found, key=lambda one: not one.mine_to_answer)
 
 
+def told(session: Session, *, actor: Actor, asked: NetworkRequest) -> Asked:
+    """Give a request as `waiting` does, answered or not."""
+    return Asked(
+        asked,
+        session.get_one(Network, asked.network_id),
+        session.get_one(Facility, asked.facility_id),
+        session.get_one(Person, asked.asked_by).name,
+        mine_to_answer=asked.state is JoinState.OPEN and _answers(actor, asked),
+    )
+
+
 def to_answer(session: Session, *, actor: Actor) -> int:
     """Count the requests that wait for the actor's own side; administrators are bothered with nobody's."""
     query = select(NetworkRequest.id).where(

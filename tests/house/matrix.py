@@ -87,6 +87,11 @@ _TABLE = {
     Case("api-facilities.listing", "GET"): _ANYBODY,
     Case("api-facilities.one", "GET"): _ANYBODY,
     Case("api-facilities.all_networks", "GET"): _ANYBODY,
+    # Another network asks the thing's facility; Nora is no officer of it.
+    Case("api-network-requests.waiting", "GET"): "401 403 403 403 403 200 200 200 200 200",
+    Case("api-network-requests.ask", "POST"): "401 403 403 403 403 403 403 403 201 204",
+    Case("api-network-requests.answer", "POST"): "401 403 403 403 403 404 200 404 404 200",
+    Case("api-network-requests.withdraw", "POST"): "401 403 403 403 403 404 404 404 404 200",
     Case("api-facilities.closed", "GET"): "401 403 403 403 403 403 200 200 403 200",
     Case("api-facilities.close", "POST"): "401 403 403 403 403 403 201 403 403 201",
     Case("api-facilities.quiet", "GET"): "401 403 403 403 403 403 200 403 403 200",
