@@ -1,6 +1,6 @@
 """What is free and what is taken: facts for the rules, free spans, the timeline, next uses, equal instruments."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,7 @@ from models import (
     NetworkFacility,
     Occupation,
     OpeningRule,
+    Part,
     Person,
 )
 
@@ -184,11 +185,11 @@ def _read_hours(
             of_instrument.setdefault(rule.instrument_id, []).append(hours)
         elif rule.facility_id is not None:
             of_facility.setdefault(rule.facility_id, []).append(hours)
+    shared = {place: (name, tuple(of_facility.get(place, ()))) for place, name in zones.items()}
     return {
-        row.id: (
-            zones[row.facility_id],
-            tuple(of_instrument.get(row.id) or of_facility.get(row.facility_id) or ()),
-        )
+        row.id: (zones[row.facility_id], tuple(of_instrument[row.id]))
+        if row.id in of_instrument
+        else shared[row.facility_id]
         for row in rows
     }
 
@@ -289,59 +290,114 @@ def rooms_of(
     without: UUID | None = None,
 ) -> dict[int, list[Room]]:
     """Give open, future time and the units free in it, for each instrument under the settings of each stretch."""
+    grounds = grounds_of(session, rows, person_id=person_id)
+    return rooms_on(session, grounds, within, now, without=without)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What decides of the time of instruments besides the ledger: read once, however often that is looked into."""
+
+    rows: Mapping[int, Instrument]
+    person_id: UUID | None
+    timetables: Mapping[int, Timetable]
+    hours: Mapping[int, tuple[str, tuple[WeeklyHours, ...]]]
+    permits: permit_needs.Needs
+    parts: Mapping[int, Sequence[Part]]
+    sizes: Mapping[int, int]
+    """Units of the stations of lines."""
+
+
+def grounds_of(session: Session, rows: Sequence[Instrument], *, person_id: UUID | None) -> Grounds:
+    """Read the settings, opening hours, permits and stations of instruments."""
+    ids = [row.id for row in rows]
     timetables = policies.timetables(session, rows, person_id=person_id)
-    segments = {row.id: timetables[row.id].segments(within) for row in rows}
+    parts = occupation.parts_of(session, ids)
+    stations = {part.station_id for found in parts.values() for part in found}
+    sizes = select(Instrument.id, Instrument.units).where(Instrument.id.in_(stations))
+    return Grounds(
+        rows={row.id: row for row in rows},
+        person_id=person_id,
+        timetables=timetables,
+        hours=hours_of(session, rows),
+        permits=permit_needs.of(session, ids),
+        parts=parts,
+        sizes=dict(session.execute(sizes).all()) if stations else {},
+    )
+
+
+def rooms_on(
+    session: Session,
+    grounds: Grounds,
+    within: Span,
+    now: datetime,
+    *,
+    only: Collection[int] | None = None,
+    without: UUID | None = None,
+) -> dict[int, list[Room]]:
+    """Give the rooms of instruments, or only of some, whose grounds are known; one statement."""
+    places = list(grounds.rows) if only is None else list(only)
+    segments = _segments(grounds, places, within)
     widest = max(
         (policy.setup + policy.cleanup for found in segments.values() for _, policy in found), default=0
     )
-    around = padded(within, widest, widest)
-    parts = occupation.parts_of(session, [row.id for row in rows])
-    stations = {part.station_id for found in parts.values() for part in found}
+    stations = {part.station_id for place in places for part in grounds.parts.get(place, ())}
     view = occupation.look(
         session,
-        {row.id for row in rows} | stations,
-        around,
+        {*places, *stations},
+        padded(within, widest, widest),
         now=now,
         without=without,
-        person_id=person_id,
+        person_id=grounds.person_id,
     )
-    sizes = (
-        {row.id: row.units for row in session.scalars(select(Instrument).where(Instrument.id.in_(stations)))}
-        if stations
-        else {}
-    )
-    hours = hours_of(session, rows)
-    permits = permit_needs.of(session, [row.id for row in rows])
-    future = Span(max(within.start, now), within.end)
-    known: dict[tuple[str, tuple[WeeklyHours, ...]], list[Span]] = {}  # most share their facility's
+    opened = _opened(grounds, places, Span(max(within.start, now), within.end))
     result = {}
-    for row in rows:
-        place, rules = hours[row.id]
-        if (place, rules) not in known:
-            known[place, rules] = open_spans(rules, future, zone(place)) if future.start < future.end else []
-        opened = permit_needs.only_valid(permits, row.id, known[place, rules])
+    for place in places:
         blocked = [
             span
-            for part in parts.get(row.id, ())
+            for part in grounds.parts.get(place, ())
             for span in busy(
                 view.loads[part.station_id],
-                sizes[part.station_id] - (part.units or sizes[part.station_id]),
+                grounds.sizes[part.station_id] - (part.units or grounds.sizes[part.station_id]),
             )
         ]
         starting: dict[Policy, list[Span]] = {}
-        for span, policy in segments[row.id]:
+        for span, policy in segments[place]:
             starting.setdefault(policy, []).append(span)
-        result[row.id] = [
+        units, loads, blocked = grounds.rows[place].units, view.loads[place], merge(blocked)
+        result[place] = [
             Room(
-                policy,
-                spans,
-                availability.free_levels(
-                    opened, view.loads[row.id], row.units, policy, blocked=merge(blocked)
-                ),
+                policy, spans, availability.free_levels(opened[place], loads, units, policy, blocked=blocked)
             )
             for policy, spans in starting.items()
         ]
     return result
+
+
+def _segments(grounds: Grounds, places: Iterable[int], within: Span) -> dict[int, list[tuple[Span, Policy]]]:
+    """Give the stretches of each instrument's settings; most share theirs."""
+    known: dict[int, list[tuple[Span, Policy]]] = {}
+    found = {}
+    for place in places:
+        timetable = grounds.timetables[place]
+        if id(timetable) not in known:
+            known[id(timetable)] = timetable.segments(within)
+        found[place] = known[id(timetable)]
+    return found
+
+
+def _opened(grounds: Grounds, places: Iterable[int], future: Span) -> dict[int, Sequence[Span]]:
+    """Give the open time of each instrument that its permits leave; most share their facility's."""
+    known: dict[tuple[str, tuple[WeeklyHours, ...]], list[Span]] = {}
+    found: dict[int, Sequence[Span]] = {}
+    for place in places:
+        hours = grounds.hours[place]
+        if (opened := known.get(hours)) is None:
+            name, rules = hours
+            opened = open_spans(rules, future, zone(name)) if future.start < future.end else []
+            known[hours] = opened
+        found[place] = permit_needs.only_valid(grounds.permits, place, opened)
+    return found
 
 
 def occupations(
@@ -394,19 +450,33 @@ def customer_class(actor: Actor, organisation_id: int) -> CustomerClass:
     return CustomerClass.INTERNAL if organisation_id in actor.organisations else CustomerClass.EXTERNAL
 
 
+_price = InstrumentPrice.__table__.c
+_PRICES = (
+    select(
+        Instrument.__table__.c.id,
+        Facility.__table__.c.organisation_id,
+        Facility.__table__.c.zone,
+        _price.customer_class,
+        _price.unit,
+        _price.amount,
+        _price.valid_from,
+        _price.valid_to,
+    )
+    .join_from(Instrument.__table__, Facility.__table__)
+    .outerjoin(InstrumentPrice.__table__)
+    .where(Instrument.__table__.c.id.in_(bindparam("places", expanding=True)))
+)
+
+
 def estimates(session: Session, *, actor: Actor, items: Sequence[Item]) -> list[pricing.Charge | None]:
     """Give what each item will cost this actor by the prices in force on its first day; None is negotiated."""
-    rows = session.execute(
-        select(Instrument.id, Facility.organisation_id, Facility.zone)
-        .join(Facility, Facility.id == Instrument.facility_id)
-        .where(Instrument.id.in_({item.instrument_id for item in items}))
-    )
-    places = {place: (organisation, name) for place, organisation, name in rows}
+    places: dict[int, tuple[int, str]] = {}
     prices: dict[int, list[Price]] = {}
-    for row in session.scalars(select(InstrumentPrice).where(InstrumentPrice.instrument_id.in_(places))):
-        prices.setdefault(row.instrument_id, []).append(
-            Price(row.customer_class, row.unit, row.amount, row.valid_from, row.valid_to)
-        )
+    for row in session.execute(_PRICES, {"places": list({item.instrument_id for item in items})}):
+        places[row.id] = row.organisation_id, row.zone
+        if row.unit is not None:
+            price = Price(row.customer_class, row.unit, row.amount, row.valid_from, row.valid_to)
+            prices.setdefault(row.id, []).append(price)
     charges = []
     for item in items:
         organisation, name = places[item.instrument_id]

@@ -1,41 +1,35 @@
 """Find a time: the earliest use of each instrument that suits, facets with counts, and why others are not free."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    DateTime,
-    Integer,
-    Interval,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-    type_coerce,
-    union,
-)
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Integer, case, func, literal, select
+from sqlalchemy.orm import Session, load_only
 
 from booking.domain import availability as free_time
 from booking.domain import facets as domain
 from booking.domain import vocabulary
 from booking.domain.access import Actor
 from booking.domain.facets import Traits
-from booking.domain.hours import WeeklyHours, open_spans, zone
 from booking.domain.occupation import Item
+from booking.domain.policy import SHEET
 from booking.domain.rules import Invalid
-from booking.domain.spans import Span, merge
-from booking.services import approval_steps, availability, catalogue, distances, policies, qualification_needs
-from booking.services.availability import WINDOW, Room
+from booking.domain.spans import Span
+from booking.services import (
+    approval_steps,
+    availability,
+    catalogue,
+    distances,
+    first_gaps,
+    policies,
+    qualification_needs,
+)
+from booking.services.availability import WINDOW, Grounds
 from booking.services.catalogue import Facet, Filters, several
 from booking.services.distances import Reach
 from models import (
@@ -45,19 +39,17 @@ from models import (
     Instrument,
     Network,
     NetworkFacility,
-    Occupation,
-    OpeningRule,
     OperatorNeed,
 )
 
 CANDIDATES = 400
 """So many instruments are looked at at once; with those that only one facet keeps out, twice as many."""
 
-PROBED = 2000
-"""Of so many the database tells when they may first be free, where the earliest alone are asked for."""
-
 AT_ONCE = 32
-"""So few are then looked at closely at a time."""
+"""Where the earliest alone are asked for, so few are looked at closely at a time."""
+
+AHEAD = timedelta(days=1)
+"""So much of the ledger is read at first: what is not free in it is looked at in four times as much, and so on."""
 
 SORTS = ("earliest", "price", "nearest")
 TERMS = ("instant", "trained", "operated")
@@ -166,10 +158,13 @@ class _Seen(NamedTuple):
     """What is known of all candidates, by instrument."""
 
     rows: dict[int, Instrument]
-    rooms: dict[int, list[Room]]
+    grounds: Grounds | None
     first: dict[int, Span]
     charges: dict[int, Decimal | None]
     asking: set[int]
+
+
+_NOTHING = _Seen({}, None, {}, {}, set())
 
 
 def find(
@@ -196,7 +191,7 @@ def find(
         return _soonest(session, actor, question, reach, limit + offset, offset, now)
     found = _candidates(session, actor, question, reach, near_misses=whole)
     rows = {row.id: row for row, _ in found}
-    seen = _look(session, actor, question, rows, now)
+    seen = _looked(session, actor, question, rows, now)
     all_judged = whole or question.sort == "price" or judged
     if all_judged:
         seen = _judged(session, actor, question, seen, rows)
@@ -213,11 +208,10 @@ def find(
     if not whole:
         return answer
     missing = [place for place in every.passing if place not in seen.first]
-    zones = availability.zones(session, rows.values())
     exact = sum(1 for _, failed in found if not failed)
     return replace(
         answer,
-        offers=[replace(one, more=_more(one, question, seen, zones, now)) for one in offers],
+        offers=_with_more(session, question, offers, seen, now),
         asking=sum(place in seen.asking for place in free.passing),
         beyond=_beyond(session, actor, question, reach, exact),
         facets=_facets(session, question, free.counts),
@@ -239,100 +233,45 @@ def _soonest(
     offset: int,
     now: datetime,
 ) -> Answer:
-    """Give the earliest offers, and look closely at no more instruments than that takes.
+    """Give the earliest offers, and look closely at no more instruments, and no farther ahead, than that takes.
 
-    The database tells before when no use can begin on each. Those that come first by it are looked at, until what was
-    found comes before all that is left.
+    The database tells before when no use can begin on each. Those that come first by it are looked at for a while
+    ahead, until what was found comes before all that is left. What is not free for so long takes its place again.
     """
-    bounds = _bounds(session, actor, question, reach, now)
-    order = [(bound, code) for _, code, bound in bounds]
-    seen = _Seen({}, {}, {}, {}, set())
+    gaps = first_gaps.find(
+        session,
+        suits=_suits(question, question.filters, actor, reach),
+        duration=question.duration,
+        within=question.within,
+        part=question.part,
+        days=question.days,
+        most=CANDIDATES,
+        now=now,
+    )
+    matching = len(gaps)
+    seen = _NOTHING
     best: list[int] = []
-    done = 0
-    while done < len(bounds):
-        few = [place for place, _, _ in bounds[done : done + max(wanted, AT_ONCE)]]
-        done += len(few)
-        rows = {row.id: row for row in session.scalars(select(Instrument).where(Instrument.id.in_(few)))}
-        more = _look(session, actor, question, rows, now)
-        seen = seen._replace(rows=seen.rows | more.rows, first=seen.first | more.first)
+    ahead = AHEAD
+    while gaps:
+        few, gaps = gaps[: max(wanted, AT_ONCE)], gaps[max(wanted, AT_ONCE) :]
+        until = min(question.within.end, few[-1].at + question.duration + ahead)
+        rows = _rows(session, [gap.place for gap in few])
+        grounds = availability.grounds_of(session, list(rows.values()), person_id=actor.person_id)
+        first = _first(session, question, grounds, Span(few[0].at, until), rows, now)
+        seen = seen._replace(rows=seen.rows | rows, first=seen.first | first)
+        if until < question.within.end:
+            later = until - question.duration
+            gaps = sorted([*gaps, *(gap._replace(at=later) for gap in few if gap.place not in first)])
+            ahead *= 4
         best = sorted(seen.first, key=lambda place: (seen.first[place].start, seen.rows[place].code))[:wanted]
-        if len(best) == wanted and done < len(bounds):
+        if gaps and len(best) == wanted:
             last = best[-1]
-            if (seen.first[last].start, seen.rows[last].code) <= order[done]:
+            if (seen.first[last].start, seen.rows[last].code) <= gaps[0][:2]:
                 break
     shown = best[offset:]
     seen = _judged(session, actor, question, seen, shown)
     offers = [_offer(place, seen, reach) for place in shown]
-    return Answer(offers, len(seen.first), len(bounds), reach=reach)
-
-
-def _bounds(
-    session: Session, actor: Actor, question: Question, reach: Reach | None, now: datetime
-) -> list[tuple[int, str, datetime]]:
-    """Give of what suits the id, the code, and an instant before which no use can begin; the earliest first.
-
-    On one unit that is the end of the first row of the ledger after which there is room for so long. Where there are
-    several, or a hold that may have run out, it is when the first of them opens.
-    """
-    few = (
-        select(Instrument.id, Instrument.code, Instrument.units, Instrument.facility_id)
-        .where(*_suits(question, question.filters, actor, reach))
-        .order_by(Instrument.id)
-        .limit(PROBED)
-        .cte("few")
-    )
-    opened = _opened(session, few, Span(max(question.within.start, now), question.within.end))
-    if not opened:
-        return []
-    since, until = opened[0].start, opened[-1].end
-    held = select(Occupation.instrument_id).where(Occupation.expires_at.is_not(None))
-    taken = (Occupation.instrument_id == few.c.id, Occupation.ends_at > since, Occupation.starts_at < until)
-    first = select(Occupation.starts_at).where(*taken).order_by(Occupation.ends_at).limit(1).scalar_subquery()
-    later = select(
-        Occupation.ends_at, func.lead(Occupation.starts_at).over(order_by=Occupation.ends_at).label("then")
-    )
-    gap = later.where(*taken).correlate(few).subquery()
-    room = or_(gap.c.then.is_(None), gap.c.then >= _after(session, gap.c.ends_at, question.duration))
-    end = select(gap.c.ends_at).where(room).order_by(gap.c.ends_at).limit(1).scalar_subquery()
-    bound = case(
-        (or_(few.c.units > 1, few.c.id.in_(held)), None),
-        (func.coalesce(first >= since + question.duration, true()), None),
-        else_=end,
-    )
-    found = [
-        (place, code, _at_open(opened, at or since))
-        for place, code, at in session.execute(select(few.c.id, few.c.code, bound))
-    ]
-    latest = until - question.duration
-    ranked = sorted((at, code, place) for place, code, at in found if at is not None and at <= latest)
-    return [(place, code, at) for at, code, place in ranked[:CANDIDATES]]
-
-
-def _opened(session: Session, few: CTE, within: Span) -> list[Span]:
-    """Give the time in which any of them is open, by whatever hours ever counted."""
-    if within.start >= within.end:
-        return []
-    said = (OpeningRule.weekday, OpeningRule.opens, OpeningRule.closes)
-    places = select(Facility.zone, *said).join(OpeningRule, OpeningRule.facility_id == Facility.id)
-    places = places.where(Facility.id.in_(select(few.c.facility_id)))
-    own = select(Facility.zone, *said).join(few, few.c.facility_id == Facility.id)
-    own = own.join(OpeningRule, OpeningRule.instrument_id == few.c.id)
-    hours: dict[str, list[WeeklyHours]] = {}
-    for name, weekday, opens, closes in session.execute(union(places, own)):
-        hours.setdefault(name, []).append(WeeklyHours(weekday, opens, closes))
-    return merge(span for name, rules in hours.items() for span in open_spans(rules, within, zone(name)))
-
-
-def _at_open(opened: Sequence[Span], at: datetime) -> datetime | None:
-    """Give the first instant from one on at which anything is open."""
-    return next((max(span.start, at) for span in opened if span.end > at), None)
-
-
-def _after(session: Session, at: ColumnElement[datetime], length: timedelta) -> Any:
-    """Give so long after a column's time, as the engine compares it."""
-    if session.get_bind().dialect.name == "postgresql":
-        return type_coerce(at, DateTime(timezone=True)) + literal(length, Interval)
-    return func.strftime("%Y-%m-%d %H:%M:%f", at, f"+{int(length.total_seconds())} seconds")
+    return Answer(offers, len(seen.first), matching, reach=reach)
 
 
 # --- what is looked at ----------------------------------------------------------------------------
@@ -351,6 +290,7 @@ def _candidates(
     )
     query = (
         select(Instrument, failed.label("failed"))
+        .options(_NARROW)
         .where(*_suits(question, free, actor, reach))
         .order_by(Instrument.id)
         .limit(CANDIDATES)
@@ -358,6 +298,25 @@ def _candidates(
     if tests:
         query = query.where(failed <= 1).order_by(None).order_by(failed, Instrument.id).limit(2 * CANDIDATES)
     return [(row, count) for row, count in session.execute(query)]
+
+
+def _rows(session: Session, places: Sequence[int]) -> dict[int, Instrument]:
+    query = select(Instrument).where(Instrument.id.in_(places)).options(_NARROW)
+    return {row.id: row for row in session.scalars(query)}
+
+
+_NARROW = load_only(
+    Instrument.code,
+    Instrument.facility_id,
+    Instrument.category_code,
+    Instrument.kind,
+    Instrument.units,
+    Instrument.approval_required,
+    Instrument.training_required,
+    Instrument.operator_need,
+    *(getattr(Instrument, f"{name}_minutes") for name in SHEET),
+)
+"""What is asked of an instrument before it is shown."""
 
 
 def _suits(
@@ -377,25 +336,56 @@ def _beyond(session: Session, actor: Actor, question: Question, reach: Reach | N
     return max(0, (session.scalar(query) or 0) - looked)
 
 
-def _look(
-    session: Session, actor: Actor, question: Question, rows: Mapping[int, Instrument], now: datetime
+def _looked(
+    session: Session, actor: Actor, question: Question, rows: dict[int, Instrument], now: datetime
 ) -> _Seen:
-    """Find the first use of each."""
+    """Find the first use of each: soon for most, and as far ahead as is asked for those that have none soon."""
     if not rows:
-        return _Seen({}, {}, {}, {}, set())
-    every = list(rows.values())
-    rooms = availability.rooms_of(session, every, question.within, now, person_id=actor.person_id)
-    zones = availability.zones(session, every)
-    begins = _begins(question, zones.values())
-    first = {}
-    for row in every:
-        zone = zones[row.facility_id]
-        uses = availability.uses(
-            rooms[row.id], question.duration, question.quantity, now, zone, begins.get(zone)
-        )
-        if found := next(uses, None):
-            first[row.id] = found
-    return _Seen(dict(rows), rooms, first, {}, set())
+        return _NOTHING
+    grounds = availability.grounds_of(session, list(rows.values()), person_id=actor.person_id)
+    first: dict[int, Span] = {}
+    start, end = max(question.within.start, now), question.within.end
+    until, ahead = start, AHEAD
+    while until < end:
+        until = min(end, start + question.duration + ahead)
+        left = [place for place in rows if place not in first]
+        first |= _first(session, question, grounds, Span(start, until), left, now)
+        ahead *= 4
+    return _Seen(rows, grounds, first, {}, set())
+
+
+def _first(
+    session: Session,
+    question: Question,
+    grounds: Grounds,
+    within: Span,
+    places: Collection[int],
+    now: datetime,
+) -> dict[int, Span]:
+    """Find the first use of each in a span; one statement."""
+    if not places:
+        return {}
+    uses = _uses(session, question, grounds, within, places, now)
+    return {place: first for place, found in uses.items() if (first := next(found, None))}
+
+
+def _uses(
+    session: Session,
+    question: Question,
+    grounds: Grounds,
+    within: Span,
+    places: Collection[int],
+    now: datetime,
+) -> dict[int, Iterator[Span]]:
+    """Walk through the uses of each in a span."""
+    rooms = availability.rooms_on(session, grounds, within, now, only=places)
+    zones = {place: grounds.hours[place][0] for place in places}
+    begins = _begins(question, within, zones.values())
+    length, quantity = question.duration, question.quantity
+    return {
+        place: availability.uses(rooms[place], length, quantity, now, zones[place], begins.get(zones[place]))
+        for place in places
+    }
 
 
 def _judged(session: Session, actor: Actor, question: Question, seen: _Seen, places: Iterable[int]) -> _Seen:
@@ -411,13 +401,12 @@ def _judged(session: Session, actor: Actor, question: Question, seen: _Seen, pla
     return seen._replace(charges=costs, asking=asking)
 
 
-def _begins(question: Question, zones: Iterable[str]) -> dict[str, list[Span]]:
+def _begins(question: Question, within: Span, zones: Iterable[str]) -> dict[str, list[Span]]:
     """Give in each zone when a use may begin; nothing where that does not matter."""
     if not question.part and not question.days:
         return {}
     return {
-        zone: free_time.begins(question.within, zone, part=question.part, days=question.days)
-        for zone in set(zones)
+        zone: free_time.begins(within, zone, part=question.part, days=question.days) for zone in set(zones)
     }
 
 
@@ -584,14 +573,21 @@ def _offer(place: int, seen: _Seen, reach: Reach | None) -> Offer:
     )
 
 
-def _more(
-    offer: Offer, question: Question, seen: _Seen, zones: Mapping[int, str], now: datetime
-) -> tuple[Span, ...]:
-    zone = zones[seen.rows[offer.instrument_id].facility_id]
-    begins = _begins(question, [zone]).get(zone)
-    rooms = seen.rooms[offer.instrument_id]
-    uses = availability.uses(rooms, question.duration, question.quantity, now, zone, begins)
-    return tuple(islice(uses, 1, 1 + MORE))
+def _with_more(
+    session: Session, question: Question, offers: list[Offer], seen: _Seen, now: datetime
+) -> list[Offer]:
+    """Tell with each offer the times after it: of most within days, of the others as far ahead as is asked."""
+    if not offers or seen.grounds is None:
+        return offers
+    start, end = min(offer.start for offer in offers), question.within.end
+    soon = min(end, max(offer.end for offer in offers) + MORE * question.duration + AHEAD)
+    after: dict[int, tuple[Span, ...]] = {}
+    for until in dict.fromkeys((soon, end)):
+        few = [one.instrument_id for one in offers if len(after.get(one.instrument_id, ())) < MORE]
+        if few:
+            uses = _uses(session, question, seen.grounds, Span(start, until), few, now)
+            after |= {place: tuple(islice(found, 1, 1 + MORE)) for place, found in uses.items()}
+    return [replace(one, more=after[one.instrument_id]) for one in offers]
 
 
 def _missed(

@@ -20,6 +20,7 @@ from models import Closure, ClosureKind, InstrumentKind, OperatorNeed
 from tests import cast
 from tests.factories import make_facility, make_instrument, make_network
 from tests.services.test_availability import Statements
+from tests.services.test_policies import make_rule
 
 NOW = datetime(2026, 11, 2, 0, tzinfo=UTC)  # Monday, 08:00 in Guangdong
 SHORT = tuple(WeeklyHours(weekday, 9 * 60, 17 * 60 + weekday) for weekday in range(7))
@@ -203,7 +204,12 @@ def test_the_earliest_are_found_without_looking_at_all(session, ada, seed):
     rows = []
     for n in range(70):
         more = {"units": 3} if n % 9 == 0 else {"setup_minutes": 30 * (n % 2), "notice_minutes": 60 * (n % 4)}
+        more |= {} if n % 7 else {"cleanup_minutes": 30, "horizon_minutes": 600 * (1 + n % 5)}
+        more |= {} if n % 11 else {"shortest_minutes": 60 * (1 + n % 4), "longest_minutes": 240}
         rows.append(make_instrument(session, dice.choice(places), hours=SHORT if n % 10 == 0 else (), **more))
+    for row in dice.sample(rows, 20):  # a rule of the instrument counts before its sheet
+        name, value = dice.choice([("notice", 0), ("setup", 0), ("shortest", 30), ("horizon", 60 * 24 * 9)])
+        make_rule(session, name, value, instrument_id=row.id)
     for row in rows:
         for _ in range(dice.randrange(6)):
             start = dice.randrange(1, 90) / 2
@@ -225,9 +231,9 @@ def test_the_earliest_are_found_without_looking_at_all(session, ada, seed):
         session.add(broken)
         session.flush()
         occupation.close(session, closure=broken, instruments={row.id: row}, kind=Kind.CLOSURE)
-    for quantity in (1, 2):
+    for quantity, part in ((1, ""), (1, "afternoon"), (2, "")):
         for offset in (0, 5):
-            question = Question(timedelta(hours=2), within, quantity=quantity)
+            question = Question(timedelta(hours=2), within, quantity=quantity, part=part)
             asked = {"actor": VISITOR, "question": question, "limit": 10, "offset": offset, "now": NOW}
             everything = finder.find(session, whole=True, **asked)
             soonest = finder.find(session, **asked)
@@ -240,8 +246,8 @@ def test_few_of_many_are_looked_at(session, monkeypatch):
     for _ in range(100):
         make_instrument(session, place)
     looked = []
-    look = finder._look
-    monkeypatch.setattr(finder, "_look", lambda *given: looked.extend(given[3]) or look(*given))
+    first = finder._first
+    monkeypatch.setattr(finder, "_first", lambda *given: looked.extend(given[4]) or first(*given))
     question = Question(timedelta(hours=2), DAY)
     assert len(finder.find(session, actor=VISITOR, question=question, limit=20, now=NOW).offers) == 20
     assert len(looked) == finder.AT_ONCE
