@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = ROOT / "test-artefacts"
+PICTURED = os.environ.get("YIQI_PICTURES", "") not in {"", "0", "no"}
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -149,9 +150,8 @@ def _line(violation: dict[str, Any], node: dict[str, Any]) -> str:
     return f"{violation['id']} ({violation['impact']}): {where}: {violation['help']}; {node['html'][:200]}"
 
 
-def shot(page: Page, name: str, *, whole: bool = True) -> Path:
-    """Save a picture of the page for people to look at, and give its path."""
-    PICTURES.mkdir(exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    page.screenshot(path=path, full_page=whole)
-    return path
+def shot(page: Page, name: str, *, whole: bool = True, needed: bool = PICTURED) -> None:
+    """Save a picture of the page for people to look at, if they asked for pictures or need this one."""
+    if needed:
+        PICTURES.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)

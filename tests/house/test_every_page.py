@@ -139,5 +139,5 @@ def _looked_at(page: Page, name: str) -> list[str]:
     if page.evaluate(TOO_WIDE):
         faults.append(f"{name}: scrolls sideways at {page.viewport_size['width']} px")
     if faults:
-        shot(page, f"every-{name}")
+        shot(page, f"every-{name}", needed=True)
     return faults

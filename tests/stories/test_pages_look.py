@@ -1,6 +1,6 @@
 """Every page in a real browser: both languages, wide and narrow, light and dark, with no fault for accessibility.
 
-Each visit also leaves a picture in `test-artefacts/` for people to look at.
+With YIQI_PICTURES=1 each visit also leaves a picture in `test-artefacts/` for people to look at.
 """
 
 from collections.abc import Iterator, Mapping
