@@ -108,3 +108,11 @@ def test_a_timeline_costs_its_reader_one_statement_besides_who_asks(
     statements.clear()
     assert world.get("/facilities/LAB/occupations", query_string=window(7), who="tam").status_code == 200
     assert len(statements) == 2
+
+
+def test_a_search_costs_as_many_statements_however_much_is_found(world_on_both: World, statements: list[str]):
+    world = world_on_both
+    for words, most in (("", 8), ("sem", 7), ("仪器 microscope", 7), ("no such thing", 7)):
+        statements.clear()
+        assert world.get("/instruments", query_string={"q": words}).status_code == 200
+        assert len(statements) <= most, "\n\n".join(statements)

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from booking import db
 from booking.db import alembic_config, make_engine
-from models import Base, Instrument, guards
+from models import Base, Instrument, InstrumentText, guards
+from models.words import holding
 from tests.factories import make_instrument
 
 REBUILD = """
@@ -46,6 +47,22 @@ def test_down_to_nothing_and_up_again(database_url):
     assert set(inspect(engine).get_table_names()) >= set(Base.metadata.tables)
     with engine.connect() as connection:
         assert guards.missing(connection) == []
+    engine.dispose()
+
+
+def test_texts_that_are_there_before_their_index_are_found_by_it(database_url):
+    engine = make_engine(database_url)
+    with Session(engine.execution_options(write=True)) as session:
+        place = make_instrument(session, name_zh="扫描电子显微镜").id
+        session.commit()
+    engine.dispose()
+    db.downgrade(database_url, "0027")
+    db.upgrade(database_url)
+    with engine.connect() as connection:
+        for word in ("显微镜", "镜", "xianweijing", "xwj"):
+            wanted = select(InstrumentText.instrument_id).where(*holding([word]))
+            assert list(connection.scalars(wanted)) == [place], word
+        assert not list(connection.scalars(select(InstrumentText.instrument_id).where(*holding(["光刻机"]))))
     engine.dispose()
 
 
