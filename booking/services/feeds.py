@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import JSON, ColumnElement, Text, Uuid, bindparam, func, literal, or_, select, type_coerce
 from sqlalchemy import cast as cast_to
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from booking.domain import calendars as ical
 from booking.domain.access import Actor, Forbidden, NotFound, Subject, may
@@ -163,15 +163,11 @@ class Entry(NamedTuple):
         return moment(self.changed)
 
 
-# Statements that every fetch asks are built once: to build one costs as much as to run it. Whatever the address is
-# about comes along, so that the session knows it and is not asked for it again.
+# Statements that every fetch asks are built once: to build one costs as much as to run it.
 _LINK = (
-    select(CalendarLink, Person.state, *PERSON_COLUMNS, Instrument, Facility, Network)
+    select(CalendarLink, Person.state, *PERSON_COLUMNS)
     .join(Person, Person.id == CalendarLink.person_id)
     .outerjoin(Membership, Membership.person_id == Person.id)
-    .outerjoin(Instrument, Instrument.id == CalendarLink.instrument_id)
-    .outerjoin(Facility, Facility.id == func.coalesce(CalendarLink.facility_id, Instrument.facility_id))
-    .outerjoin(Network, Network.id == CalendarLink.network_id)
     .where(CalendarLink.secret_hash == bindparam("secret_hash"))
 )
 _CHANGED = select(func.max(Instrument.updated_at)).scalar_subquery()
@@ -189,13 +185,27 @@ _MINE = select(_CHANGED, func.count(), func.sum(Booking.version), _TRANSFERS).wh
 _OF_PROJECT = select(_CHANGED, func.count(), func.sum(Booking.version), func.max(Booking.updated_at)).where(
     Booking.project_id == bindparam("project_id")
 )
-_OF_FACILITY = select(_CHANGED, func.count(), func.sum(Instrument.revision), func.max(Instrument.id)).where(
-    Instrument.facility_id == bindparam("facility_id")
-)
-_STATIONS = select(_CHANGED, func.sum(Instrument.revision)).where(
-    Instrument.id.in_(
+_THERE = Instrument.facility_id == bindparam("facility_id")
+# The thing itself comes along, so that the session knows it and is not asked for it again.
+_OF_FACILITY = select(
+    Facility,
+    _CHANGED,
+    *(
+        select(figure).where(_THERE).scalar_subquery()
+        for figure in (func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
+    ),
+).where(Facility.id == bindparam("facility_id"))
+_station = aliased(Instrument)
+_REVISIONS = select(func.sum(_station.revision)).where(
+    _station.id.in_(
         select(Part.station_id).where(Part.line_id.in_(bindparam("instrument_ids", expanding=True)))
     )
+)
+_STATIONS = select(_CHANGED, _REVISIONS.scalar_subquery())
+_OF_INSTRUMENT = (
+    select(Instrument, Facility, _CHANGED, _REVISIONS.scalar_subquery())
+    .join(Facility, Facility.id == Instrument.facility_id)
+    .where(Instrument.id.in_(bindparam("instrument_ids", expanding=True)))
 )
 
 
@@ -219,9 +229,10 @@ def of_link(session: Session, *, link: CalendarLink, actor: Actor, now: datetime
 
     Without `now` requests are left out that wait for somebody who is away.
     """
+    known = _read(session, link)
     try:
         subject = calendars.thing_of(session, actor=actor, link=link)
-        counts = _counts(session, actor, link, subject, now)
+        counts = _counts(session, actor, link, subject, now, known)
     except (NotFound, Forbidden):
         subject, counts = None, ()  # rights may come back: the address stays alive, and shows nothing
     readable = subject is not None or link.scope in {CalendarScope.ME, CalendarScope.APPROVALS}
@@ -250,6 +261,18 @@ def of_link(session: Session, *, link: CalendarLink, actor: Actor, now: datetime
     )
 
 
+def _read(session: Session, link: CalendarLink) -> Any:
+    """Read the instrument or facility that an address names, with what tells whether anything changed there.
+
+    The session knows the thing for as long as somebody holds the row.
+    """
+    if link.instrument_id is not None:
+        return session.execute(_OF_INSTRUMENT, {"instrument_ids": [link.instrument_id]}).one_or_none()
+    if link.facility_id is not None:
+        return session.execute(_OF_FACILITY, {"facility_id": link.facility_id}).one_or_none()
+    return None
+
+
 def _zones(session: Session, scope: CalendarScope, subject: Thing | None) -> tuple[str, ...]:
     if scope is not CalendarScope.FREE or subject is None:
         return ()
@@ -276,7 +299,12 @@ def _rights(actor: Actor) -> tuple[object, ...]:
 
 
 def _counts(
-    session: Session, actor: Actor, link: CalendarLink, subject: Thing | None, now: datetime | None
+    session: Session,
+    actor: Actor,
+    link: CalendarLink,
+    subject: Thing | None,
+    now: datetime | None,
+    known: Any,
 ) -> tuple[object, ...]:
     """Give when a name or a place of an instrument last changed, and figures of which at least one moves with
     whatever is booked, changed or given up.
@@ -285,13 +313,13 @@ def _counts(
     bookings which go to another person or leave a project: of those the transfers, and the time, tell. What waits for
     somebody's word comes and goes, and is told one by one.
     """
-    if isinstance(subject, (Instrument, tuple)):
-        rows = instruments_of(subject)
-        known = {"instrument_ids": [row.id for row in rows]}
-        changed, stations = session.execute(_STATIONS, known).one()
-        return (changed, stations, *[row.revision for row in rows])
+    if isinstance(subject, Instrument):
+        return (*known[2:], subject.revision)
+    if isinstance(subject, tuple):
+        where = {"instrument_ids": [row.id for row in subject]}
+        return (*session.execute(_STATIONS, where).one(), *[row.revision for row in subject])
     if isinstance(subject, Facility):
-        return tuple(session.execute(_OF_FACILITY, {"facility_id": subject.id}).one())
+        return tuple(known[1:])
     if isinstance(subject, Network):
         figures = select(_CHANGED, func.count(), func.sum(Instrument.revision), func.max(Instrument.id))
         return tuple(session.execute(figures.where(in_subject(subject, Instrument.id))).one())
