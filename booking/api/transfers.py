@@ -10,6 +10,7 @@ from booking.api.schemas.bookings import NothingIn
 from booking.api.schemas.transfers import (
     DeclineIn,
     ExchangeIn,
+    SlotsIn,
     SlotsOut,
     SwapIn,
     TransferIn,
@@ -141,21 +142,24 @@ def withdraw(_nothing: dict[str, Any], transfer_id: UUID) -> Transfer | Seen:
 
 @blp.get("/bookings/<uuid:booking_id>/swaps")
 @needs("booking.swap")
+@blp.arguments(SlotsIn, location="query")
 @blp.response(200, SlotsOut)
 @problems(404, 409)
-def slots(booking_id: UUID) -> dict[str, Any]:
+def slots(wanted: dict[str, Any], booking_id: UUID) -> dict[str, Any]:
     """List times to swap with
 
     Times that others have in the next four weeks on the same instrument or an equal one; whose they are is not told.
+    Where `later` names an instant, asking again with it as `since` may give more.
     """
     now = utc_now()
     with reading() as session:
         booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
-        found = swaps.slots(session, actor=actor(), booking=booking, now=now)
+        found = swaps.slots(session, actor=actor(), booking=booking, since=wanted["since"], now=now)
     items = [
-        {"instrument_id": one.instrument.code, "start": one.span.start, "end": one.span.end} for one in found
+        {"instrument_id": one.instrument.code, "start": one.span.start, "end": one.span.end}
+        for one in found.slots
     ]
-    return {"items": items, "total": len(items)}
+    return {"items": items, "total": len(items), "later": found.later}
 
 
 @blp.post("/bookings/<uuid:booking_id>/swaps")

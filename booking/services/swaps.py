@@ -8,7 +8,6 @@ and the rules let both.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
@@ -25,11 +24,11 @@ from models import Booking, BookingItem, Instrument, Person, Transfer, TransferS
 AHEAD = timedelta(days=28)
 """So far on, times are looked for."""
 
-MOST = 50
-"""So many times are shown."""
+MOST = 30
+"""So many times are shown at once."""
 
-LOOKED_AT = 150
-"""So many times of others are put before the rules, the next first."""
+LOOKED_AT = 60
+"""So many times of others are put before the rules at once, the next first: each costs what a verdict does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,14 @@ class Slot:
 
     span: Span
     instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Times that others have, and from when on there may be more."""
+
+    slots: list[Slot]
+    later: datetime | None
 
 
 def own(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> Booking:
@@ -56,21 +63,25 @@ def own(session: Session, *, actor: Actor, booking_id: UUID, now: datetime) -> B
     return booking
 
 
-def slots(session: Session, *, actor: Actor, booking: Booking, now: datetime) -> list[Slot]:
+def slots(
+    session: Session, *, actor: Actor, booking: Booking, since: datetime | None = None, now: datetime
+) -> Found:
     """Give the times of others on the same instrument, or an equal one, that the rules let the actor have.
 
-    The next first.
+    The next first, or the next from an instant on.
     """
     quantity = booking.items[0].quantity
-
-    def allowed(slot: Slot) -> bool:
+    found: list[Slot] = []
+    for number, slot in enumerate(_taken(session, booking, since, now)):
+        if number == LOOKED_AT or len(found) == MOST:
+            return Found(found, slot.span.start)
         theirs = [Item(slot.instrument.id, slot.span, quantity)]
-        return not bookings.stand_against(session, actor=actor, booking=booking, items=theirs, now=now)
+        if not bookings.stand_against(session, actor=actor, booking=booking, items=theirs, now=now):
+            found.append(slot)
+    return Found(found, None)
 
-    return list(islice(filter(allowed, _taken(session, booking, now)), MOST))
 
-
-def _taken(session: Session, booking: Booking, now: datetime) -> Iterator[Slot]:
+def _taken(session: Session, booking: Booking, since: datetime | None, now: datetime) -> Iterator[Slot]:
     places = _places(session, booking)
     query = (
         select(BookingItem.instrument_id, BookingItem.starts_at, BookingItem.ends_at)
@@ -78,11 +89,12 @@ def _taken(session: Session, booking: Booking, now: datetime) -> Iterator[Slot]:
         .where(
             *_swappable(booking, now),
             BookingItem.instrument_id.in_(places),
+            BookingItem.starts_at >= max(since or now, now),
             BookingItem.starts_at < now + AHEAD,
         )
         .distinct()
         .order_by(BookingItem.starts_at, BookingItem.ends_at, BookingItem.instrument_id)
-        .limit(LOOKED_AT)
+        .limit(LOOKED_AT + 1)
     )
     rows = session.execute(query).all()
     return (Slot(Span(start, end), places[place]) for place, start, end in rows)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
 from booking import wording
@@ -186,7 +186,8 @@ def _swap_page(
     with reading() as session:
         try:
             booking = swaps.own(session, actor=actor(), booking_id=booking_id, now=now)
-            found = swaps.slots(session, actor=actor(), booking=booking, now=now)
+            since = _since(request.args.get("since", ""))
+            found = swaps.slots(session, actor=actor(), booking=booking, since=since, now=now)
         except (Refused, WrongMove) as error:
             return booking_page(booking_id, **_why(error))
     zone = booking.items[0].instrument.facility.zone
@@ -195,9 +196,9 @@ def _swap_page(
             "transfers/swap.html",
             booking=booking,
             zone=zone,
-            days=_by_day(found, zone),
-            most=swaps.MOST,
-            cut=len(found) == swaps.MOST,
+            days=_by_day(found.slots, zone),
+            later=found.later,
+            since=since,
             ahead=swaps.AHEAD.days,
             reasons=sentences(problem, zone),
             stale=stale,
@@ -208,6 +209,15 @@ def _swap_page(
         ),
         status,
     )
+
+
+def _since(raw: str) -> datetime | None:
+    """Read from when on times are wanted; from now on where it says nothing that makes sense."""
+    try:
+        found = datetime.fromisoformat(raw)
+    except ValueError:
+        return None
+    return found if found.utcoffset() is not None else None
 
 
 def _by_day(found: Sequence[Slot], zone: str) -> list[tuple[date, list[Row]]]:

@@ -80,7 +80,7 @@ def test_only_times_of_others_on_equal_instruments_are_shown(session, lab):
     place(session, lab.cleo, (lab.twin, span(5)), (lab.bath, span(5)))
     place(session, lab.cleo, (lab.bath, span(6)))
     place(session, lab.cleo, (lab.sem, span(40)))
-    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW)
+    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW).slots
     assert [(slot.instrument.code, slot.span) for slot in found] == [
         ("SEM", span(3)),
         ("ASKS", span(4)),
@@ -93,6 +93,18 @@ def test_only_times_of_others_on_equal_instruments_are_shown(session, lab):
     for actor, error in ((lab.cleo, NotFound), (lab.ada, Forbidden), (lab.tam, Forbidden)):
         with pytest.raises(error):
             swaps.own(session, actor=actor, booking_id=mine.id, now=NOW)
+
+
+@pytest.mark.parametrize("bound", ["MOST", "LOOKED_AT"])
+def test_what_is_too_much_for_one_page_is_found_from_a_later_time_on(session, lab, monkeypatch, bound):
+    monkeypatch.setattr(swaps, bound, 2)
+    mine = place(session, lab.ben, (lab.sem, span(1)))
+    for day in (3, 4, 5):
+        place(session, lab.cleo, (lab.sem, span(day)))
+    first = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW)
+    assert ([slot.span for slot in first.slots], first.later) == ([span(3), span(4)], span(5).start)
+    rest = swaps.slots(session, actor=lab.ben, booking=mine, since=first.later, now=NOW)
+    assert ([slot.span for slot in rest.slots], rest.later) == ([span(5)], None)
 
 
 def test_both_bookings_stay_whose_they_are_and_move_at_once(session, lab):
@@ -221,7 +233,7 @@ def test_only_times_that_the_rules_let_one_have_are_shown(session, lab):
     place(session, lab.cleo, (lab.sem, span(4)))
     make_rule(session, "notice", 2 * 24 * 60, instrument_id=lab.sem.id)
     make_rule(session, "longest", 120, instrument_id=lab.sem.id)
-    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW)
+    found = swaps.slots(session, actor=lab.ben, booking=mine, now=NOW).slots
     assert [slot.span for slot in found] == [span(4)]
     with pytest.raises(Refused) as refused:
         propose(session, lab.ben, mine, lab.sem, span(1))

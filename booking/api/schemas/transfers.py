@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from booking.api.schemas.bookings import BookingItemOut, PersonOut
-from booking.api.schemas.fields import Choice, In, Instant, Key, Out, Text
+from booking.api.schemas.fields import Choice, In, Instant, Key, Out, QueryInstant, Text
 from booking.api.schemas.paging import PageIn, PageOut
 from booking.domain.lifecycle import State
 from booking.services.transfers import LONGEST_NOTE
@@ -58,11 +58,20 @@ class SlotOut(Out):
     end = Instant(required=True)
 
 
+class SlotsIn(In):
+    """From when on."""
+
+    since = QueryInstant(load_default=None)
+
+
 class SlotsOut(Out):
     """Times that others have, the next first."""
 
     items = fields.List(fields.Nested(SlotOut), required=True)
     total = fields.Integer(required=True)
+    later = Instant(
+        required=True, allow_none=True, metadata={"description": "From when on there may be more."}
+    )
 
 
 class SwapIn(In):
