@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from booking.db import transaction
+from booking.db import reading, transaction
 from booking.domain import access
 from booking.domain.access import Actor
 from booking.http.context import local_path
@@ -15,7 +15,7 @@ from booking.http.forms import fields
 from booking.http.guard import may_open, needs
 from booking.http.identity import actor, utc_now
 from booking.i18n import gettext as _
-from booking.services import accounts
+from booking.services import accounts, approvals
 from booking.web import blueprint
 
 Words = Callable[[], str]
@@ -29,6 +29,8 @@ class Stop:
     title: Words
     text: Words
     target: str = "main h1"
+    there: Callable[[], bool] = lambda: True
+    """Whether the page has anything for the reader, where opening it is not all."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Place:
     on: str
     after: str
     """The page without its tour."""
+
+
+def _decides() -> bool:
+    """Tell whether anything was ever put before the reader for approval: others find the page closed."""
+    with reading() as session:
+        return approvals.takes_part(session, actor=actor(), now=utc_now())
 
 
 TOURS = (
@@ -133,6 +141,7 @@ TOURS = (
                 "web.approvals",
                 lambda: _("What you approve"),
                 lambda: _("Where a rule asks the leader of a project, the requests wait here."),
+                there=_decides,
             ),
         ),
     ),
@@ -255,7 +264,7 @@ def place(who: Actor) -> Place | None:
 
 def _stops(tour: Tour) -> list[Stop]:
     """Leave out pages that the reader may not open."""
-    return [stop for stop in tour.stops if may_open(stop.endpoint)]
+    return [stop for stop in tour.stops if may_open(stop.endpoint) and stop.there()]
 
 
 def _address(tour: Tour, number: int) -> str:

@@ -56,3 +56,9 @@ def test_nobody_begins_a_tour_that_is_not_theirs(lab):
     assert lab.get("ben", "/tours/facility").status_code == 404
     assert lab.app.test_client().get("/tours").location.startswith("/sign-in")
     assert lab.send("ben", "/tours/end", next="https://example.org/").location == "/"
+
+
+def test_a_tour_leads_to_no_page_that_is_closed(lab):
+    page = lab.get("ada", "/bookings?tour=group.2").text
+    assert "Tour, 2 of 2" in page
+    assert 'rel="next"' not in page
