@@ -30,6 +30,7 @@ class _State:
     engine: Engine | None = None
     others: tuple[Engine, ...] = ()
     unbegun: ClassVar[dict[Engine, Engine]] = {}
+    writing: Engine | None = None
     writer: Any = nullcontext()
 
 
@@ -141,8 +142,9 @@ def _sqlite_policy(engine: Engine, *, foreign_keys: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("unbegun"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")
 
 
 def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, pooled: bool = False) -> Engine:
@@ -152,6 +154,7 @@ def init(url: str, *, pool_size: int = 16, statement_timeout_ms: int = 15000, po
         url, pool_size=pool_size, statement_timeout_ms=statement_timeout_ms, pooled=pooled
     )
     # Writers of one process queue here in turn; SQLite's own waiting is by retry, and unfair.
+    _state.writing = _state.engine.execution_options(write=True)
     _state.writer = threading.Lock() if _state.engine.dialect.name == "sqlite" else nullcontext()
     return _state.engine
 
@@ -168,7 +171,7 @@ def dispose() -> None:
     for one in (_state.engine, *_state.others):
         if one is not None:
             one.dispose()
-    _state.engine, _state.others = None, ()
+    _state.engine, _state.writing, _state.others = None, None, ()
     _state.unbegun.clear()
 
 
@@ -189,7 +192,7 @@ def transaction() -> Iterator[Session]:
     :raises Unavailable: if the database cannot be reached or stays locked
     """
     with _state.writer, _known_faults():
-        session = Session(engine().execution_options(write=True), expire_on_commit=False)
+        session = Session(_writing(), expire_on_commit=False)
         try:
             yield session
             session.commit()
@@ -202,6 +205,14 @@ def transaction() -> Iterator[Session]:
             session.close()
 
 
+def _writing() -> Engine:
+    """Give the engine of those who write, made once: making it costs as much as a small statement.
+
+    :raises RuntimeError: if `init` was not called
+    """
+    return _state.writing or engine().execution_options(write=True)
+
+
 @contextmanager
 def rehearsal() -> Iterator[Session]:
     """Give a session that may write and whose work is always undone.
@@ -209,7 +220,7 @@ def rehearsal() -> Iterator[Session]:
     :raises Unavailable: if the database cannot be reached or stays locked
     """
     with _state.writer, _known_faults():
-        session = Session(engine().execution_options(write=True), expire_on_commit=False)
+        session = Session(_writing(), expire_on_commit=False)
         try:
             yield session
         finally:
@@ -221,8 +232,8 @@ def rehearsal() -> Iterator[Session]:
 def reading(*, begun: bool = True) -> Iterator[Session]:
     """Give a session that never writes and takes no lock; within `elsewhere` it reads there.
 
-    Where `begun` is no matter, PostgreSQL is not asked to begin and end a transaction: every statement sees what is
-    committed when it starts, within one or without. Only a cursor over many rows needs one.
+    Where `begun` is no matter, the database is not asked to begin and end a transaction: every statement sees what is
+    committed when it starts, on PostgreSQL within one or without. Only a cursor over many rows needs one.
 
     :raises Unavailable: if the database cannot be reached
     """
@@ -240,18 +251,19 @@ def _unbegun(source: Engine) -> Engine:
     found = _state.unbegun.get(source)
     if found is None:
         sqlite = source.dialect.name == "sqlite"
-        found = source if sqlite else source.execution_options(isolation_level="AUTOCOMMIT")
+        options = {"unbegun": True} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+        found = source.execution_options(**options)
         _state.unbegun[source] = found
     return found
 
 
 @contextmanager
 def reading_newest() -> Iterator[Session]:
-    """Give a session to read in that sees whatever was committed, by anybody.
+    """Give a session to read in that sees whatever was committed, by anybody; each statement as it is then.
 
     :raises Unavailable: if the database cannot be reached
     """
-    with elsewhere(None), reading() as session:
+    with elsewhere(None), reading(begun=False) as session:
         yield session
 
 

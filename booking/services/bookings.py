@@ -5,13 +5,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session, joinedload, make_transient_to_detached, selectinload, undefer
+from sqlalchemy.orm import (
+    Session,
+    class_mapper,
+    joinedload,
+    make_transient_to_detached,
+    selectinload,
+    undefer,
+)
 from sqlalchemy.orm.attributes import set_committed_value
 
 from booking.domain import attendance
@@ -249,7 +256,7 @@ def place(
         "created_at": now,
         "updated_at": now,
     }
-    booking = Booking(**values)
+    booking = _object(Booking, values)
     event = events.row(
         # Nobody did it themselves that came of a wish: its owner reads of it as of news.
         actor=SYSTEM if why else actor,
@@ -263,13 +270,17 @@ def place(
     )
     rows = _item_rows(booking_id, items)
     session.flush()
-    _take(session, case, booking_id, now, along=[(_BOOKING, _said(values)), *rows, event])
-    _as_written(booking, [BookingItem(**{"process": None, **row}) for _, row in rows], places)
-    set_committed_value(booking, "person", person)
-    set_committed_value(booking, "booked_by", None)
-    set_committed_value(booking, "usage", None)
+    written = [(_ITEM, _said(row)) for row in rows]
+    _take(session, case, booking_id, now, along=[(_BOOKING, _said(values)), *written, event])
+    around = [{"booking": booking, "instrument": place} for place in places]
+    made = [_object(BookingItem, {**row, **known}) for row, known in zip(rows, around, strict=True)]
+    vars(booking).update(person=person, booked_by=None, usage=None)
     if bare:
+        vars(booking).update(items=made)
         return booking
+    for row in (booking, *made):
+        make_transient_to_detached(row)
+    set_committed_value(booking, "items", made)
     session.add(booking)
     if booking.booked_by_id:
         set_committed_value(booking, "booked_by", session.get(Person, booking.booked_by_id))
@@ -1158,22 +1169,17 @@ def _confidential(
     return sort is OrganisationKind.ENTERPRISE or any(instrument.confidential for instrument in instruments)
 
 
-def _item_rows(booking_id: UUID, items: Sequence[Item]) -> list[occupation.Written]:
+def _item_rows(booking_id: UUID, items: Sequence[Item]) -> list[dict[str, Any]]:
     return [
-        (
-            _ITEM,
-            _said(
-                {
-                    "booking_id": booking_id,
-                    "position": position,
-                    "instrument_id": item.instrument_id,
-                    "starts_at": item.span.start,
-                    "ends_at": item.span.end,
-                    "quantity": item.quantity,
-                    "process": processes.kept(item.process),
-                }
-            ),
-        )
+        {
+            "booking_id": booking_id,
+            "position": position,
+            "instrument_id": item.instrument_id,
+            "starts_at": item.span.start,
+            "ends_at": item.span.end,
+            "quantity": item.quantity,
+            "process": processes.kept(item.process),
+        }
         for position, item in enumerate(items)
     ]
 
@@ -1183,14 +1189,14 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _as_written(booking: Booking, items: Sequence[BookingItem], places: Sequence[Instrument]) -> None:
-    """Let a booking be one that is in the database already, with its items."""
-    for item, place in zip(items, places, strict=True):
-        make_transient_to_detached(item)
-        set_committed_value(item, "instrument", place)
-        set_committed_value(item, "booking", booking)
-    make_transient_to_detached(booking)
-    set_committed_value(booking, "items", list(items))
+_Row = TypeVar("_Row", Booking, BookingItem)
+
+
+def _object(model: type[_Row], values: Mapping[str, Any]) -> _Row:
+    """Give the object of a row that is written by hand, as if it had been read: nothing listens to its values."""
+    made: _Row = class_mapper(model).class_manager.new_instance()
+    vars(made).update(values)
+    return made
 
 
 def _rows(items: Sequence[Item], instruments: Mapping[int, Instrument]) -> list[BookingItem]:

@@ -1,9 +1,9 @@
 """What hardly ever changes, kept in the process under the stamp that the database gives its state (`models/stamp.py`).
 
-A command begins with what the process knows of the newest state that it met, and asks for the stamp with the statement
-that reads the ledger once its instruments are locked: what it used is then known to hold, or it reads all of it anew.
-What it had to read itself is kept for others only if the stamp was the same before and after. The cache is never asked
-outside of `held`, and never in a transaction that has changed something of what is kept.
+A command that comes first in its transaction begins with what the process knows of the newest state that it met, and
+asks for the stamp with the statement that reads the ledger once its instruments are locked: what it used is then known
+to hold, or it reads all of it anew. What it had to read itself is kept for others only if the stamp was the same before
+and after. The cache is never asked outside of `held`, and never in a transaction that has changed something of it.
 """
 
 import threading
@@ -50,6 +50,7 @@ class _Held:
 
     state: _State
     read: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    tables: dict[str, ChainMap[Any, Any]] = field(default_factory=dict)
 
 
 class _Process:
@@ -99,10 +100,12 @@ def held(session: Session) -> Iterator[None]:
     if before is not None or session.info.get(_MINE) is session.get_transaction() is not None:
         yield
         return
-    state = _process.newest
+    # What has begun may have changed something already: then it asks first.
+    state = _process.newest if session.get_transaction() is None else None
     if state is None:
         found = stamp_of(session)
         if found is None:
+            session.info[_MINE] = session.get_transaction()
             yield
             return
         state = _process.state(found)
@@ -124,7 +127,13 @@ def _keep_what_was_read(session: Session) -> None:
 def table(session: Session, sort: str) -> ChainMap[Any, Any] | None:
     """Give what is known of a sort, to read and to add to; None outside of `held`."""
     known: _Held | None = session.info.get(_HELD)
-    return None if known is None else ChainMap(known.read.setdefault(sort, {}), known.state.table(sort))
+    if known is None:
+        return None
+    found = known.tables.get(sort)
+    if found is None:
+        found = ChainMap(known.read.setdefault(sort, {}), known.state.table(sort))
+        known.tables[sort] = found
+    return found
 
 
 def stamp_of(session: Session) -> int | None:

@@ -29,7 +29,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, class_mapper, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from booking.domain.access import NotFound
 from booking.domain.occupation import Claim, Item, Kind, padded
@@ -53,12 +55,12 @@ from models.base import UtcDateTime
 _row = Occupation.__table__.c
 
 # Asked with every booking: made once, see services.sign_in.
+_of_instrument = Instrument.__table__.c
 _LOCK = (
-    update(Instrument)
-    .where(Instrument.id == bindparam("place"))
-    .values(revision=Instrument.revision + 1)
-    .returning(Instrument)
-    .execution_options(populate_existing=True, synchronize_session=False)
+    update(Instrument.metadata.tables["instrument"])
+    .where(_of_instrument.id == bindparam("place"))
+    .values(revision=_of_instrument.revision + 1)
+    .returning(*_of_instrument)
 )
 _SEEN = select(Instrument).where(Instrument.id.in_(bindparam("places", expanding=True)))
 _PARTS = (
@@ -67,7 +69,6 @@ _PARTS = (
     .order_by(Part.line_id, Part.position)
 )
 _TABLE = Occupation.metadata.tables["occupation"]
-_INSERT = insert(_TABLE)
 _SEEN_OF_A_ROW = (
     _row.instrument_id,
     _row.starts_at,
@@ -127,10 +128,26 @@ def unlocked(session: Session, instrument_ids: Iterable[int]) -> Locked:
 
 
 def _lock_one(session: Session, instrument_id: int) -> Instrument:
-    row = session.scalars(_LOCK, {"place": instrument_id}).one_or_none()
+    session.flush()
+    row = session.connection().execute(_LOCK, {"place": instrument_id}).one_or_none()
     if row is None:
         raise NotFound("instrument", instrument_id)
-    return row
+    return _instrument(session, row)
+
+
+def _instrument(session: Session, row: Row[Any]) -> Instrument:
+    """Give the object of a row, which the session has or gets; a third of what a query of objects costs."""
+    known = session.identity_map.get(identity_key(Instrument, row.id))
+    if known is not None:
+        for name, value in zip(_of_instrument.keys(), row, strict=True):
+            set_committed_value(known, name, value)
+        found: Instrument = known
+        return found
+    made: Instrument = class_mapper(Instrument).class_manager.new_instance()
+    vars(made).update(zip(_of_instrument.keys(), row, strict=True))
+    make_transient_to_detached(made)
+    session.add(made)
+    return made
 
 
 def advance(session: Session, which: ColumnElement[bool]) -> None:
@@ -659,12 +676,10 @@ def _write(
         if along and len(rows) == 1 and session.get_bind().dialect.name == "postgresql":
             _write_at_once(session, [*along, (_TABLE, rows[0])])
             return
+        connection = session.connection()
         for table, values in along:
-            session.connection().execute(_plainly(table), values)
-        if len(rows) == 1:
-            session.connection().execute(_plainly(_TABLE), rows[0])
-        else:
-            session.execute(_INSERT, rows)
+            connection.execute(_plainly(table), values)
+        connection.execute(_plainly(_TABLE), rows[0] if len(rows) == 1 else rows)
     except IntegrityError as error:
         if guards.overbooked(error) is None:
             raise
