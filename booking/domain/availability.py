@@ -204,6 +204,8 @@ def allowed(spans: Iterable[Span], policy: Policy, now: datetime) -> Sequence[Sp
     earliest = now + timedelta(minutes=policy.notice)
     latest = None if policy.horizon is None else now + timedelta(minutes=policy.horizon)
     return [
-        Span(max(span.start, earliest), span.end if latest is None else min(span.end, latest))
+        span
+        if span.start >= earliest and (latest is None or span.end <= latest)
+        else Span(max(span.start, earliest), span.end if latest is None else min(span.end, latest))
         for span in spans
     ]

@@ -251,3 +251,26 @@ def test_few_of_many_are_looked_at(session, monkeypatch):
     question = Question(timedelta(hours=2), DAY)
     assert len(finder.find(session, actor=VISITOR, question=question, limit=20, now=NOW).offers) == 20
     assert len(looked) == finder.AT_ONCE
+
+
+def test_the_earliest_cost_the_same_of_few_and_many_and_one_look_more_where_they_begin_later(session, ada):
+    place = make_facility(session)
+    rows = [make_instrument(session, place) for _ in range(3)]
+    question = Question(timedelta(hours=2), Span(NOW, NOW + timedelta(days=14)))
+
+    def cost() -> int:
+        policies.forget(session)
+        with Statements(session) as sent:
+            found = finder.find(session, actor=VISITOR, question=question, limit=20, now=NOW)
+        assert len(found.offers) == len(rows)
+        return sent.count
+
+    few = cost()
+    assert few <= 12
+    rows += [make_instrument(session, place) for _ in range(15)]
+    assert cost() == few
+    for row in rows:
+        bookings.place(session, actor=ada, items=[Item(row.id, Span(NOW, NOW + timedelta(days=4)))], now=NOW)
+    assert cost() == few
+    make_rule(session, "notice", 5 * 24 * 60, facility_id=place.id)  # of which the database is not asked
+    assert cost() <= few + 9
