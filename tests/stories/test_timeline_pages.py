@@ -193,7 +193,7 @@ def test_who_has_not_agreed_is_asked_about_first(page: Page, world: World):
     expect(page.get_by_text("Ada is asked whether it may be moved")).to_be_visible()
     page.get_by_role("button", name="Ask no more").click()
     expect(page.get_by_text("Asked no more: the booking stays")).to_be_visible()
-    world.open(page)
+    world.go(page)
     drag(page, bar(page, "Ada"), (hour(page, 3), 0))
     page.get_by_role("button", name="We agreed: move it").click()
     expect(page.locator(".toast.success")).to_be_visible()
