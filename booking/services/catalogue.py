@@ -454,13 +454,10 @@ def _sum(counted: CTE) -> ColumnElement[int]:
 
 
 def _tag_rows(source: _Source, conditions: Iterable[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    """Count the hits by what they can do."""
-    return (
-        _row("capability", None, Capability.tag, func.count())
-        .join(source.c.id.table, Capability.instrument_id == source.c.id)
-        .where(*source.where, *conditions)
-        .group_by(Capability.tag)
-    )
+    """Count the hits by what they can do; the abilities of the hits are read, and not those of all."""
+    hits = select(source.c.id).where(*source.where, *conditions)
+    tagged = _row("capability", None, Capability.tag, func.count())
+    return tagged.where(Capability.instrument_id.in_(hits)).group_by(Capability.tag)
 
 
 # Facets
