@@ -38,10 +38,13 @@ export function paper({ zones, days, language }) {
     return snap(found, clock[day][0], step);
   }
 
+  // The pages write the day before its month.
+  const written = language === "en" ? "en-GB" : language;
+
   function format(zone, options) {
     const key = zone + JSON.stringify(options);
     if (!formats.has(key)) {
-      formats.set(key, new Intl.DateTimeFormat(language, { timeZone: zone, hourCycle: "h23", ...options }));
+      formats.set(key, new Intl.DateTimeFormat(written, { timeZone: zone, hourCycle: "h23", ...options }));
     }
     return formats.get(key);
   }
