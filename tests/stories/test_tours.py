@@ -41,7 +41,7 @@ def test_every_stop_frames_what_it_speaks_of(page: Page, server: str, who: str, 
         if not card.locator("[rel=next]").count():
             break
         card.locator("[rel=next]").click()
-    assert number >= 3
+    assert number >= 2  # whom nobody asks for approval is not led to the page of approvals
     page.keyboard.press("Escape")
     expect(card).to_have_count(0)
     page.goto(f"{server}/")
