@@ -78,6 +78,7 @@ def _looks(app: Flask) -> object:
     """Give what a test may change of an application."""
     return (
         dict(app.config),
+        app.static_folder,
         sorted(vars(app)),
         [rule.rule for rule in app.url_map.iter_rules()],
         dict(app.view_functions),

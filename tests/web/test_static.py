@@ -55,7 +55,8 @@ def test_only_an_address_that_names_the_content_is_kept_for_good(app, client):
         assert "immutable" not in kept(client, other)
 
 
-def test_an_address_changes_with_the_content(app, tmp_path):
+def test_an_address_changes_with_the_content(app_of_its_own, tmp_path):
+    app = app_of_its_own
     app.static_folder = str(tmp_path)
     (tmp_path / "css").mkdir()
     sheet = tmp_path / "css" / "x.css"
