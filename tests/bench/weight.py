@@ -120,6 +120,7 @@ def starts(workers: int) -> list[list[object]]:
             "YIQI_WORKERS": str(workers),
             "YIQI_LOG_LEVEL": "WARNING",
             "PYTHONPYCACHEPREFIX": f"{home}/bytes",  # so that the first start is a first one
+            "PYTHONDONTWRITEBYTECODE": "",  # and the second one is not
         }
         db.upgrade(f"sqlite:///{home}/yiqi.sqlite3")
         for which in ("first", "second"):
